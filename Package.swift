@@ -21,13 +21,25 @@ let lifetimes: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
 
 let package = Package(
     name: "tenon",
-    products: [],
+    products: [
+        .library(name: "TenonClient", targets: ["TenonClient"]),
+        .executable(name: "tenon", targets: ["tenon"]),
+    ],
     traits: [
         .trait(
             name: "InvariantChecks",
             description: "Check the dear invariants on the exit of every mutation (tests, simulation).")
     ],
-    dependencies: [],
+    dependencies: [
+        // The edge's (Docs/Decisions/0001). The engine takes none of them.
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(
+            url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
     targets: [
         // The engine: the toolchain and liblz4 only.
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
@@ -50,6 +62,33 @@ let package = Package(
             dependencies: [
                 "TenonCore", "TenonRaft", "TenonLog", "TenonStore", "TenonWire", "TenonKV",
                 "TenonNode", "TenonChecker",
+            ], swiftSettings: strict),
+        // The edge: where sockets, threads and real files are.
+        .target(
+            name: "TenonServer",
+            dependencies: [
+                "TenonCore", "TenonLog", "TenonStore", "TenonWire", "TenonNode", "CTenon",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: strict),
+        .target(
+            name: "TenonClient",
+            dependencies: [
+                "TenonCore", "TenonWire",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "tenon",
+            dependencies: [
+                "TenonServer", "TenonClient", "TenonChecker", "TenonCore", "TenonWire", "CTenon",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .testTarget(name: "TenonCoreTests", dependencies: ["TenonCore"], swiftSettings: strict),
         .testTarget(
@@ -79,5 +118,22 @@ let package = Package(
         .testTarget(
             name: "TenonSimulatorTests", dependencies: ["TenonSimulator", "TenonCore"],
             swiftSettings: strict),
+        .testTarget(
+            name: "TenonServerTests",
+            dependencies: ["TenonServer", "TenonCore", "TenonLog", "TenonStore", "TenonWire"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TenonClientTests",
+            dependencies: [
+                "TenonClient", "TenonCore", "TenonWire",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: strict),
+        // Checks of the source tree itself: imports, layout, words. No target of ours needed.
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+        // Real processes of the release binary.
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["TenonClient", "TenonChecker", "TenonCore"], swiftSettings: strict),
     ]
 )

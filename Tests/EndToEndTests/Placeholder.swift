@@ -1,0 +1,4 @@
+import Testing
+
+/// Replaced by the first suite of this module.
+@Test func theModuleBuilds() {}
