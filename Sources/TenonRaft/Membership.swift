@@ -1,0 +1,95 @@
+package import TenonCore
+
+/// One replica of a group and the node it lives on.
+package struct Member: Hashable, Sendable {
+    package var replica: ReplicaID
+    package var node: NodeID
+
+    package init(replica: ReplicaID, node: NodeID) {
+        self.replica = replica
+        self.node = node
+    }
+}
+
+/// When an entry counts as committed, beside the majority of voters (Rule C6).
+package enum AcknowledgementRule: UInt8, Sendable, Hashable {
+    /// A majority suffices.
+    case majority = 0
+    // Reserved: 1 another room, 2 another city. Refused until quorums know about localities:
+    // counting them as a plain majority would silently weaken what an operator asked for.
+}
+
+/// Who belongs to a group, as configuration entries of its log say.
+///
+/// Normally `outgoing` is empty. While the group moves from one set of voters to another both are
+/// present, and every decision needs a majority of *each* (joint consensus).
+/// Source: Ongaro's thesis, section 4.3.
+///
+/// - Invariant: each list is in strictly rising order of replica; `incoming` is not empty; a
+///   replica is on one node only, and not a learner while it is an incoming voter. (An outgoing
+///   voter may be a learner: that is what it becomes when the joint configuration ends.)
+package struct Membership: Hashable, Sendable {
+    /// The voters; of a joint configuration those that come.
+    package let incoming: [Member]
+    /// The voters that go; empty unless the configuration is joint.
+    package let outgoing: [Member]
+    /// Members that get the log and have no vote.
+    package let learners: [Member]
+    /// Rises with every change.
+    package let generation: Generation
+    package let acknowledgement: AcknowledgementRule
+
+    /// Bounds each of the lists.
+    package static let membersMax = 64
+
+    /// - Throws: `DecodingError.malformed` or `.tooLong` when the lists break the invariant.
+    package init(
+        incoming: [Member], outgoing: [Member] = [], learners: [Member] = [],
+        generation: Generation = .first, acknowledgement: AcknowledgementRule = .majority
+    ) throws(DecodingError) {
+        self.incoming = incoming
+        self.outgoing = outgoing
+        self.learners = learners
+        self.generation = generation
+        self.acknowledgement = acknowledgement
+        try validate()
+    }
+
+    /// Whether two sets of voters decide together.
+    package var isJoint: Bool { !outgoing.isEmpty }
+
+    /// Every member once, in rising order of replica.
+    package var members: [Member] {
+        var all = incoming
+        for member in outgoing + learners where !all.contains(member) { all.append(member) }
+        return all.sorted { $0.replica < $1.replica }
+    }
+
+    /// Whether `replica` has a vote in either half.
+    package func isVoter(_ replica: ReplicaID) -> Bool {
+        incoming.contains { $0.replica == replica } || outgoing.contains { $0.replica == replica }
+    }
+
+    private func validate() throws(DecodingError) {
+        guard !incoming.isEmpty else { throw .malformed("a group without voters") }
+        for list in [incoming, outgoing, learners] {
+            guard list.count <= Membership.membersMax else {
+                throw .tooLong(
+                    field: "members", count: list.count, bound: Membership.membersMax)
+            }
+            guard list.first?.replica != ReplicaID.none else { throw .malformed("replica 0") }
+            for (left, right) in zip(list, list.dropFirst())
+            where left.replica >= right.replica {
+                throw .malformed("members out of order")
+            }
+        }
+        for learner in learners where incoming.contains(where: { $0.replica == learner.replica }) {
+            throw .malformed("a voter that is a learner")
+        }
+        let everyone = members
+        for (left, right) in zip(everyone, everyone.dropFirst())
+        where left.replica == right.replica {
+            throw .malformed("a replica on two nodes")
+        }
+    }
+}

@@ -1,0 +1,79 @@
+package import TenonCore
+
+/// The log's beginning: trimming, and snapshots for followers that need what is trimmed.
+extension Raft {
+    /// Drops entries that the state machine's flush has made unnecessary. The log starts after
+    /// `index` then, with its term and configuration kept.
+    ///
+    /// - Precondition: everything through `index` is applied and durable in the log (Rule L5).
+    package mutating func trim(through index: LogIndex) {
+        guard index > log.base.index else { return }
+        precondition(
+            index <= applied && index <= writes.durable,
+            "trimming through \(index), applied \(applied), durable \(writes.durable)")
+        log.trim(through: index)
+        history.trim(through: index)
+        checkInvariants()
+    }
+
+    /// The state machine was replaced by a snapshot that is durable: the log goes on after it.
+    ///
+    /// Entries after `position` stay when the log holds `position` itself: they may have been
+    /// acknowledged. Otherwise the whole log is dropped, on disk too (``Ready/logReset``), and the
+    /// snapshot is acknowledged when that is durable.
+    ///
+    /// - Parameter membership: the configuration in force as of `position`.
+    /// - Returns: false when the snapshot is not newer than what is committed here, or this
+    ///   replica leads. Nothing has changed then.
+    package mutating func installSnapshot(
+        at position: LogPosition, membership: Membership, now: Instant
+    ) -> Bool {
+        advanceClock(to: now)
+        guard position.index > commit, role != .leader, position.term <= term else { return false }
+        let isContinued = log.term(at: position.index) == position.term
+        if isContinued {
+            log.trim(through: position.index)
+            history.trim(through: position.index)
+        } else {
+            log.reset(to: position)
+            history = MembershipHistory(base: position.index, membership: membership)
+        }
+        // Entries at or before the position that were in no write yet leave a gap on disk.
+        if !isContinued || writes.nextUnwritten <= position.index {
+            writes.reset(to: position.index)
+            output.logReset = position
+        }
+        commit = position.index
+        applied = position.index
+        handedOut = position.index
+        stall = ApplyStall()
+        following.matched =
+            isContinued ? max(following.matched, position.index) : position.index
+        following.owesAnswer = true
+        checkInvariants()
+        return true
+    }
+
+    /// The follower has installed a snapshot at `index`, or soon will: find out what it lacks.
+    package mutating func snapshotSent(to replica: ReplicaID, at index: LogIndex) {
+        endSnapshot(to: replica, at: min(index, log.lastIndex))
+    }
+
+    /// The snapshot did not arrive; another is wanted when the follower is heard again.
+    package mutating func snapshotFailed(to replica: ReplicaID) {
+        endSnapshot(to: replica, at: nil)
+    }
+
+    private mutating func endSnapshot(to replica: ReplicaID, at index: LogIndex?) {
+        guard role == .leader, let position = leadership.position(of: replica) else { return }
+        leadership.progress[position].snapshotEnded(at: index, round: leadership.lastRound)
+        output.isReplicationDue = true
+        checkInvariants()
+    }
+
+    /// The follower needs entries from before the base.
+    mutating func wantSnapshot(for position: Int) {
+        leadership.progress[position].becomeSnapshot(base: log.base.index)
+        output.snapshotsWanted.append(leadership.progress[position].replica)
+    }
+}

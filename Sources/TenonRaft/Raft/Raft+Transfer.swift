@@ -1,0 +1,99 @@
+package import TenonCore
+
+/// Handing leadership over: on request, and when the leader's own disk stalls.
+extension Raft {
+    /// Hands leadership to `target` (section 3.10). From now on proposals are refused; when the
+    /// target has everything it is told to stand for election. After an election timeout without
+    /// one the transfer is given up and proposals are taken again.
+    ///
+    /// - Throws: ``TransferError``; only a voter that keeps up is taken (Rule C4), for another
+    ///   would leave the group without a leader until it has caught up.
+    package mutating func transferLeadership(
+        to target: ReplicaID, now: Instant
+    ) throws(TransferError) {
+        advanceClock(to: now)
+        guard role == .leader else { throw .notLeader(hint: leader) }
+        guard target != configuration.replica else { throw .alreadyLeader }
+        guard membership.isVoter(target), let position = leadership.position(of: target) else {
+            throw .notVoter
+        }
+        if let transfer = leadership.transfer { throw .underWay(to: transfer.target) }
+        guard isKeepingUp(leadership.progress[position]) else { throw .notCaughtUp }
+        beginTransfer(to: target)
+        checkInvariants()
+    }
+
+    private mutating func beginTransfer(to target: ReplicaID) {
+        leadership.transfer = Transfer(
+            target: target, deadline: clock + configuration.electionTimeoutMin)
+        sendTimeoutNowIfDue()
+    }
+
+    /// Whether all that the follower lacks is already under way to it.
+    private func isKeepingUp(_ progress: Progress) -> Bool {
+        progress.state == .replicate && progress.next == log.lastIndex.next
+            && clock < progress.heardAt + configuration.electionTimeoutMin
+    }
+
+    /// Tells the target to stand for election as soon as it has the whole log.
+    mutating func sendTimeoutNowIfDue() {
+        guard let transfer = leadership.transfer, !transfer.isSent,
+            let position = leadership.position(of: transfer.target),
+            leadership.progress[position].match == log.lastIndex
+        else { return }
+        leadership.transfer?.isSent = true
+        send(.timeoutNow, to: transfer.target)
+    }
+
+    /// The leader wants this replica to take over: stand for election at once, without a pre-vote,
+    /// for the others have heard from the leader a moment ago.
+    mutating func receiveTimeoutNow(from sender: ReplicaID) {
+        guard role == .follower, sender == leader, isVoter else { return }
+        startElection(isTransfer: true)
+    }
+
+    // MARK: Time
+
+    mutating func tickAsLeader() {
+        if stepDownWithoutQuorum() { return }
+        endLateTransfer()
+        handOverWhenStalled()
+        if clock >= leadership.heartbeatDeadline {
+            // Asked again: the request may have been lost.
+            leadership.transfer?.isSent = false
+            broadcastHeartbeat()
+            sendTimeoutNowIfDue()
+        }
+    }
+
+    private mutating func endLateTransfer() {
+        guard let transfer = leadership.transfer, clock >= transfer.deadline else { return }
+        leadership.transfer = nil
+        // Nobody took over from a leader whose disk stalls: fall silent, and be replaced.
+        if isStalled { leadership.isMuted = true }
+    }
+
+    /// Leadership depends on the disk (architecture, section 4, rule 6): a leader whose oldest
+    /// write or oldest unapplied commit is too old looks for a successor that keeps up, and sends
+    /// no more heartbeats when there is none. One voter alone has nobody to make room for.
+    private mutating func handOverWhenStalled() {
+        guard isStalled else { return leadership.isMuted = false }
+        guard !leadership.isMuted, leadership.transfer == nil, !otherVotersProgress.isEmpty else {
+            return
+        }
+        let successor = otherVotersProgress.filter(isKeepingUp)
+            .max { ($0.match, $1.replica) < ($1.match, $0.replica) }
+        if let successor { beginTransfer(to: successor.replica) } else { leadership.isMuted = true }
+    }
+
+    /// Whether this replica's log or state machine has not moved for the stall bound.
+    package var isStalled: Bool {
+        let oldest = [writes.pending.first?.issuedAt, stall.since].compactMap(\.self).min()
+        guard let oldest else { return false }
+        return clock.since(oldest) > configuration.stallBound
+    }
+
+    private var otherVotersProgress: [Progress] {
+        leadership.progress.filter { membership.isVoter($0.replica) }
+    }
+}

@@ -1,0 +1,115 @@
+package import TenonCore
+
+/// What one replica of a group tells another.
+///
+/// Messages may be lost, repeated, delayed and reordered; no part of the protocol rests on their
+/// arrival. All of them may be sent at once: what depends on the disk leaves ``Raft`` only when it
+/// is durable.
+package struct RaftMessage: Hashable, Sendable {
+    package var tablet: TabletID
+    package var from: ReplicaID
+    package var to: ReplicaID
+    package var epoch: Epoch
+    /// The sender's current term.
+    package var term: Term
+    package var body: Body
+
+    package init(
+        tablet: TabletID, from: ReplicaID, to: ReplicaID, epoch: Epoch, term: Term, body: Body
+    ) {
+        self.tablet = tablet
+        self.from = from
+        self.to = to
+        self.epoch = epoch
+        self.term = term
+        self.body = body
+    }
+
+    package enum Body: Hashable, Sendable {
+        /// Would you vote for me in the term after mine? Binds nobody.
+        case preVoteRequest(last: LogPosition)
+        case preVoteAnswer(granted: Bool)
+        /// A vote for the sender in this term. `isTransfer`: the leader itself asked for the
+        /// election, so having heard from it lately is no reason to refuse.
+        case voteRequest(last: LogPosition, isTransfer: Bool)
+        case voteAnswer(granted: Bool)
+        case append(Append)
+        /// The sender's log is the leader's through `match`, and durable that far.
+        case appendAccepted(match: LogIndex)
+        /// The sender has no entry as the append's `previous` was; try at or before `hint`.
+        case appendRejected(previous: LogIndex, hint: LogPosition)
+        case heartbeat(Heartbeat)
+        case heartbeatAnswer(HeartbeatAnswer)
+        /// You have everything that I have: stand for election now.
+        case timeoutNow
+        /// Which index must I apply to read linearizably? One request for many reads.
+        case readRequest(batch: UInt64)
+        /// The index that `readRequest` asked for; nil when the sender cannot tell.
+        case readAnswer(batch: UInt64, index: LogIndex?)
+        /// Your append or heartbeat is of an older term than mine.
+        case newerTerm
+    }
+
+    /// Entries to go after `previous`.
+    package struct Append: Hashable, Sendable {
+        package var previous: LogPosition
+        package var commit: LogIndex
+        package var entries: [Entry]
+
+        package init(previous: LogPosition, commit: LogIndex, entries: [Entry]) {
+            self.previous = previous
+            self.commit = commit
+            self.entries = entries
+        }
+    }
+
+    /// I lead. Answered at once, never after the disk.
+    package struct Heartbeat: Hashable, Sendable {
+        /// Rises with each round of heartbeats of a term; its answers confirm reads (Rule C2).
+        package var round: UInt64
+        /// On the leader's monotonic clock; comes back in the answer.
+        package var sentAt: Instant
+        /// The leader's wall clock (Rule S2).
+        package var wallTime: WallTime
+        /// Committed, and durable at the receiver.
+        package var commit: LogIndex
+        /// The leader has sent the receiver everything through here.
+        package var sentThrough: LogIndex
+
+        package init(
+            round: UInt64, sentAt: Instant, wallTime: WallTime, commit: LogIndex,
+            sentThrough: LogIndex
+        ) {
+            self.round = round
+            self.sentAt = sentAt
+            self.wallTime = wallTime
+            self.commit = commit
+            self.sentThrough = sentThrough
+        }
+    }
+
+    package struct HeartbeatAnswer: Hashable, Sendable {
+        /// The round, the sending time and the index that the heartbeat named.
+        package var round: UInt64
+        package var sentAt: Instant
+        package var sentThrough: LogIndex
+        /// The sender's wall clock (Rule S2).
+        package var wallTime: WallTime
+        /// The sender's log is the leader's through here, durable or not.
+        package var received: LogIndex
+        /// The same, as far as it is durable: as good as an ``Body/appendAccepted(match:)``.
+        package var durable: LogIndex
+
+        package init(
+            round: UInt64, sentAt: Instant, sentThrough: LogIndex, wallTime: WallTime,
+            received: LogIndex, durable: LogIndex
+        ) {
+            self.round = round
+            self.sentAt = sentAt
+            self.sentThrough = sentThrough
+            self.wallTime = wallTime
+            self.received = received
+            self.durable = durable
+        }
+    }
+}

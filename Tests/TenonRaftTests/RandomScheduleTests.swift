@@ -1,0 +1,32 @@
+import TenonCore
+import Testing
+
+@testable import TenonRaft
+
+@Suite(.timeLimit(.minutes(2)))
+struct RandomSchedules {
+    /// Safety at every step, and liveness when the faults end.
+    @Test(arguments: [(1, 10), (2, 10), (3, 60), (5, 30)])
+    func keepEveryPromise(voters: Int, seeds: Int) throws {
+        var elections = 0
+        var reads = 0
+        var snapshots = 0
+        for seed in 0..<seeds {
+            var schedule = RandomSchedule(count: voters, seed: UInt64(seed))
+            do {
+                try schedule.run(steps: 2_000)
+                try schedule.recover()
+            } catch {
+                Issue.record("\(voters) voters, seed \(seed), at \(schedule.now): \(error)")
+                return
+            }
+            elections += schedule.electionCount
+            reads += schedule.confirmedReadCount
+            snapshots += schedule.snapshotCount
+        }
+        // A schedule in which nothing happens would keep every promise.
+        #expect(elections >= 2 * seeds)
+        #expect(reads >= 20 * seeds)
+        #expect(voters < 3 || snapshots >= seeds / 2)
+    }
+}
