@@ -1,0 +1,3 @@
+/// What a snapshot consists of.
+package struct SnapshotManifest: Hashable, Sendable {
+}
