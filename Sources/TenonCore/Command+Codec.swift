@@ -1,5 +1,5 @@
 /// Numbers of command kinds on disk and on the wire. A number is never used for another meaning.
-enum CommandKind: UInt8 {
+package enum CommandKind: UInt8, Sendable {
     case put = 1
     case delete = 2
     case deleteRange = 3
@@ -11,9 +11,30 @@ enum CommandKind: UInt8 {
     // 16 prepare, 17 commit, 18 abort, 19 resolve (Rule S10).
 }
 
+/// What stands before a command's body: read alone by who needs no whole ``Command``.
+package struct CommandHeader: Hashable, Sendable {
+    package var kind: CommandKind
+    package var session: Session?
+    package var taggedFields: Bytes?
+
+    package init(from reader: inout ByteReader) throws(DecodingError) {
+        kind = try CommandKind(from: &reader)
+        let flags = try reader.uint8()
+        guard flags & ~(Command.sessionFlag | Command.taggedFieldsFlag) == 0 else {
+            throw .unknownKind(field: "command flags", value: UInt64(flags))
+        }
+        session = flags & Command.sessionFlag == 0 ? nil : try Session(from: &reader)
+        taggedFields =
+            flags & Command.taggedFieldsFlag == 0
+            ? nil
+            : try reader.lengthPrefixedBytes(
+                "tagged fields", atMost: Command.taggedFieldsBytesMax)
+    }
+}
+
 extension Command {
-    private static let sessionFlag: UInt8 = 1
-    private static let taggedFieldsFlag: UInt8 = 2
+    fileprivate static let sessionFlag: UInt8 = 1
+    fileprivate static let taggedFieldsFlag: UInt8 = 2
     /// The most that the optional tagged fields of one command may take.
     package static let taggedFieldsBytesMax = 4_096
 
@@ -34,18 +55,10 @@ extension Command {
     }
 
     package init(from reader: inout ByteReader) throws(DecodingError) {
-        let kind = try CommandKind(from: &reader)
-        let flags = try reader.uint8()
-        guard flags & ~(Command.sessionFlag | Command.taggedFieldsFlag) == 0 else {
-            throw .unknownKind(field: "command flags", value: UInt64(flags))
-        }
-        session = flags & Command.sessionFlag == 0 ? nil : try Session(from: &reader)
-        taggedFields =
-            flags & Command.taggedFieldsFlag == 0
-            ? nil
-            : try reader.lengthPrefixedBytes(
-                "tagged fields", atMost: Command.taggedFieldsBytesMax)
-        operation = try Operation(kind: kind, from: &reader)
+        let header = try CommandHeader(from: &reader)
+        session = header.session
+        taggedFields = header.taggedFields
+        operation = try Operation(kind: header.kind, from: &reader)
     }
 }
 
@@ -96,7 +109,8 @@ extension Operation {
         }
     }
 
-    init(kind: CommandKind, from reader: inout ByteReader) throws(DecodingError) {
+    /// The body of a command of this kind.
+    package init(kind: CommandKind, from reader: inout ByteReader) throws(DecodingError) {
         switch kind {
         case .put:
             let condition = try Condition(from: &reader)

@@ -1,0 +1,89 @@
+package import TenonCore
+package import TenonStore
+
+/// The state machine of one tablet: committed entries in, outcomes out (architecture.md, 8).
+///
+/// Deterministic: all that it does follows from the entries, in order. Replicas that applied the
+/// same entries hold the same keys, values, versions, sessions and floors, and have the same log
+/// digest, whatever their flushes, compactions and restarts were (Rules S4, S5). The only clock
+/// is the timestamp of the entry.
+///
+/// Owned by the node's loop, and the only writer of its store. Nothing here waits for the disk
+/// but `init`: what needs blocks says so and changes nothing (Rule S9).
+package final class StateMachine {
+    /// Bounds that decide outcomes: settings of the cluster, the same on every replica.
+    package struct Configuration: Hashable, Sendable {
+        /// How long a write may be retried, in log time after its first issue. Longer: clients
+        /// survive longer outages; shorter: a smaller table. 1 s … 1 h.
+        package var sessionWindow = TimeSpan.seconds(600)
+        /// How far a first issue may lie ahead of the log's time before the write is refused.
+        package var sessionAheadMax = TimeSpan.seconds(60)
+        /// Outcomes kept, and clients known, each. 16 … 10,000,000.
+        package var sessionsMax = 100_000
+        /// Bytes that the kept outcomes take. 64 KiB … 4 GiB.
+        package var sessionBytesMax = 64 << 20
+        /// Bytes of values that the outcomes of one entry carry; a conditional write that would
+        /// go over it is refused, as is a transaction that reads more than ``answerBytesMax``.
+        package var entryAnswerBytesMax = 64 << 20
+        /// Bytes of values in one answer: of a transaction's gets, or of one getMany. Leaves room
+        /// for headers within ``Limits/frameBytesMax``.
+        package var answerBytesMax = 8 << 20
+
+        package init() {}
+    }
+
+    package let tablet: TabletID
+    /// The keys of this tablet. Static until splits come.
+    package let bounds: KeyInterval
+    package let configuration: Configuration
+    let store: Store
+
+    /// The last entry applied; index 0 before the first.
+    package internal(set) var appliedIndex = LogIndex.zero
+    package internal(set) var appliedTerm = Term.zero
+    /// The version of the last command applied: the tablet's log time.
+    package internal(set) var lastVersion = Timestamp.zero
+    /// No read below it is answered (Rule S4). Raised by command, never above ``lastVersion``.
+    package internal(set) var historyFloor = Timestamp.zero
+    /// Chained over every entry applied and its outcomes (Rule S5).
+    package internal(set) var logDigest = Digest()
+    /// What the last flush was told of the group's membership; empty before the first.
+    package internal(set) var flushedConfiguration = Bytes()
+
+    var sessions: SessionTable
+    /// The highest version that reads may ask for although nothing was applied there yet.
+    var observed = Timestamp.zero
+    /// Set by what stopped the tablet.
+    var failure: KVError?
+
+    /// The state machine over what `store` holds: all that its last flush recorded, or nothing.
+    /// Blocks on reads of system keys: for start-up, and after a snapshot was installed.
+    ///
+    /// - Throws: `damagedState` when the system keys are not what was written or belong to
+    ///   another tablet; `store` when they cannot be read.
+    package init(
+        store: Store, tablet: TabletID, bounds: KeyInterval,
+        configuration: Configuration = Configuration()
+    ) throws(KVError) {
+        self.store = store
+        self.tablet = tablet
+        self.bounds = bounds
+        self.configuration = configuration
+        sessions = SessionTable(bounds: configuration, floor: .zero)
+        try restore()
+        checkInvariants()
+    }
+
+    /// A write first issued below it is refused unless its outcome is known (Rule S3).
+    package var sessionFloor: Timestamp { sessions.floor }
+    /// Outcomes kept for retries, and the clients they and the marks belong to.
+    package var sessionCounts: (outcomes: Int, clients: Int, bytes: Int) {
+        (sessions.recordCount, sessions.clientCount, sessions.recordBytes)
+    }
+    /// Why nothing is applied any more; nil while the tablet works.
+    package var stopped: KVError? { failure }
+
+    /// Says that the tablet's clock has passed `version`: no later write will be at or below it,
+    /// so reads may ask for it (Rule S8).
+    package func observe(_ version: Timestamp) { observed = max(observed, version) }
+}
