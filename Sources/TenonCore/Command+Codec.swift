@@ -199,3 +199,11 @@ extension ByteReader {
         try lengthPrefixedBytes("key", atMost: Limits.keyBytesMax)
     }
 }
+
+extension Command {
+    /// Whether an encoded command only removes: taken even when the disk is full (Rule L6).
+    package static func isDelete(_ encoded: Bytes) -> Bool {
+        guard !encoded.isEmpty, let kind = CommandKind(rawValue: encoded[0]) else { return false }
+        return kind == .delete || kind == .deleteRange
+    }
+}

@@ -103,3 +103,21 @@ struct RaftLog: Sendable {
         return head + firstIndex.distance(to: index)
     }
 }
+
+extension RaftLog {
+    /// The last place, not above `bound`, whose entries and those before it can go while at least
+    /// `bytes` of payloads stay; nil when nothing can. - Complexity: O(entries looked at), each
+    /// of which is then trimmed.
+    func trimPoint(notAbove bound: LogIndex, keepingBytes bytes: Int) -> LogPosition? {
+        var left = payloadBytes
+        var point: LogPosition?
+        var index = firstIndex
+        while index <= min(bound, lastIndex) {
+            left -= self[index].payload.count
+            guard left >= bytes else { break }
+            point = self[index].position
+            index = index.next
+        }
+        return point
+    }
+}

@@ -1,1 +1,160 @@
-// Filled by the first type of this module.
+internal import Glibc
+package import Logging
+internal import NIOCore
+internal import NIOPosix
+package import ServiceLifecycle
+internal import TenonCore
+internal import TenonLog
+internal import TenonNode
+internal import TenonWire
+
+/// Why a server ended, or did not start.
+package struct ServerError: Error, Sendable, CustomStringConvertible {
+    package let description: String
+    package init(_ description: String) { self.description = description }
+}
+
+/// One node of a cluster in the real world: files, sockets, threads.
+package struct TenonServer: Service {
+    private let settings: ServeSettings
+    private let logger: Logger
+
+    /// How long a stopping node waits for others to take over what it leads.
+    private static let handOverMax = TimeAmount.seconds(2)
+
+    package init(settings: ServeSettings, logger: Logger) {
+        self.settings = settings
+        self.logger = logger
+    }
+
+    /// Serves until a graceful shutdown is asked for, or the node must not go on.
+    ///
+    /// - Throws: ``ServerError`` when it cannot start or has to end: the message says why.
+    package func run() async throws {
+        let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
+        let driver = try start(on: loop)
+        let listener = try await listen(driver, loop)
+        logger.info("node \(settings.name) listens on \(settings.listen)")
+        try await connectPeers(driver, loop)
+        let reason = try await withGracefulShutdownHandler {
+            try await driver.whenHalted.get()
+        } onGracefulShutdown: {
+            drainThenHalt(driver)
+        }
+        try await listener.close()
+        driver.stop()
+        if reason != NodeDriver.gracefulReason { throw ServerError(reason) }
+        logger.info("node \(settings.name) stopped")
+    }
+
+    /// Opens the folder, the log and the stores: blocking, before anything is promised.
+    private func start(on loop: any EventLoop) throws -> NodeDriver {
+        let fileSystem = PosixFileSystem()
+        let clock = SystemClock()
+        var generator = SystemRandomNumberGenerator()
+        let configuration = settings.nodeConfiguration
+        do {
+            try configuration.validate()
+            try fileSystem.createDirectory(settings.data)
+            if try fileSystem.isVolatile(settings.data) && !settings.allowsVolatile {
+                throw ServerError(
+                    "\(settings.data) is on a file system that forgets everything at power-off "
+                        + "(tmpfs): give another --data, or --allow-volatile for a test")
+            }
+            let folder = try NodeFolder.open(
+                fileSystem: fileSystem, directory: settings.data, configuration: configuration,
+                generator: &generator)
+            let (log, recovery) = try Log.open(
+                fileSystem: fileSystem, directory: folder.logDirectory,
+                configuration: settings.logConfiguration)
+            let start = try NodeStart(
+                configuration: configuration, folder: folder, fileSystem: fileSystem,
+                recovery: recovery, logStatus: log.status, seed: generator.next(), now: clock.now)
+            for notice in start.notices { logger.warning("\(notice.text)") }
+            let data = settings.data
+            let driver = NodeDriver(
+                node: Node(start: start, now: clock.now), logThread: LogThread(log: log),
+                loop: loop, clock: clock, logger: logger,
+                freeBytes: {
+                    do {
+                        return UInt64(try fileSystem.freeBytes(at: data))
+                    } catch {
+                        return 0  // Shown in status: a folder that cannot be asked has no room.
+                    }
+                })
+            driver.start()
+            return driver
+        } catch let error as ServerError {
+            throw error
+        } catch {
+            throw ServerError("\(error)")
+        }
+    }
+
+    private func listen(_ driver: NodeDriver, _ loop: any EventLoop) async throws -> any Channel {
+        do {
+            return try await ServerBootstrap(group: loop)
+                .serverChannelOption(.backlog, value: 1_024)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelOption(
+                    .writeBufferWaterMark,
+                    value: ChannelOptions.Types.WriteBufferWaterMark(
+                        low: 256 << 10, high: 8 << 20)
+                )
+                .childChannelOption(
+                    .recvAllocator,
+                    value: AdaptiveRecvByteBufferAllocator(
+                        minimum: 4_096, initial: 64 << 10, maximum: 1 << 20)
+                )
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(
+                            InboundConnection(driver: driver))
+                    }
+                }
+                .bind(host: settings.listen.host, port: settings.listen.port)
+                .get()
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            driver.stop()
+            throw ServerError(
+                "\(settings.listen) is in use by another process: stop it, or give another --listen")
+        } catch {
+            driver.stop()
+            throw ServerError("cannot listen on \(settings.listen): \(error)")
+        }
+    }
+
+    private func connectPeers(_ driver: NodeDriver, _ loop: any EventLoop) async throws {
+        let members = ClusterMember.ranked(settings.members.map { ($0.name, "\($0.address)") })
+        let others = members.filter { $0.name != settings.name }
+        let addresses = try others.map { other in
+            (other.id, try NetworkAddress(parsing: other.address, setting: "cluster"))
+        }
+        try await loop.submit {
+            driver.wantTurn()
+            for (node, address) in addresses {
+                for stream in [PeerStream.consensus, .bulk] {
+                    let key = PeerLinkKey(node: node, stream: stream)
+                    driver.add(PeerDialer(key: key, address: address, driver: driver))
+                }
+            }
+        }.get()
+    }
+
+    /// Hands leaderships over, and ends when nothing is led here or it takes too long.
+    private func drainThenHalt(_ driver: NodeDriver) {
+        let loop = driver.loop
+        loop.execute {
+            driver.prepareToStop()
+            loop.scheduleTask(in: TenonServer.handOverMax) { driver.stopGracefully() }
+            loop.scheduleRepeatedTask(
+                initialDelay: .milliseconds(5), delay: .milliseconds(5)
+            ) { task in
+                guard driver.leadsNothing else { return }
+                task.cancel()
+                driver.stopGracefully()
+            }
+        }
+    }
+}

@@ -85,9 +85,12 @@ package enum FrameError: Error, Hashable, Sendable {
 package struct FrameDecoder: Sendable {
     private var buffer: [UInt8] = []
     private var offset = 0
-    private let frameBytesMax: Int
+    private var frameBytesMax: Int
 
     package init(frameBytesMax: Int = Limits.frameBytesMax) { self.frameBytesMax = frameBytesMax }
+
+    /// From now on takes frames of every length: the other end is known.
+    package mutating func admitLongFrames() { frameBytesMax = Limits.frameBytesMax }
 
     /// Bytes that wait for the rest of their frame.
     package var pendingBytes: Int { buffer.count - offset }

@@ -21,12 +21,15 @@ package struct PeerIdentity: Hashable, Sendable {
     package var epoch: Epoch
     /// Whether its log holds anything besides the formation itself.
     package var hasEntries: Bool
+    /// The number of the last batch in its log. What peers acknowledged to it or from it lies at
+    /// or below; a folder rolled back to an older state shows a lower one.
+    package var logPosition: UInt64
     /// Digest of the `--cluster` list, which must be equal on all nodes.
     package var memberListDigest: UInt64
 
     package init(
         cluster: ClusterID, node: NodeID, folder: FolderID, boot: BootNumber, nonce: UInt64,
-        epoch: Epoch, hasEntries: Bool, memberListDigest: UInt64
+        epoch: Epoch, hasEntries: Bool, logPosition: UInt64, memberListDigest: UInt64
     ) {
         self.cluster = cluster
         self.node = node
@@ -35,11 +38,12 @@ package struct PeerIdentity: Hashable, Sendable {
         self.nonce = nonce
         self.epoch = epoch
         self.hasEntries = hasEntries
+        self.logPosition = logPosition
         self.memberListDigest = memberListDigest
     }
 
     /// Layout: cluster 16 · node 4 · folder 16 · boot 8 · nonce 8 · epoch 8 · has entries 1 ·
-    /// member list digest 8.
+    /// log position 8 · member list digest 8.
     package func encode(to writer: inout ByteWriter) {
         writer.identifier(cluster)
         writer.identifier(node)
@@ -48,6 +52,7 @@ package struct PeerIdentity: Hashable, Sendable {
         writer.uint64(nonce)
         writer.identifier(epoch)
         writer.flag(hasEntries)
+        writer.uint64(logPosition)
         writer.uint64(memberListDigest)
     }
 
@@ -59,6 +64,7 @@ package struct PeerIdentity: Hashable, Sendable {
         nonce = try reader.uint64()
         epoch = try reader.identifier(Epoch.self)
         hasEntries = try reader.flag("has entries")
+        logPosition = try reader.uint64()
         memberListDigest = try reader.uint64()
     }
 }

@@ -1,0 +1,194 @@
+package import TenonCore
+
+/// Who a data folder belongs to: the content of `DIR/node` (Rules I1, I2).
+package struct FolderIdentity: Hashable, Sendable {
+    package var name: String
+    package var node: NodeID
+    package var folder: FolderID
+    /// ``ClusterID/none`` until the formation of a cluster reached this node.
+    package var cluster: ClusterID
+    package var boot: BootNumber
+    package var nonce: UInt64
+    /// Of the member list that the folder was made under.
+    package var memberListDigest: UInt64
+    package var epoch: Epoch
+
+    private static let magic: UInt32 = 0x4E4E_5431  // "1TNN"
+    private static let formatVersion: UInt16 = 1
+
+    /// Layout: magic 4 · version 2 · cell 2 · name · node 4 · folder 16 · cluster 16 · boot 8 ·
+    /// nonce 8 · epoch 8 · member list digest 8 · CRC-32C of all before 4.
+    package func encoded() -> [UInt8] {
+        var writer = ByteWriter(capacity: 128)
+        writer.uint32(FolderIdentity.magic)
+        writer.uint16(FolderIdentity.formatVersion)
+        writer.uint16(0)
+        writer.lengthPrefixed(name)
+        writer.identifier(node)
+        writer.identifier(folder)
+        writer.identifier(cluster)
+        writer.identifier(boot)
+        writer.uint64(nonce)
+        writer.identifier(epoch)
+        writer.uint64(memberListDigest)
+        writer.uint32(CRC32C(writer.bytes).rawValue)
+        return writer.take()
+    }
+
+    package init(decoding bytes: [UInt8]) throws(DecodingError) {
+        guard bytes.count > 8 else { throw .truncated }
+        let body = 0..<bytes.count - 4
+        var trailer = ByteReader(bytes, in: body.upperBound..<bytes.count)
+        guard CRC32C(bytes, in: body).rawValue == (try trailer.uint32()) else {
+            throw .malformed("checksum")
+        }
+        var reader = ByteReader(bytes, in: body)
+        guard try reader.uint32() == FolderIdentity.magic else { throw .malformed("magic") }
+        let version = try reader.uint16()
+        guard version == FolderIdentity.formatVersion else {
+            throw .unknownKind(field: "format version", value: UInt64(version))
+        }
+        _ = try reader.uint16()
+        name = try reader.lengthPrefixedText("name", atMost: Limits.nameBytesMax)
+        node = try reader.identifier(NodeID.self)
+        folder = try reader.identifier(FolderID.self)
+        cluster = try reader.identifier(ClusterID.self)
+        boot = try reader.identifier(BootNumber.self)
+        nonce = try reader.uint64()
+        epoch = try reader.identifier(Epoch.self)
+        memberListDigest = try reader.uint64()
+        try reader.finish()
+    }
+
+    package init(
+        name: String, node: NodeID, folder: FolderID, nonce: UInt64, memberListDigest: UInt64
+    ) {
+        self.name = name
+        self.node = node
+        self.folder = folder
+        cluster = .none
+        boot = BootNumber(1)
+        self.nonce = nonce
+        epoch = .first
+        self.memberListDigest = memberListDigest
+    }
+}
+
+/// Why a data folder cannot be used, and what to do.
+package enum FolderError: Error, Sendable, CustomStringConvertible {
+    case inUse(directory: String)
+    case otherNode(directory: String, owner: String, wanted: String)
+    case otherMembers(directory: String)
+    case damaged(path: String, reason: String)
+    case file(FileError)
+
+    package var description: String {
+        switch self {
+        case .inUse(let directory):
+            "\(directory) is in use by another process: stop it, or give another --data"
+        case .otherNode(let directory, let owner, let wanted):
+            "\(directory) belongs to node \(owner), not to \(wanted): give \(wanted)'s own --data"
+        case .otherMembers(let directory):
+            "\(directory) was made with another --cluster list or --tablets: "
+                + "start it with the same ones"
+        case .damaged(let path, let reason):
+            "\(path) is damaged (\(reason)): restore the folder or replace the node"
+        case .file(let error): "\(error)"
+        }
+    }
+}
+
+/// A node's data folder: its lock and its identity.
+package struct NodeFolder: Sendable {
+    package let directory: String
+    package private(set) var identity: FolderIdentity
+    /// Held as long as this value or a copy lives.
+    private let lock: any FileLock
+    private let fileSystem: any FileSystem
+
+    package var logDirectory: String { directory + "/cell-0/log" }
+    package var tabletsDirectory: String { directory + "/cell-0/tablets" }
+
+    /// Locks and opens `directory`, or makes it, and raises its boot number. The new number is
+    /// durable when this returns (Rule I2).
+    package static func open(
+        fileSystem: any FileSystem, directory: String, configuration: NodeConfiguration,
+        generator: inout some RandomNumberGenerator
+    ) throws(FolderError) -> NodeFolder {
+        do {
+            return try openUnwrapped(
+                fileSystem: fileSystem, directory: directory, configuration: configuration,
+                generator: &generator)
+        } catch let error as FolderError {
+            throw error
+        } catch let error as FileError {
+            throw .file(error)
+        } catch {
+            throw .damaged(path: directory + "/node", reason: "\(error)")
+        }
+    }
+
+    private static func openUnwrapped(
+        fileSystem: any FileSystem, directory: String, configuration: NodeConfiguration,
+        generator: inout some RandomNumberGenerator
+    ) throws -> NodeFolder {
+        try fileSystem.createDirectory(directory)
+        guard let lock = try fileSystem.lock(directory + "/LOCK") else {
+            throw FolderError.inUse(directory: directory)
+        }
+        let path = directory + "/node"
+        var identity: FolderIdentity
+        if try fileSystem.exists(path) {
+            let file = try fileSystem.open(path, .read)
+            let bytes = try file.read(at: 0, count: min(file.size(), 64 << 10))
+            identity = try FolderIdentity(decoding: bytes)
+            try check(identity, belongsTo: configuration, directory: directory)
+            identity.boot = identity.boot.next
+            identity.nonce = generator.next()
+        } else {
+            identity = FolderIdentity(
+                name: configuration.name, node: configuration.me.id,
+                folder: FolderID(using: &generator), nonce: generator.next(),
+                memberListDigest: configuration.memberListDigest)
+        }
+        var folder = NodeFolder(
+            directory: directory, identity: identity, lock: lock, fileSystem: fileSystem)
+        try fileSystem.createDirectory(folder.logDirectory)
+        try fileSystem.createDirectory(folder.tabletsDirectory)
+        try fileSystem.syncDirectory(directory + "/cell-0")
+        try folder.save(identity)
+        return folder
+    }
+
+    private static func check(
+        _ identity: FolderIdentity, belongsTo configuration: NodeConfiguration, directory: String
+    ) throws(FolderError) {
+        guard identity.name == configuration.name, identity.node == configuration.me.id else {
+            throw .otherNode(
+                directory: directory, owner: identity.name, wanted: configuration.name)
+        }
+        guard identity.memberListDigest == configuration.memberListDigest else {
+            throw .otherMembers(directory: directory)
+        }
+    }
+
+    /// Replaces the identity. Durable when this returns: a new file, synced, renamed over the
+    /// old one, and the folder synced.
+    package mutating func save(_ identity: FolderIdentity) throws(FileError) {
+        try NodeFolder.write(identity, in: directory, fileSystem: fileSystem)
+        self.identity = identity
+    }
+
+    /// The blocking part of ``save(_:)``, for a job on another thread.
+    package static func write(
+        _ identity: FolderIdentity, in directory: String, fileSystem: any FileSystem
+    ) throws(FileError) {
+        let temporary = directory + "/node.new"
+        if try fileSystem.exists(temporary) { try fileSystem.remove(temporary) }
+        let file = try fileSystem.open(temporary, .create)
+        try file.write(identity.encoded(), at: 0)
+        try file.sync()
+        try fileSystem.rename(temporary, to: directory + "/node")
+        try fileSystem.syncDirectory(directory)
+    }
+}

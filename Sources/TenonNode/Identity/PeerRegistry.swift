@@ -1,0 +1,162 @@
+package import TenonCore
+package import TenonWire
+
+/// What this node remembers of another, in its log (Rule I2).
+package struct PeerMemory: Hashable, Sendable {
+    package var folder: FolderID
+    package var boot: BootNumber
+    package var nonce: UInt64
+    /// The highest log position that the peer has said it made durable.
+    package var position: UInt64
+
+    /// Layout: version 1 · folder 16 · boot 8 · nonce 8 · position 8.
+    package func encoded() -> Bytes {
+        var writer = ByteWriter(capacity: 41)
+        writer.uint8(1)
+        writer.identifier(folder)
+        writer.identifier(boot)
+        writer.uint64(nonce)
+        writer.uint64(position)
+        return Bytes(writer.take())
+    }
+
+    package init(decoding bytes: Bytes) throws(DecodingError) {
+        var reader = ByteReader(bytes)
+        let version = try reader.uint8()
+        guard version == 1 else { throw .unknownKind(field: "version", value: UInt64(version)) }
+        folder = try reader.identifier(FolderID.self)
+        boot = try reader.identifier(BootNumber.self)
+        nonce = try reader.uint64()
+        position = try reader.uint64()
+        try reader.finish()
+    }
+
+    package init(_ identity: PeerIdentity) {
+        folder = identity.folder
+        boot = identity.boot
+        nonce = identity.nonce
+        position = identity.logPosition
+    }
+}
+
+/// Decides which peers this node talks to, and remembers them (Rule I2).
+///
+/// Refused are: another cluster, another member list, a name that is not a member's, a folder
+/// other than the remembered one (wiped), a lower boot number or the same one with another nonce
+/// (cloned), and a log position below the remembered one (rolled back). What this cannot see: a
+/// rollback by less than what was remembered when all peers restarted meanwhile; memories are
+/// written each minute or 64 MiB.
+package struct PeerRegistry: Sendable {
+    /// A memory is written again when it is older than this…
+    static let rememberEvery = TimeSpan.seconds(60)
+    /// … or when the peer's position moved by so many batches. A batch is 4 KiB at least, so
+    /// 64 MiB are 16,384 of the smallest.
+    static let rememberPositions: UInt64 = 16_384
+
+    private struct Record {
+        var memory: PeerMemory
+        var writtenAt: Instant
+        var writtenPosition: UInt64
+    }
+
+    private let me: NodeID
+    private let members: [NodeID]
+    private let memberListDigest: UInt64
+    private var records: [Record?]
+
+    package init(me: NodeID, members: [NodeID], memberListDigest: UInt64) {
+        self.me = me
+        self.members = members.sorted()
+        self.memberListDigest = memberListDigest
+        records = Array(repeating: nil, count: members.count)
+    }
+
+    /// Takes up what the log remembered of `node`.
+    package mutating func restore(_ memory: PeerMemory, of node: NodeID) {
+        guard let place = members.firstIndex(of: node) else { return }
+        records[place] = Record(
+            memory: memory, writtenAt: .zero, writtenPosition: memory.position)
+    }
+
+    package func memory(of node: NodeID) -> PeerMemory? {
+        members.firstIndex(of: node).flatMap { records[$0]?.memory }
+    }
+
+    /// Nil when `hello` is welcome, otherwise why it is refused.
+    ///
+    /// - Parameter cluster: this node's, ``ClusterID/none`` before it has one.
+    package func refusal(of hello: PeerHello, cluster: ClusterID, epoch: Epoch) -> String? {
+        let peer = hello.identity
+        guard hello.versions.agreed(with: .current) != nil else {
+            return "no common protocol version: it speaks \(hello.versions.oldest) to "
+                + "\(hello.versions.newest)"
+        }
+        guard let place = members.firstIndex(of: peer.node), peer.node != me else {
+            return "node \(peer.node) is not another member of this cluster"
+        }
+        guard hello.receiver == me else {
+            return "it wants node \(hello.receiver), this is \(me): check the addresses"
+        }
+        guard peer.memberListDigest == memberListDigest else {
+            return "its --cluster list or --tablets differs from this node's"
+        }
+        guard peer.cluster == cluster || peer.cluster == .none || cluster == .none else {
+            return "it belongs to cluster \(peer.cluster), this node to \(cluster)"
+        }
+        guard peer.epoch >= epoch else {
+            return "its epoch \(peer.epoch) is below this node's \(epoch)"
+        }
+        return records[place].flatMap { refusal(of: peer, remembering: $0.memory) }
+    }
+
+    private func refusal(of peer: PeerIdentity, remembering memory: PeerMemory) -> String? {
+        if peer.folder != memory.folder {
+            return "node \(peer.node) comes with another data folder than before: "
+                + "wiped: join as a new node"
+        }
+        if peer.boot < memory.boot {
+            return "node \(peer.node) comes with boot \(peer.boot) after boot \(memory.boot): "
+                + "its folder was rolled back or cloned"
+        }
+        if peer.boot == memory.boot && peer.nonce != memory.nonce {
+            return "node \(peer.node) runs twice: its folder was cloned"
+        }
+        if peer.logPosition < memory.position {
+            return "node \(peer.node) comes with its log at \(peer.logPosition), it was at "
+                + "\(memory.position): its folder was rolled back"
+        }
+        return nil
+    }
+
+    /// Remembers a welcome peer; what is returned goes into the log.
+    package mutating func remember(_ peer: PeerIdentity, now: Instant) -> PeerMemory? {
+        guard let place = members.firstIndex(of: peer.node) else { return nil }
+        var memory = PeerMemory(peer)
+        if let old = records[place]?.memory {
+            memory.position = max(memory.position, old.position)
+            if old == memory { return nil }
+        }
+        records[place] = Record(
+            memory: memory, writtenAt: now, writtenPosition: memory.position)
+        return memory
+    }
+
+    /// Notes the position a peer says is durable; what is returned goes into the log.
+    package mutating func advance(
+        _ node: NodeID, to position: UInt64, now: Instant
+    ) -> PeerMemory? {
+        guard let place = members.firstIndex(of: node), var record = records[place],
+            position > record.memory.position
+        else { return nil }
+        record.memory.position = position
+        let isDue =
+            now.since(record.writtenAt) >= PeerRegistry.rememberEvery
+            || position - record.writtenPosition >= PeerRegistry.rememberPositions
+        if isDue {
+            record.writtenAt = now
+            record.writtenPosition = position
+        }
+        records[place] = record
+        return isDue ? record.memory : nil
+    }
+}

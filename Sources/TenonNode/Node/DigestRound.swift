@@ -1,0 +1,92 @@
+import TenonCore
+import TenonRaft
+
+/// One comparison of log digests, as the leader counts it (Rule S5).
+///
+/// Only a minority against a majority that agrees is set aside. Without such a majority the
+/// tablet stops writing and says so: nobody knows who is right.
+struct DigestRound {
+    enum Verdict: Equatable {
+        case undecided
+        case allEqual
+        /// These differ from a majority that the leader belongs to.
+        case minority([NodeID])
+        /// A majority agrees on something else than the leader.
+        case leaderDiverged
+        case noMajority
+    }
+
+    let index: LogIndex
+    let digest: UInt64
+    private let voters: Int
+    private var answers: [(node: NodeID, digest: UInt64)] = []
+
+    init(index: LogIndex, digest: UInt64, voters: Int) {
+        self.index = index
+        self.digest = digest
+        self.voters = voters
+    }
+
+    mutating func answer(_ digest: UInt64, from node: NodeID) {
+        if !answers.contains(where: { $0.node == node }) { answers.append((node, digest)) }
+    }
+
+    var verdict: Verdict {
+        let majority = voters / 2 + 1
+        let equal = 1 + answers.filter { $0.digest == digest }.count
+        let others = answers.filter { $0.digest != digest }
+        if others.isEmpty { return equal == voters ? .allEqual : .undecided }
+        if equal >= majority { return .minority(others.map(\.node)) }
+        let agreeing = others.map { other in others.filter { $0.digest == other.digest }.count }
+        if let most = agreeing.max(), most >= majority { return .leaderDiverged }
+        return answers.count + 1 == voters ? .noMajority : .undecided
+    }
+}
+
+extension Node {
+    /// Answers a leader's question, or counts an answer to ours.
+    func compareDigest(_ report: DigestReport, isQuestion: Bool, from node: NodeID) {
+        guard let tablet = tablet(report.tablet) else { return }
+        if isQuestion {
+            guard let digest = tablet.digests.digest(at: report.index) else { return }
+            let own = DigestReport(tablet: report.tablet, index: report.index, digest: digest)
+            peers.send(.logDigest(own, isQuestion: false), to: node)
+        } else {
+            count(report, from: node, for: tablet)
+        }
+    }
+
+    private func count(_ report: DigestReport, from node: NodeID, for tablet: Tablet) {
+        guard tablet.raft.role == .leader,
+            let digest = tablet.digests.digest(at: report.index)
+        else { return }
+        var round = digestRounds[tablet.id].flatMap { $0.index == report.index ? $0 : nil }
+            ?? DigestRound(
+                index: report.index, digest: digest,
+                voters: tablet.raft.membership.incoming.count)
+        round.answer(report.digest, from: node)
+        digestRounds[tablet.id] = round
+        act(on: round, tablet)
+    }
+
+    private func act(on round: DigestRound, _ tablet: Tablet) {
+        switch round.verdict {
+        case .undecided, .allEqual: break
+        case .minority(let nodes):
+            for node in nodes {
+                notice(.error, "node \(node) diverged in tablet \(tablet.id) at \(round.index)")
+                peers.send(.diverged(tablet: tablet.id, index: round.index), to: node)
+            }
+        case .leaderDiverged:
+            with(tablet) {
+                tablet.quarantine(
+                    "its log digest at \(round.index) differs from the majority's", into: &$0)
+            }
+        case .noMajority:
+            with(tablet) {
+                tablet.quarantine(
+                    "no majority agrees on the log digest at \(round.index)", into: &$0)
+            }
+        }
+    }
+}

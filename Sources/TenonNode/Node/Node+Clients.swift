@@ -1,0 +1,219 @@
+package import TenonCore
+import TenonKV
+package import TenonWire
+
+extension Node {
+    /// A client connected and said hello.
+    package func clientOpened(_ connection: ConnectionID, hello: ClientHello, wallTime: WallTime) {
+        let client = ClientConnection(id: connection)
+        clients[connection] = client
+        counters.clientConnections = UInt64(clients.count)
+        if let reason = refusal(of: hello) {
+            touch(client, client.send(.goodbye) { Goodbye(reason: reason).encode(to: &$0) })
+            effects.clientsToClose.append((connection, reason))
+            return
+        }
+        let welcome = ServerWelcome(
+            version: ProtocolRange.current.newest, cluster: formation.cluster ?? .none,
+            node: id, epoch: identity.epoch, clusterTime: Timestamp(wallTime))
+        touch(client, client.send(.serverWelcome) { welcome.encode(to: &$0) })
+    }
+
+    private func refusal(of hello: ClientHello) -> String? {
+        guard hello.versions.agreed(with: .current) != nil else {
+            return "no common protocol version: this node speaks "
+                + "\(ProtocolRange.current.oldest) to \(ProtocolRange.current.newest)"
+        }
+        if let cluster = formation.cluster, hello.cluster != .none, hello.cluster != cluster {
+            return "this is cluster \(cluster), not \(hello.cluster): check the endpoints"
+        }
+        if hello.epoch > identity.epoch {
+            return "this node is of epoch \(identity.epoch), below \(hello.epoch): it was cut off"
+        }
+        return nil
+    }
+
+    /// A client's connection is gone.
+    package func clientClosed(_ connection: ConnectionID) {
+        clients.removeValue(forKey: connection)?.close()
+        counters.clientConnections = UInt64(clients.count)
+    }
+
+    private func touch(_ client: ClientConnection, _ isFirst: Bool) {
+        if isFirst { touchedClients.append(client) }
+    }
+
+    /// A request arrived. What cannot be read ends the connection: there is no telling what else
+    /// the client got wrong.
+    package func received(_ frame: Frame, from connection: ConnectionID, now: Instant) {
+        guard let client = clients[connection] else { return }
+        counters.requests += 1
+        do {
+            guard frame.kind == .request else {
+                throw DecodingError.unknownKind(
+                    field: "frame of a client", value: UInt64(frame.kind.rawValue))
+            }
+            client.began()
+            let waiter = WriteWaiter(connection: client, request: frame.id)
+            guard client.waiting <= configuration.requestsPerConnectionMax else {
+                return answer(waiter, .refusal(Node.tooManyRequests))
+            }
+            try dispatch(try Request(from: frame.body), waiter, now: now)
+        } catch {
+            let reason = "malformed request: \(error)"
+            touch(client, client.send(.goodbye) { Goodbye(reason: reason).encode(to: &$0) })
+            effects.clientsToClose.append((connection, reason))
+        }
+    }
+
+    private static let tooManyRequests = Refusal(
+        .overloaded, "too many requests of this connection wait for an answer",
+        retryAfterMilliseconds: 20)
+
+    func answer(_ waiter: WriteWaiter, _ answer: Answer) {
+        touch(waiter.connection, waiter.connection.answer(waiter.request, answer))
+    }
+
+    private func dispatch(
+        _ request: Request, _ waiter: WriteWaiter, now: Instant
+    ) throws(DecodingError) {
+        switch request.body {
+        case .describe: return answer(waiter, .directory(describe()))
+        case .status: return answer(waiter, .status(status(now: now)))
+        default: break
+        }
+        if let refusal = refusal(of: request.header) {
+            return answer(waiter, .refusal(refusal))
+        }
+        guard let tablet = tablet(request.header.tablet) else {
+            return answer(waiter, .refusal(missing(request.header.tablet)))
+        }
+        with(tablet) { perform(request, on: tablet, waiter, now: now, into: &$0) }
+    }
+
+    private func refusal(of header: RequestHeader) -> Refusal? {
+        guard isFormed else {
+            return Refusal(
+                .unavailable, "the cluster is not formed yet: all its nodes must be up once",
+                retryAfterMilliseconds: 100)
+        }
+        guard header.epoch == identity.epoch else {
+            return Refusal(
+                .wrongEpoch, "this node is of epoch \(identity.epoch), not \(header.epoch)")
+        }
+        guard header.keyspace == .default else {
+            return Refusal(.invalid, "there is no keyspace \(header.keyspace)")
+        }
+        return nil
+    }
+
+    private func missing(_ tablet: TabletID) -> Refusal {
+        if let reason = damagedTablets[tablet] {
+            return Refusal(.unavailable, "tablet \(tablet) is quarantined here: \(reason)")
+        }
+        return Refusal(.staleDescriptor, "tablet \(tablet) is not here")
+    }
+
+    private func perform(
+        _ request: Request, on tablet: Tablet, _ waiter: WriteWaiter, now: Instant,
+        into output: inout TabletOutput
+    ) {
+        guard request.header.generation == tablet.descriptor.generation else {
+            return tablet.answer(
+                waiter,
+                .refusal(
+                    Refusal(
+                        .staleDescriptor,
+                        "tablet \(tablet.id) is of generation \(tablet.descriptor.generation)")),
+                into: &output)
+        }
+        let timeout = TimeSpan.milliseconds(Int(request.header.timeoutMilliseconds))
+        switch request.body {
+        case .write(let command):
+            write(command, on: tablet, waiter, into: &output)
+        case .get(let key, let at):
+            read(.get(key, at: at), on: tablet, waiter, now + timeout, into: &output)
+        case .getMany(let keys, let at):
+            read(.getMany(keys, at: at), on: tablet, waiter, now + timeout, into: &output)
+        case .scan(let scan):
+            read(.scan(scan), on: tablet, waiter, now + timeout, into: &output)
+        case .transferLeadership(let node):
+            transfer(tablet, to: node, waiter, now: now, into: &output)
+        case .contentDigest:
+            tablet.proposeUpkeep(.contentDigest, wallTime: tablet.lastWallTime)
+            let answer = tablet.servesAsLeader ? Answer.done : .refusal(tablet.notServing)
+            tablet.answer(waiter, answer, into: &output)
+        case .describe, .status:
+            preconditionFailure("answered without a tablet")
+        }
+    }
+
+    private func write(
+        _ command: Bytes, on tablet: Tablet, _ waiter: WriteWaiter,
+        into output: inout TabletOutput
+    ) {
+        do {
+            _ = try StateMachine.validate(command, bounds: tablet.machine.bounds)
+            if let refusal = diskFullRefusal(of: command) {
+                return tablet.answer(waiter, .refusal(refusal), into: &output)
+            }
+            tablet.write(command, for: waiter, into: &output)
+        } catch {
+            tablet.answer(waiter, .refusal(Refusal(error)), into: &output)
+        }
+    }
+
+    /// With the log's reserve nearly used up only what frees space is taken (Rule L6).
+    private func diskFullRefusal(of command: Bytes) -> Refusal? {
+        guard logStatus.isNearlyFull, !Command.isDelete(command) else { return nil }
+        return Refusal(
+            .diskFull, "the log of this node is full because its tables cannot be written: "
+                + "free space on its disk; deletes and reads go on",
+            retryAfterMilliseconds: 1_000)
+    }
+
+    private func read(
+        _ question: PendingRead.Question, on tablet: Tablet, _ waiter: WriteWaiter,
+        _ deadline: Instant, into output: inout TabletOutput
+    ) {
+        tablet.read(
+            PendingRead(waiter: waiter, question: question, deadline: deadline), into: &output)
+    }
+
+    private func transfer(
+        _ tablet: Tablet, to node: NodeID, _ waiter: WriteWaiter, now: Instant,
+        into output: inout TabletOutput
+    ) {
+        guard tablet.servesAsLeader else {
+            return tablet.answer(waiter, .refusal(tablet.notServing), into: &output)
+        }
+        do {
+            try tablet.raft.transferLeadership(to: StaticDirectory.replica(on: node), now: now)
+            tablet.answer(waiter, .done, into: &output)
+        } catch {
+            tablet.answer(
+                waiter,
+                .refusal(
+                    Refusal(
+                        .unavailable, "node \(node) cannot take over tablet \(tablet.id): \(error)",
+                        retryAfterMilliseconds: 50)),
+                into: &output)
+        }
+    }
+
+    /// The static directory, with the leaders as far as this node knows them.
+    func describe() -> Directory {
+        Directory(
+            nodes: configuration.members.map {
+                Directory.Node(
+                    id: $0.id, name: $0.name, address: $0.address,
+                    locality: $0.id == id ? configuration.locality : "")
+            },
+            keyspaces: [Directory.Keyspace(id: .default, name: "default")],
+            tablets: StaticDirectory.tablets(count: configuration.tabletCount).map {
+                var descriptor = $0
+                descriptor.leader = tablet($0.id)?.leaderNode ?? NodeID(0)
+                return descriptor
+            })
+    }
+}

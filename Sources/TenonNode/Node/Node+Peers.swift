@@ -1,0 +1,136 @@
+package import TenonCore
+import TenonRaft
+package import TenonWire
+
+extension Node {
+    /// What this node says of itself to `receiver` on a new link.
+    package func hello(to receiver: NodeID, stream: PeerStream) -> PeerHello {
+        PeerHello(
+            stream: stream, receiver: receiver,
+            identity: PeerIdentity(
+                cluster: identity.cluster, node: id, folder: identity.folder,
+                boot: identity.boot, nonce: identity.nonce, epoch: identity.epoch,
+                hasEntries: hasEntries, logPosition: logStatus.lastBatchNumber,
+                memberListDigest: identity.memberListDigest))
+    }
+
+    /// A peer said who it is, on a link of its making or in answer on ours. Nil when it is
+    /// welcome, otherwise why it is refused (Rules I1, I2).
+    package func heard(_ hello: PeerHello, now: Instant) -> String? {
+        if let reason = registry.refusal(
+            of: hello, cluster: identity.cluster, epoch: identity.epoch)
+        {
+            peers.noteProblem(reason, of: hello.identity.node)
+            return reason
+        }
+        if isFormed && hello.identity.cluster == .none {
+            let reason =
+                "node \(hello.identity.node) comes with an empty folder to a cluster that is "
+                + "formed: wiped: join as a new node"
+            // An empty node is told who we are all the same, in our welcome, so that it can say
+            // itself why it ends; but it gets no consensus messages (Rule I1).
+            peers.noteProblem(reason, of: hello.identity.node)
+            return hasEntries ? reason : nil
+        }
+        if let memory = registry.remember(hello.identity, now: now) {
+            remember(memory, of: hello.identity.node)
+        }
+        perform(formation.heard(hello.identity), now: now)
+        return nil
+    }
+
+    /// A refused peer told us who it is: an empty node must learn from it that it was wiped.
+    package func heardRefusing(_ hello: PeerHello, now: Instant) {
+        perform(formation.heard(hello.identity), now: now)
+    }
+
+    /// A link of ours to a peer is up: it welcomed us and is welcome.
+    package func linkUp(_ node: NodeID, _ stream: PeerStream) {
+        peers.up(node, stream)
+    }
+
+    /// A link of ours broke, or could not be made.
+    ///
+    /// - Parameter isReset: the peer's process is gone (refused or reset), rather than silent:
+    ///   a voter need not wait out its timeout (Rule C1).
+    package func linkDown(
+        _ node: NodeID, _ stream: PeerStream, problem: String, isReset: Bool, now: Instant
+    ) {
+        peers.down(node, stream, problem: problem)
+        formation.lost(node)
+        if stream == .bulk { snapshotLinkDown(node) }
+        guard isReset, stream == .consensus, isFormed else { return }
+        for tablet in tablets { tablet.raft.peerUnreachable(node: node, now: now) }
+        wantsTurn = true
+    }
+
+    private func remember(_ memory: PeerMemory, of node: NodeID) {
+        gathering.records.append(
+            .metadata(key: UInt64(node.rawValue), value: memory.encoded()))
+    }
+
+    /// A frame of a peer that was welcomed. What cannot be read ends the link.
+    package func received(
+        _ frame: Frame, from node: NodeID, _ stream: PeerStream, now: Instant
+    ) {
+        do {
+            switch (frame.kind, stream) {
+            case (.peerMessages, .consensus): try readMessages(frame.body, from: node, now: now)
+            case (.peerBulk, .bulk): try readBulk(frame.body, from: node)
+            default:
+                throw DecodingError.unknownKind(
+                    field: "frame of a peer", value: UInt64(frame.kind.rawValue))
+            }
+        } catch {
+            let reason = "malformed message of node \(node): \(error)"
+            notice(.warning, reason)
+            effects.peersToClose.append((node, reason))
+        }
+    }
+
+    private func readMessages(
+        _ body: Bytes, from node: NodeID, now: Instant
+    ) throws(DecodingError) {
+        var reader = ByteReader(body)
+        let position = try reader.uint64()
+        if let memory = registry.advance(node, to: position, now: now) {
+            remember(memory, of: node)
+        }
+        while !reader.isAtEnd {
+            let bytes = try reader.lengthPrefixedBytes("message", atMost: Limits.frameBytesMax)
+            var message = ByteReader(bytes)
+            let decoded = try NodeMessage(from: &message)
+            try message.finish()
+            handle(decoded, from: node, now: now)
+        }
+    }
+
+    private func handle(_ message: NodeMessage, from node: NodeID, now: Instant) {
+        switch message {
+        case .raft(let message): step(message, now: now)
+        case .proposeCluster(let cluster):
+            perform(formation.proposed(cluster, by: node), now: now)
+        case .acknowledgeCluster(let cluster):
+            perform(formation.acknowledgement(of: cluster, from: node), now: now)
+        case .announceCluster(let cluster):
+            perform(formation.announced(cluster, by: node), now: now)
+        case .logDigest(let report, let isQuestion):
+            compareDigest(report, isQuestion: isQuestion, from: node)
+        case .contentDigest:
+            reached("content digest reported")
+        case .diverged(let tablet, let index):
+            guard let tablet = self.tablet(tablet) else { return }
+            with(tablet) {
+                tablet.quarantine(
+                    "its log digest at \(index) differs from the majority's", into: &$0)
+            }
+        case .snapshotProgress(let progress): snapshotProgressed(progress, from: node)
+        }
+    }
+
+    private func step(_ message: RaftMessage, now: Instant) {
+        // Before the formation is complete nobody votes (Rule I1).
+        guard isFormed, let tablet = tablet(message.tablet) else { return }
+        tablet.raft.step(message, now: now)
+    }
+}

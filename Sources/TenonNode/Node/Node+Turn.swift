@@ -1,0 +1,70 @@
+package import TenonCore
+import TenonRaft
+import TenonWire
+
+extension Node {
+    /// How often the node looks after what has no event of its own.
+    static let upkeepInterval = TimeSpan.milliseconds(100)
+    /// An empty batch is written when nothing followed a batch for so long (Rule L1).
+    static let sealDelay = TimeSpan.milliseconds(10)
+
+    /// Closes the turn: everything that the events since the last turn make possible is done or
+    /// ordered, and what is ordered is handed over.
+    package func turn(now: Instant, wallTime: WallTime) -> Effects {
+        wantsTurn = false
+        if isFormed {
+            for tablet in tablets { finish(tablet, now: now, wallTime: wallTime) }
+        }
+        lookAfter(now: now, wallTime: wallTime)
+        startLogWork(now: now)
+        collectOutput()
+        let ordered = effects
+        effects = Effects()
+        return ordered
+    }
+
+    /// Whether work was left over, so that another turn should follow at once.
+    package var wantsAnotherTurn: Bool { wantsTurn }
+
+    private func finish(_ tablet: Tablet, now: Instant, wallTime: WallTime) {
+        with(tablet) { output in
+            if tablet.raft.nextDeadline <= now { tablet.raft.tick(now: now, wallTime: wallTime) }
+            tablet.finishTurn(wallTime: wallTime, now: now, into: &output)
+            tablet.startStoreWork(now: now, into: &output)
+            tablet.continueContentDigest(into: &output)
+        }
+    }
+
+    private func lookAfter(now: Instant, wallTime: WallTime) {
+        if !isFormed && now >= nextReminder {
+            nextReminder = now + Node.reminderInterval
+            perform(formation.reminders(), now: now)
+        }
+        guard isFormed, now >= nextUpkeep else { return }
+        nextUpkeep = now + Node.upkeepInterval
+        for tablet in tablets {
+            with(tablet) { tablet.upkeep(now: now, wallTime: wallTime, into: &$0) }
+        }
+        wantFlushesForLogSpace()
+    }
+
+    /// When the next turn must come even if nothing happens.
+    package var nextDeadline: Instant {
+        var next = isFormed ? nextUpkeep : nextReminder
+        if isFormed {
+            for tablet in tablets { next = min(next, tablet.raft.nextDeadline) }
+        }
+        if let sealAt, writing == nil { next = min(next, sealAt) }
+        return next
+    }
+
+    private func collectOutput() {
+        for client in touchedClients where client.isOpen {
+            effects.clientOutput.append((client.id, client.takeOutput()))
+        }
+        touchedClients.removeAll(keepingCapacity: true)
+        for (node, stream, bytes) in peers.takeFrames(logPosition: logStatus.lastBatchNumber) {
+            effects.peerOutput.append((node, stream, bytes))
+        }
+    }
+}

@@ -1,0 +1,156 @@
+package import TenonCore
+package import TenonKV
+package import TenonLog
+package import TenonRaft
+package import TenonStore
+package import TenonWire
+
+/// One node: hosts tablets and joins Raft, log, state machine and store.
+///
+/// It takes events and fills ``Effects``. It owns no thread, no socket and no clock: the server
+/// drives it on one event loop, the simulator drives many under virtual time. An event only
+/// gathers; ``turn(now:wallTime:)`` closes the turn and says what is to be done, so that all
+/// requests that arrived together share one entry, one log write and one message to each peer.
+package final class Node {
+    package let configuration: NodeConfiguration
+    package let started: Instant
+    let directory: String
+    let fileSystem: any FileSystem
+    private(set) var tablets: [Tablet]
+    /// Tablets whose log is damaged: they take no part in anything until they are repaired (L2).
+    let damagedTablets: [TabletID: String]
+    var clients: [ConnectionID: ClientConnection] = [:]
+    var touchedClients: [ClientConnection] = []
+    var peers: PeerLinks
+    var registry: PeerRegistry
+    package internal(set) var identity: FolderIdentity
+    package internal(set) var formation: Formation
+    var hasEntries: Bool
+
+    var gathering = LogGathering()
+    /// The tickets of the batch that the log thread is writing; nil when it is idle.
+    var writing: [(tablet: TabletID, ticket: WriteTicket)]?
+    var logStatus: LogStatus
+    var sealAt: Instant?
+
+    var jobs: [JobID: JobPurpose] = [:]
+    private var nextJob: UInt64 = 1
+    var snapshots = SnapshotTransfers()
+    var digestRounds: [TabletID: DigestRound] = [:]
+
+    package internal(set) var effects = Effects()
+    var wantsTurn = false
+    var nextUpkeep = Instant.zero
+    var nextReminder = Instant.zero
+    package var counters = NodeStatus.Counters()
+    package private(set) var isStopping = false
+    var generator: SeededGenerator
+
+    /// A node over what its folder, its log and its stores gave at the start.
+    package init(start: NodeStart, now: Instant) {
+        configuration = start.configuration
+        directory = start.directory
+        fileSystem = start.fileSystem
+        identity = start.identity
+        generator = start.generator
+        started = now
+        tablets = start.tablets
+        damagedTablets = start.damagedTablets
+        logStatus = start.logStatus
+        hasEntries = start.hasEntries
+        let members = start.configuration.members.map(\.id)
+        registry = PeerRegistry(
+            me: start.identity.node, members: members,
+            memberListDigest: start.configuration.memberListDigest)
+        for (node, memory) in start.peerMemories { registry.restore(memory, of: node) }
+        peers = PeerLinks(others: members.filter { $0 != start.identity.node })
+        formation = Formation(
+            me: start.identity.node, members: members, cluster: start.identity.cluster,
+            hasEntries: start.hasEntries)
+        perform(formation.start(), now: now)
+    }
+
+    package var id: NodeID { identity.node }
+
+    /// Whether this node takes part in elections and serves.
+    package var isFormed: Bool { formation.cluster != nil }
+
+    func tablet(_ id: TabletID) -> Tablet? {
+        // Data tablets are numbered from 2 without gaps while the directory is static; damaged
+        // ones are left out, so a place is only a first guess.
+        guard id >= StaticDirectory.firstTablet else { return nil }
+        let place = Int(id.rawValue - StaticDirectory.firstTablet.rawValue)
+        if place < tablets.count, tablets[place].id == id { return tablets[place] }
+        return tablets.first { $0.id == id }
+    }
+
+    /// Registers a job and hands it to the edge.
+    func start(
+        _ purpose: JobPurpose, lane: BackgroundJob.Lane,
+        perform: @escaping @Sendable () -> JobOutcome
+    ) {
+        let job = JobID(nextJob)
+        nextJob += 1
+        jobs[job] = purpose
+        effects.jobs.append(BackgroundJob(id: job, lane: lane, perform: perform))
+    }
+
+    func notice(_ level: Notice.Level, _ text: String) {
+        effects.notices.append(Notice(level, text))
+    }
+
+    /// Takes up what a tablet asked for.
+    func take(_ output: TabletOutput, of tablet: Tablet) {
+        gathering.records.append(contentsOf: output.records)
+        gathering.tickets.append(contentsOf: output.tickets)
+        for message in output.messages {
+            guard let node = tablet.node(of: message.to) else { continue }
+            peers.send(.raft(message), to: node)
+        }
+        for (node, message) in output.nodeMessages { peers.send(message, to: node) }
+        for job in output.jobs {
+            start(.tablet(tablet.id, job.purpose), lane: job.lane, perform: job.perform)
+        }
+        touchedClients.append(contentsOf: output.touched)
+        effects.notices.append(contentsOf: output.notices)
+        for wanted in output.snapshotsWanted { snapshotWanted(tablet, by: wanted.follower) }
+        if output.wantsTurn { wantsTurn = true }
+        if let halt = output.halt { effects.halt = halt }
+    }
+
+    /// Lets `body` work on a tablet and takes up what it asks for.
+    func with(_ tablet: Tablet, _ body: (inout TabletOutput) -> Void) {
+        var output = TabletOutput()
+        body(&output)
+        take(output, of: tablet)
+    }
+
+    /// Lets go of leaderships so that the others need not wait for an election: the first step
+    /// of a graceful stop.
+    package func prepareToStop(now: Instant) {
+        isStopping = true
+        for tablet in tablets where tablet.raft.role == .leader {
+            tablet.handOver(now: now)
+        }
+        wantsTurn = true
+    }
+
+    /// Whether no tablet is led from here any more.
+    package var leadsNothing: Bool { !tablets.contains { $0.raft.role == .leader } }
+}
+
+/// Records on their way to the log thread.
+struct LogGathering {
+    var records: [LogRecord] = []
+    var tickets: [(tablet: TabletID, ticket: WriteTicket)] = []
+    var isEmpty: Bool { records.isEmpty && tickets.isEmpty }
+}
+
+/// Whom a finished job concerns.
+enum JobPurpose {
+    case tablet(TabletID, TabletJob)
+    /// The folder's identity with a new cluster id.
+    case saveIdentity(FolderIdentity)
+    case snapshotSend(SnapshotKey)
+    case snapshotReceive(SnapshotKey)
+}

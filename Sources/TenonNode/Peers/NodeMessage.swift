@@ -1,0 +1,161 @@
+package import TenonCore
+package import TenonRaft
+
+/// What nodes say to each other on the consensus stream.
+package enum NodeMessage: Sendable {
+    /// A message between two replicas of a tablet.
+    case raft(RaftMessage)
+    /// Formation (Rule I1): save this cluster id; it is saved; all have saved it.
+    case proposeCluster(ClusterID)
+    case acknowledgeCluster(ClusterID)
+    case announceCluster(ClusterID)
+    /// The log digest of a tablet at an index, from its leader (`isQuestion`) or in answer (S5).
+    case logDigest(DigestReport, isQuestion: Bool)
+    /// The content digest of a tablet at a version (S5), told to the leader.
+    case contentDigest(tablet: TabletID, version: Timestamp, digest: UInt64)
+    /// The receiver's replica differs from a majority that agrees: it is not to be served (S5).
+    case diverged(tablet: TabletID, index: LogIndex)
+    /// How far a snapshot's receiver is; see ``SnapshotProgress``.
+    case snapshotProgress(SnapshotProgress)
+}
+
+/// A replica's log digest at an index.
+package struct DigestReport: Hashable, Sendable {
+    package var tablet: TabletID
+    package var index: LogIndex
+    package var digest: UInt64
+
+    package init(tablet: TabletID, index: LogIndex, digest: UInt64) {
+        self.tablet = tablet
+        self.index = index
+        self.digest = digest
+    }
+}
+
+/// What the receiver of a snapshot tells its sender.
+package struct SnapshotProgress: Hashable, Sendable {
+    package enum State: UInt8, Hashable, Sendable {
+        /// `chunk` chunks are written: more may come.
+        case received = 0
+        /// The snapshot is installed.
+        case installed = 1
+        /// It was given up; the sender may begin anew.
+        case failed = 2
+    }
+
+    package var tablet: TabletID
+    package var transfer: UInt64
+    package var chunk: UInt64
+    package var state: State
+
+    package init(tablet: TabletID, transfer: UInt64, chunk: UInt64, state: State) {
+        self.tablet = tablet
+        self.transfer = transfer
+        self.chunk = chunk
+        self.state = state
+    }
+}
+
+extension NodeMessage {
+    /// Layout: kind 1 · body.
+    package func encode(to writer: inout ByteWriter) {
+        switch self {
+        case .raft(let message):
+            writer.uint8(1)
+            message.encode(to: &writer)
+        case .proposeCluster(let cluster):
+            writer.uint8(2)
+            writer.identifier(cluster)
+        case .acknowledgeCluster(let cluster):
+            writer.uint8(3)
+            writer.identifier(cluster)
+        case .announceCluster(let cluster):
+            writer.uint8(4)
+            writer.identifier(cluster)
+        case .logDigest(let report, let isQuestion):
+            writer.uint8(5)
+            writer.flag(isQuestion)
+            writer.identifier(report.tablet)
+            writer.identifier(report.index)
+            writer.uint64(report.digest)
+        case .contentDigest(let tablet, let version, let digest):
+            writer.uint8(6)
+            writer.identifier(tablet)
+            writer.identifier(version)
+            writer.uint64(digest)
+        case .diverged(let tablet, let index):
+            writer.uint8(7)
+            writer.identifier(tablet)
+            writer.identifier(index)
+        case .snapshotProgress(let progress):
+            writer.uint8(8)
+            writer.identifier(progress.tablet)
+            writer.uint64(progress.transfer)
+            writer.uint64(progress.chunk)
+            writer.uint8(progress.state.rawValue)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(DecodingError) {
+        let kind = try reader.uint8()
+        switch kind {
+        case 1: self = .raft(try RaftMessage(from: &reader))
+        case 2: self = .proposeCluster(try reader.identifier(ClusterID.self))
+        case 3: self = .acknowledgeCluster(try reader.identifier(ClusterID.self))
+        case 4: self = .announceCluster(try reader.identifier(ClusterID.self))
+        case 5:
+            let isQuestion = try reader.flag("question")
+            let tablet = try reader.identifier(TabletID.self)
+            let index = try reader.identifier(LogIndex.self)
+            self = .logDigest(
+                DigestReport(tablet: tablet, index: index, digest: try reader.uint64()),
+                isQuestion: isQuestion)
+        case 6:
+            let tablet = try reader.identifier(TabletID.self)
+            let version = try reader.identifier(Timestamp.self)
+            self = .contentDigest(
+                tablet: tablet, version: version, digest: try reader.uint64())
+        case 7:
+            let tablet = try reader.identifier(TabletID.self)
+            self = .diverged(tablet: tablet, index: try reader.identifier(LogIndex.self))
+        case 8: self = .snapshotProgress(try SnapshotProgress(from: &reader))
+        default: throw .unknownKind(field: "node message", value: UInt64(kind))
+        }
+    }
+}
+
+extension SnapshotProgress {
+    init(from reader: inout ByteReader) throws(DecodingError) {
+        tablet = try reader.identifier(TabletID.self)
+        transfer = try reader.uint64()
+        chunk = try reader.uint64()
+        let byte = try reader.uint8()
+        guard let state = State(rawValue: byte) else {
+            throw .unknownKind(field: "snapshot progress", value: UInt64(byte))
+        }
+        self.state = state
+    }
+}
+
+/// The body of a frame of peer messages: the sender's durable log position, then each message
+/// with its length.
+package struct PeerOutbox: Sendable {
+    private var writer = ByteWriter()
+    private static let closeBytes = 1 << 20
+
+    package init() {}
+
+    package var isEmpty: Bool { writer.isEmpty }
+    /// Whether it is time to make a frame of what there is.
+    package var isFull: Bool { writer.count >= PeerOutbox.closeBytes }
+
+    package mutating func append(_ message: NodeMessage) {
+        let start = writer.count
+        writer.uint32(0)
+        message.encode(to: &writer)
+        writer.patch(uint32: UInt32(writer.count - start - 4), at: start)
+    }
+
+    /// The messages so far, without a header; empties the outbox.
+    package mutating func take() -> [UInt8] { writer.take() }
+}

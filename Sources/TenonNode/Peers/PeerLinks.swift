@@ -1,0 +1,73 @@
+import TenonCore
+import TenonWire
+
+/// This node's links to the others: which are up, and what waits to be sent on them in this turn.
+struct PeerLinks {
+    struct Link {
+        let node: NodeID
+        /// Streams that this node connected and that were welcomed.
+        var isUp = false
+        var isBulkUp = false
+        var outbox = PeerOutbox()
+        var problem = "not connected yet"
+        var lastAnswer: TimeSpan?
+    }
+
+    private(set) var links: [Link]
+
+    init(others: [NodeID]) {
+        links = others.sorted().map { Link(node: $0) }
+    }
+
+    private func place(of node: NodeID) -> Int? { links.firstIndex { $0.node == node } }
+
+    subscript(node: NodeID) -> Link? { place(of: node).map { links[$0] } }
+
+    mutating func up(_ node: NodeID, _ stream: PeerStream) {
+        guard let place = place(of: node) else { return }
+        switch stream {
+        case .consensus:
+            links[place].isUp = true
+            links[place].problem = ""
+        case .bulk: links[place].isBulkUp = true
+        }
+    }
+
+    mutating func down(_ node: NodeID, _ stream: PeerStream, problem: String) {
+        guard let place = place(of: node) else { return }
+        switch stream {
+        case .consensus:
+            links[place].isUp = false
+            links[place].problem = problem
+            links[place].outbox = PeerOutbox()
+        case .bulk: links[place].isBulkUp = false
+        }
+    }
+
+    mutating func noteProblem(_ problem: String, of node: NodeID) {
+        guard let place = place(of: node) else { return }
+        links[place].problem = problem
+    }
+
+    /// Queues a message for this turn. Dropped when the link is down: every message of ours is
+    /// one that its sender repeats.
+    mutating func send(_ message: NodeMessage, to node: NodeID) {
+        guard let place = place(of: node), links[place].isUp else { return }
+        links[place].outbox.append(message)
+    }
+
+    /// The frames of this turn: the durable log position, then the messages (Rule I2).
+    mutating func takeFrames(logPosition: UInt64) -> [(NodeID, PeerStream, [UInt8])] {
+        var frames: [(NodeID, PeerStream, [UInt8])] = []
+        for place in links.indices where !links[place].outbox.isEmpty {
+            let messages = links[place].outbox.take()
+            var writer = ByteWriter(capacity: messages.count + Frame.headerBytes + 8)
+            writer.frame(.peerMessages) {
+                $0.uint64(logPosition)
+                $0.raw(messages)
+            }
+            frames.append((links[place].node, .consensus, writer.take()))
+        }
+        return frames
+    }
+}

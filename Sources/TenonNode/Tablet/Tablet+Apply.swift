@@ -1,0 +1,85 @@
+import TenonCore
+import TenonKV
+import TenonRaft
+import TenonStore
+import TenonWire
+
+extension Tablet {
+    /// Applies committed entries in order, up to the bound of a turn. An entry whose keys are not
+    /// in memory waits for its blocks, and those behind it wait with it (Rule S9).
+    func applyCommitted(into output: inout TabletOutput) {
+        var commands = 0
+        while let entry = applyQueue.first, !isApplyWaiting, problem == nil {
+            if commands >= Tablet.commandsAppliedPerTurn {
+                output.wantsTurn = true
+                return
+            }
+            if case .needs(let read) = machine.prepare(entry, blocks: applyBlocks) {
+                isApplyWaiting = true
+                output.jobs.append((.applyBlocks, .read, BackgroundJob.loading(read)))
+                return
+            }
+            do {
+                let outcomes = try machine.apply(entry, blocks: applyBlocks)
+                commands += max(1, outcomes.count)
+                finishApply(entry, outcomes, into: &output)
+            } catch {
+                quarantine("entry \(entry.index): \(error)", into: &output)
+            }
+        }
+    }
+
+    private func finishApply(
+        _ entry: Entry, _ outcomes: [Outcome], into output: inout TabletOutput
+    ) {
+        _ = applyQueue.removeFirst()
+        applyBlocks = PinnedBlocks()
+        raft.applied(through: entry.index)
+        clock.observe(machine.lastVersion)
+        digests.note(entry.index, machine.logDigest.value)
+        if let proposal = proposals.first, proposal.index <= entry.index {
+            answerProposal(outcomes, of: entry, into: &output)
+        }
+        if outcomes.count == 1, case .upkeep(let version) = outcomes[0] {
+            beginContentDigest(askedBy: entry, at: version)
+        }
+    }
+
+    /// Upkeep stands alone in its entry; one kind of it asks for the content digest (Rule S5).
+    private func beginContentDigest(askedBy entry: Entry, at version: Timestamp) {
+        do {
+            var commands = try CommandBatch(payload: entry.payload).commandReaders()
+            guard let bytes = try commands.next() else { return }
+            var reader = ByteReader(bytes)
+            guard try Command(from: &reader).operation == .contentDigest else { return }
+            contentDigest.begin(at: version, over: machine)
+        } catch {
+            preconditionFailure("an entry that was applied cannot be read: \(error)")
+        }
+    }
+
+    private func answerProposal(
+        _ outcomes: [Outcome], of entry: Entry, into output: inout TabletOutput
+    ) {
+        let proposal = proposals.removeFirst()
+        precondition(
+            proposal.index == entry.index && proposal.term == entry.term
+                && proposal.waiters.count == outcomes.count,
+            "entry \(entry.index) of term \(entry.term) with \(outcomes.count) outcomes for "
+                + "proposal \(proposal.index) of term \(proposal.term) with "
+                + "\(proposal.waiters.count) waiters")
+        // Command i of the entry has the version base + i, and the last one's is the machine's.
+        var version = machine.lastVersion.rawValue + 1 - UInt64(outcomes.count)
+        for (waiter, outcome) in zip(proposal.waiters, outcomes) {
+            let point = ReadPoint(tablet: id, version: Timestamp(version))
+            answer(waiter, .outcome(outcome, at: point), into: &output)
+            version += 1
+        }
+    }
+
+    /// Blocks that the next entry needs have come.
+    func resumeApply(with loaded: LoadedBlocks) {
+        applyBlocks.add(loaded)
+        isApplyWaiting = false
+    }
+}

@@ -1,0 +1,168 @@
+package import TenonCore
+package import TenonKV
+package import TenonRaft
+package import TenonStore
+package import TenonWire
+
+/// A read that waits for its round, its index or its blocks.
+struct PendingRead {
+    enum Question {
+        case get(Bytes, at: Timestamp?)
+        case getMany([Bytes], at: Timestamp?)
+        case scan(TenonWire.ScanRequest)
+    }
+
+    var waiter: WriteWaiter
+    var question: Question
+    var deadline: Instant
+    /// What was loaded for it so far; nil before the first block is missing.
+    var blocks: PinnedBlocks?
+}
+
+/// The reads of a tablet in their three waits.
+struct ReadQueue {
+    /// Waiting for the round of their token to be confirmed, in the order of tokens.
+    private var inRounds: [(token: ReadToken, reads: [PendingRead])] = []
+    /// Confirmed, waiting until the index is applied, in the order of indexes.
+    private var confirmed: [(index: LogIndex, reads: [PendingRead])] = []
+    /// Waiting for blocks, by number.
+    private var forBlocks: [UInt64: PendingRead] = [:]
+    private var nextToken: UInt64 = 1
+    private var nextNumber: UInt64 = 1
+
+    var isEmpty: Bool { inRounds.isEmpty && confirmed.isEmpty && forBlocks.isEmpty }
+
+    mutating func join(_ reads: [PendingRead]) -> ReadToken {
+        let token = ReadToken(nextToken)
+        nextToken += 1
+        inRounds.append((token, reads))
+        return token
+    }
+
+    mutating func confirm(_ token: ReadToken, index: LogIndex) {
+        guard let reads = take(token) else { return }
+        let place = confirmed.lastIndex { $0.index <= index }.map { $0 + 1 } ?? 0
+        confirmed.insert((index, reads), at: place)
+    }
+
+    mutating func take(_ token: ReadToken) -> [PendingRead]? {
+        guard let place = inRounds.firstIndex(where: { $0.token == token }) else { return nil }
+        return inRounds.remove(at: place).reads
+    }
+
+    /// The reads whose index is applied.
+    mutating func takeReady(applied: LogIndex) -> [PendingRead] {
+        guard let first = confirmed.first, first.index <= applied else { return [] }
+        var ready: [PendingRead] = []
+        let end = confirmed.firstIndex { $0.index > applied } ?? confirmed.count
+        for batch in confirmed[..<end] { ready.append(contentsOf: batch.reads) }
+        confirmed.removeSubrange(..<end)
+        return ready
+    }
+
+    mutating func awaitBlocks(_ read: PendingRead) -> UInt64 {
+        let number = nextNumber
+        nextNumber += 1
+        forBlocks[number] = read
+        return number
+    }
+
+    mutating func takeAwaitingBlocks(_ number: UInt64) -> PendingRead? {
+        forBlocks.removeValue(forKey: number)
+    }
+
+    /// Everything, in a fixed order.
+    mutating func removeAll() -> [PendingRead] {
+        var all: [PendingRead] = []
+        for batch in inRounds { all.append(contentsOf: batch.reads) }
+        for batch in confirmed { all.append(contentsOf: batch.reads) }
+        for number in forBlocks.keys.sorted() {
+            if let read = forBlocks[number] { all.append(read) }
+        }
+        inRounds = []
+        confirmed = []
+        forBlocks = [:]
+        return all
+    }
+
+    /// The reads whose deadline has passed: nobody waits for them any more.
+    mutating func removeExpired(now: Instant) -> [PendingRead] {
+        var expired: [PendingRead] = []
+        for place in inRounds.indices {
+            expired.append(contentsOf: inRounds[place].reads.filter { $0.deadline < now })
+            inRounds[place].reads.removeAll { $0.deadline < now }
+        }
+        for place in confirmed.indices {
+            expired.append(contentsOf: confirmed[place].reads.filter { $0.deadline < now })
+            confirmed[place].reads.removeAll { $0.deadline < now }
+        }
+        return expired
+    }
+}
+
+extension Tablet {
+    /// Takes a read. It joins the next round of the leader (Rule C2).
+    func read(_ read: PendingRead, into output: inout TabletOutput) {
+        guard problem == nil, raft.role == .leader else {
+            return answer(read.waiter, .refusal(notServing), into: &output)
+        }
+        gatheredReads.append(read)
+    }
+
+    /// Lets the reads of this turn join a round: one token for all of them.
+    func startReads() {
+        guard !gatheredReads.isEmpty else { return }
+        let token = reads.join(gatheredReads)
+        gatheredReads = []
+        raft.requestRead(token)
+    }
+
+    func serveReads(into output: inout TabletOutput) {
+        for read in reads.takeReady(applied: machine.appliedIndex) { serve(read, into: &output) }
+    }
+
+    /// Blocks that a read waited for have come.
+    func resumeRead(_ number: UInt64, with loaded: LoadedBlocks, into output: inout TabletOutput) {
+        guard var read = reads.takeAwaitingBlocks(number) else { return }
+        let blocks = read.blocks ?? PinnedBlocks()
+        blocks.add(loaded)
+        read.blocks = blocks
+        serve(read, into: &output)
+    }
+
+    private func serve(_ read: PendingRead, into output: inout TabletOutput) {
+        let blocks = read.blocks ?? noBlocks
+        switch read.question {
+        case .get(let key, let at):
+            finish(machine.get(key, at: at, blocks: blocks), read, into: &output) {
+                .value($0.value, at: ReadPoint(tablet: self.id, version: $0.at))
+            }
+        case .getMany(let keys, let at):
+            finish(machine.getMany(keys, at: at, blocks: blocks), read, into: &output) {
+                .values($0.values, at: ReadPoint(tablet: self.id, version: $0.at))
+            }
+        case .scan(let request):
+            finish(machine.scan(request.forMachine, blocks: blocks), read, into: &output) {
+                .page(
+                    $0.items.map { ScanItem(key: $0.key, value: $0.value) }, next: $0.pageToken,
+                    at: ReadPoint(tablet: self.id, version: $0.at))
+            }
+        }
+    }
+
+    private func finish<Found>(
+        _ result: StoreRead<Result<Found, ReadError>>, _ read: PendingRead,
+        into output: inout TabletOutput, _ makeAnswer: (Found) -> Answer
+    ) {
+        switch result {
+        case .ready(.success(let found)):
+            answer(read.waiter, makeAnswer(found), into: &output)
+        case .ready(.failure(let error)):
+            answer(read.waiter, .refusal(Refusal(error)), into: &output)
+        case .needs(let blockRead):
+            let number = reads.awaitBlocks(read)
+            output.jobs.append(
+                (.readBlocks(number), .read, BackgroundJob.loading(blockRead)))
+        }
+    }
+}

@@ -1,0 +1,106 @@
+import TenonCore
+import TenonLog
+import TenonRaft
+import TenonStore
+
+extension Tablet {
+    /// How long a store job that found the disk full waits before it is made again (Rule L6).
+    static let storeRetryDelay = TimeSpan.seconds(1)
+
+    /// Starts what the store wants done: a flush when the memtable is full or wanted on disk,
+    /// otherwise a compaction. One job at a time.
+    func startStoreWork(now: Instant, into output: inout TabletOutput) {
+        guard storeJob == nil, now >= storeRetryAt, problem == nil else { return }
+        freezeIfDue(into: &output)
+        guard let job = store.nextJob() else { return }
+        run(job, into: &output)
+    }
+
+    /// Freezes the memtable for a flush. Never above what is durable in this node's own log
+    /// (Rule L5): an entry may be committed by the others while it is not durable here.
+    private func freezeIfDue(into output: inout TabletOutput) {
+        guard store.wantsFlush || isFlushWanted, store.canFreeze else { return }
+        guard machine.appliedIndex <= raft.durableIndex else { return }
+        isFlushWanted = false
+        if let flushed = store.flushed, flushed.index == machine.appliedIndex { return }
+        let membership = raft.membership(at: machine.appliedIndex)
+        do {
+            let record = try machine.prepareFlush(configuration: Bytes(membership.encoded()))
+            store.freezeMemtable(flush: record)
+        } catch {
+            quarantine("\(error)", into: &output)
+        }
+    }
+
+    func run(_ job: any StoreJob, into output: inout TabletOutput) {
+        storeJob = job
+        output.jobs.append((.storeSlice, .bulk, BackgroundJob.slice(of: job)))
+    }
+
+    /// A slice of the store's job ended.
+    func storeSliceFinished(
+        _ progress: StoreJobProgress, now: Instant, into output: inout TabletOutput
+    ) {
+        guard let job = storeJob else {
+            preconditionFailure("tablet \(id): a slice of no job")
+        }
+        switch progress {
+        case .more:
+            output.jobs.append((.storeSlice, .bulk, BackgroundJob.slice(of: job)))
+        case .finished(let result):
+            storeJob = nil
+            store.install(result)
+            if result.kind == .flush { trim(into: &output) }
+            startStoreWork(now: now, into: &output)
+        }
+    }
+
+    func storeJobFailed(_ error: StoreError, now: Instant, into output: inout TabletOutput) {
+        storeJob = nil
+        store.abandonJob()
+        switch error {
+        case .damaged: quarantine("\(error)", into: &output)
+        case .manifestFailed: output.halt = "tablet \(id): \(error)"
+        default:
+            storeRetryAt = now + Tablet.storeRetryDelay
+            output.notices.append(
+                Notice(.warning, "tablet \(id): \(error); tried again in a second"))
+        }
+    }
+
+    /// Drops the entries that a flush made needless, but for what a follower that was away for a
+    /// moment may still want.
+    func trim(into output: inout TabletOutput) {
+        guard let flushed = store.flushed else { return }
+        let bytes = isTrimming ? 0 : configuration.retainedLogBytes / configuration.tabletCount
+        isTrimming = false
+        guard let through = raft.trimPoint(notAbove: flushed.index, keepingBytes: bytes) else {
+            return
+        }
+        output.records.append(
+            .trim(tablet: id, replica: replica, through: through.index, term: through.term))
+        raft.trim(through: through.index)
+    }
+}
+
+extension BackgroundJob {
+    static func loading(_ read: BlockRead) -> @Sendable () -> JobOutcome {
+        {
+            do {
+                return .blocks(try read.run())
+            } catch {
+                return .storeFailure(error)
+            }
+        }
+    }
+
+    static func slice(of job: any StoreJob) -> @Sendable () -> JobOutcome {
+        {
+            do {
+                return .storeSlice(try job.runSlice())
+            } catch {
+                return .storeFailure(error)
+            }
+        }
+    }
+}

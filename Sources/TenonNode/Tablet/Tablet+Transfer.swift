@@ -1,0 +1,17 @@
+import TenonCore
+import TenonRaft
+
+extension Tablet {
+    /// Hands the leadership to the follower that is furthest, before a graceful stop.
+    func handOver(now: Instant) {
+        let best = raft.followers
+            .filter { raft.membership.isVoter($0.member.replica) }
+            .max { ($0.match, $1.member.replica) < ($1.match, $0.member.replica) }
+        guard let best else { return }
+        do {
+            try raft.transferLeadership(to: best.member.replica, now: now)
+        } catch {
+            reached("hand-over refused")  // The others elect one of themselves when this one goes.
+        }
+    }
+}

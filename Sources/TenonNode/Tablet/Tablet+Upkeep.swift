@@ -1,0 +1,117 @@
+import TenonCore
+import TenonKV
+import TenonStore
+import TenonWire
+
+/// The log digests of the last entries applied (Rule S5), so that replicas can be compared at an
+/// index that all of them have passed.
+struct DigestHistory {
+    private static let capacity = 4_096
+    private var ring: [(index: LogIndex, digest: UInt64)] = []
+    private var next = 0
+
+    mutating func note(_ index: LogIndex, _ digest: UInt64) {
+        if ring.count < DigestHistory.capacity {
+            ring.append((index, digest))
+        } else {
+            ring[next] = (index, digest)
+        }
+        next = (next + 1) % DigestHistory.capacity
+    }
+
+    func digest(at index: LogIndex) -> UInt64? {
+        ring.last { $0.index == index }?.digest
+    }
+}
+
+/// The content digest that was asked for last, and how far it is.
+struct ContentDigestState {
+    private(set) var version = Timestamp.zero
+    private(set) var digest: UInt64 = 0
+    var scan: ContentDigestScan?
+    var blocks = PinnedBlocks()
+    var isWaiting = false
+    /// Of the scan under way.
+    private var scannedVersion = Timestamp.zero
+
+    /// Starts anew at `version`; a scan that was under way is given up.
+    mutating func begin(at version: Timestamp, over machine: StateMachine) {
+        scannedVersion = version
+        scan = ContentDigestScan(of: machine, interval: machine.bounds, at: version)
+        blocks = PinnedBlocks()
+        isWaiting = false
+    }
+
+    mutating func giveUp() {
+        scan = nil
+        blocks = PinnedBlocks()
+    }
+
+    mutating func finish(_ digest: Digest) {
+        self.digest = digest.value
+        version = scannedVersion
+        giveUp()
+    }
+}
+
+extension Tablet {
+    static let upkeepInterval = TimeSpan.seconds(1)
+
+    /// What a leader does every second: raises the history floor (Rule S4) and asks the others
+    /// for their log digest (Rule S5).
+    func upkeep(now: Instant, wallTime: WallTime, into output: inout TabletOutput) {
+        for read in reads.removeExpired(now: now) {
+            answer(
+                read.waiter,
+                .refusal(Refusal(.deadlinePassed, "no quorum answered within the deadline")),
+                into: &output)
+        }
+        guard now.since(lastUpkeep) >= Tablet.upkeepInterval else { return }
+        lastUpkeep = now
+        guard servesAsLeader else { return }
+        raiseHistoryFloor(wallTime: wallTime)
+        if machine.appliedIndex > lastDigestIndex { askForDigests(into: &output) }
+    }
+
+    /// The floor follows now minus the retention until it has passed the last write of a client;
+    /// then there is nothing more to drop, and a quiet tablet writes nothing.
+    private func raiseHistoryFloor(wallTime: WallTime) {
+        let floor = min(
+            Timestamp(wallTime).earlier(by: configuration.retention), machine.lastVersion)
+        guard floor > machine.historyFloor, machine.historyFloor < lastClientVersion else {
+            return
+        }
+        proposeUpkeep(.raiseHistoryFloor(to: floor), wallTime: wallTime)
+    }
+
+    private func askForDigests(into output: inout TabletOutput) {
+        lastDigestIndex = machine.appliedIndex
+        let report = DigestReport(
+            tablet: id, index: machine.appliedIndex, digest: machine.logDigest.value)
+        for member in raft.membership.members where member.replica != replica {
+            output.nodeMessages.append((member.node, .logDigest(report, isQuestion: true)))
+        }
+    }
+
+    /// Goes on with the content digest, a page at a time.
+    func continueContentDigest(into output: inout TabletOutput) {
+        guard var scan = contentDigest.scan, !contentDigest.isWaiting, problem == nil else {
+            return
+        }
+        switch scan.step(machine, blocks: contentDigest.blocks) {
+        case .needs(let read):
+            contentDigest.isWaiting = true
+            output.jobs.append((.digestBlocks, .read, BackgroundJob.loading(read)))
+            contentDigest.scan = scan
+        case .more:
+            contentDigest.blocks = PinnedBlocks()
+            contentDigest.scan = scan
+            output.wantsTurn = true
+        case .done(let digest):
+            contentDigest.finish(digest)
+        case .historyGone:
+            // The next request for a digest begins a new one at a newer version.
+            contentDigest.giveUp()
+        }
+    }
+}

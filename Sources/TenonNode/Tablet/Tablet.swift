@@ -1,0 +1,145 @@
+package import TenonCore
+package import TenonKV
+package import TenonRaft
+package import TenonStore
+package import TenonWire
+
+/// One replica of a tablet: its Raft group, its state machine over its store, and the requests
+/// that wait for either.
+///
+/// Owned by its node and driven by the node's turn. It does no I/O: what it wants done goes into
+/// a ``TabletOutput``.
+final class Tablet {
+    let descriptor: TabletDescriptor
+    let replica: ReplicaID
+    let configuration: NodeConfiguration
+    var raft: Raft
+    let store: Store
+    let machine: StateMachine
+    var clock: HybridClock
+
+    /// Writes of this turn, until the entry under construction closes.
+    var builder = CommandBatchBuilder()
+    var gatheredWrites: [WriteWaiter] = []
+    /// Entries on their way through Raft that somebody waits for.
+    var proposals = FIFO<Proposal>()
+
+    /// Reads of this turn, until they join a round (Rule C2).
+    var gatheredReads: [PendingRead] = []
+    var reads = ReadQueue()
+
+    /// Committed entries on their way into the state machine.
+    var applyQueue = FIFO<Entry>()
+    var applyBlocks = PinnedBlocks()
+    var isApplyWaiting = false
+    /// For reads that have loaded nothing: always empty.
+    let noBlocks = PinnedBlocks()
+
+    /// The store's job that is under way.
+    var storeJob: (any StoreJob)?
+    var storeRetryAt = Instant.zero
+    /// Set when somebody needs the memtable on disk: log space, a snapshot.
+    var isFlushWanted = false
+    var isTrimming = false
+
+    var lastUpkeep = Instant.zero
+    /// The version of the last write of a client that this replica knows of.
+    var lastClientVersion: Timestamp
+    var lastDigestIndex = LogIndex.zero
+    /// The wall clock as the last turn read it.
+    var lastWallTime = WallTime(milliseconds: 0)
+    var digests = DigestHistory()
+    var contentDigest = ContentDigestState()
+
+    /// What is wrong with this replica; nil while it is whole. A replica that is not whole
+    /// serves nobody.
+    private(set) var problem: String?
+    private(set) var elections: UInt64 = 0
+
+    init(
+        descriptor: TabletDescriptor, replica: ReplicaID, configuration: NodeConfiguration,
+        raft: Raft, store: Store, machine: StateMachine
+    ) {
+        self.descriptor = descriptor
+        self.replica = replica
+        self.configuration = configuration
+        self.raft = raft
+        self.store = store
+        self.machine = machine
+        clock = HybridClock(last: machine.lastVersion)
+        lastClientVersion = machine.lastVersion
+    }
+
+    var id: TabletID { descriptor.id }
+
+    /// Whether this replica leads and everything before its term is applied, so that its clock
+    /// and its state machine know all that was ever committed.
+    var servesAsLeader: Bool {
+        problem == nil && raft.isReadyToServe && machine.appliedTerm == raft.term
+    }
+
+    /// The node of the leader as far as it is known; 0 otherwise.
+    var leaderNode: NodeID {
+        raft.leader.flatMap { node(of: $0) } ?? NodeID(0)
+    }
+
+    func node(of replica: ReplicaID) -> NodeID? {
+        raft.membership.members.first { $0.replica == replica }?.node
+    }
+
+    /// Stops serving for good: what the disk or the log holds cannot be trusted (rules L2, S5).
+    func quarantine(_ reason: String, into output: inout TabletOutput) {
+        guard problem == nil else { return }
+        problem = reason
+        output.notices.append(Notice(.error, "tablet \(id) is quarantined: \(reason)"))
+        refuseAll(
+            Refusal(.unavailable, "this replica is quarantined: \(reason)"), into: &output)
+    }
+
+    func noteElection() { elections += 1 }
+
+    /// The refusal of what only a leader that serves can do.
+    var notServing: Refusal {
+        if let problem {
+            return Refusal(.unavailable, "this replica is quarantined: \(problem)")
+        }
+        let leader = leaderNode
+        return leader == NodeID(0)
+            ? Refusal(
+                .unavailable, "tablet \(id) has no leader at the moment",
+                retryAfterMilliseconds: 50)
+            : Refusal(.notLeader, "node \(leader) leads tablet \(id)", leader: leader)
+    }
+
+    func answer(
+        _ waiter: WriteWaiter, _ answer: Answer, into output: inout TabletOutput
+    ) {
+        if waiter.connection.answer(waiter.request, answer) {
+            output.touched.append(waiter.connection)
+        }
+    }
+
+    /// Refuses everything that waits: this replica does not lead any more, or never will.
+    /// Writes that were proposed may still be committed by another leader: unknown.
+    func refuseAll(_ refusal: Refusal, into output: inout TabletOutput) {
+        var unknown = refusal
+        unknown.isOutcomeUnknown = true
+        for proposal in proposals.removeAll() {
+            for waiter in proposal.waiters {
+                answer(waiter, .refusal(unknown), into: &output)
+            }
+        }
+        refuseGathered(refusal, into: &output)
+    }
+
+    /// Refuses the writes that were not proposed yet, and all reads: nothing of them happened.
+    func refuseGathered(_ refusal: Refusal, into output: inout TabletOutput) {
+        for waiter in gatheredWrites { answer(waiter, .refusal(refusal), into: &output) }
+        gatheredWrites = []
+        builder = CommandBatchBuilder()
+        for read in gatheredReads + reads.removeAll() {
+            answer(read.waiter, .refusal(refusal), into: &output)
+        }
+        gatheredReads = []
+    }
+}

@@ -1,0 +1,46 @@
+package import TenonCore
+package import TenonLog
+package import TenonRaft
+
+/// What a tablet asks of its node in a turn.
+struct TabletOutput {
+    var records: [LogRecord] = []
+    /// Completed when the log batch that holds ``records`` is durable (Rule L4).
+    var tickets: [(tablet: TabletID, ticket: WriteTicket)] = []
+    var messages: [RaftMessage] = []
+    var jobs: [(purpose: TabletJob, lane: BackgroundJob.Lane, perform: @Sendable () -> JobOutcome)] =
+        []
+    /// Connections that got their first output of this turn.
+    var touched: [ClientConnection] = []
+    var nodeMessages: [(to: NodeID, message: NodeMessage)] = []
+    var snapshotsWanted: [(tablet: TabletID, follower: ReplicaID)] = []
+    var notices: [Notice] = []
+    /// Work was left over: the node wants another turn at once.
+    var wantsTurn = false
+    var halt: String?
+}
+
+/// What a tablet's background job is for.
+enum TabletJob: Sendable, Hashable {
+    /// Blocks for a client's read, by its number.
+    case readBlocks(UInt64)
+    /// Blocks for the next entry to apply.
+    case applyBlocks
+    /// Blocks for the content digest that is being computed.
+    case digestBlocks
+    /// A slice of the store's job.
+    case storeSlice
+}
+
+/// A request that waits for its entry to be applied.
+struct WriteWaiter {
+    var connection: ClientConnection
+    var request: RequestID
+}
+
+/// The writes of one entry, in the order of its commands.
+struct Proposal {
+    var index: LogIndex
+    var term: Term
+    var waiters: [WriteWaiter]
+}

@@ -1,0 +1,265 @@
+internal import Glibc
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+package import TenonCore
+internal import TenonNode
+internal import TenonWire
+
+/// Drives one node on one event loop: hands it what arrives, and performs what it orders.
+///
+/// All events of one turn of the event loop are given to the node first; a task submitted with
+/// the first of them runs after all ready I/O and closes the node's turn. So one entry, one log
+/// write and one write a connection serve everything that arrived together.
+///
+/// `@unchecked Sendable`: everything but the constants is touched on `loop` only, which each
+/// entry point checks.
+final class NodeDriver: @unchecked Sendable {
+    let loop: any EventLoop
+    let logger: Logger
+    private let clock: any Clock
+    private let node: Node
+    private let logThread: LogThread
+    private let readers = NIOThreadPool(numberOfThreads: 1)
+    private let workers = NIOThreadPool(numberOfThreads: 1)
+
+    private var clients: [ConnectionID: any Channel] = [:]
+    private var peerLinks: [PeerLinkKey: PeerDialer] = [:]
+    private var nextConnection: UInt64 = 1
+    private var isTurnScheduled = false
+    private var turnBegan = Instant.zero
+    private var timer: Scheduled<Void>?
+    private var timerDue = Instant.distantFuture
+    private var resources = ProcessResources()
+    /// Why the node ended, once it did; nothing leaves this process after that.
+    private(set) var haltReason: String?
+    private let halted: EventLoopPromise<String>
+    private let freeBytes: @Sendable () -> UInt64
+
+    init(
+        node: consuming Node, logThread: LogThread, loop: any EventLoop, clock: any Clock,
+        logger: Logger, freeBytes: @escaping @Sendable () -> UInt64
+    ) {
+        self.node = node
+        self.logThread = logThread
+        self.loop = loop
+        self.clock = clock
+        self.logger = logger
+        self.freeBytes = freeBytes
+        halted = loop.makePromise(of: String.self)
+    }
+
+    /// Completes with the reason when the node must not go on (Rule L6, I1).
+    var whenHalted: EventLoopFuture<String> { halted.futureResult }
+
+    // MARK: Turns
+
+    /// Asks for a turn after all ready I/O of this one.
+    func wantTurn() {
+        loop.preconditionInEventLoop()
+        guard !isTurnScheduled, haltReason == nil else { return }
+        isTurnScheduled = true
+        turnBegan = clock.now
+        loop.execute { self.turn() }
+    }
+
+    private func turn() {
+        isTurnScheduled = false
+        guard haltReason == nil else { return }
+        let effects = node.turn(now: clock.now, wallTime: clock.wallTime)
+        perform(effects)
+        guard haltReason == nil else { return }
+        noteTurn()
+        if node.wantsAnotherTurn { wantTurn() }
+        scheduleTimer()
+    }
+
+    private func noteTurn() {
+        let span = clock.now.since(turnBegan).nanoseconds / 1_000
+        if span > node.counters.longestTurnMicroseconds {
+            node.counters.longestTurnMicroseconds = span
+        }
+    }
+
+    /// One timer is enough: one that comes early only makes a turn that finds nothing to do.
+    private func scheduleTimer() {
+        let due = node.nextDeadline
+        guard due < timerDue else { return }
+        timer?.cancel()
+        timerDue = due
+        let delay = max(1_000_000, due.since(clock.now).nanoseconds)
+        timer = loop.scheduleTask(in: .nanoseconds(Int64(clamping: delay))) {
+            self.timerDue = .distantFuture
+            self.wantTurn()
+        }
+    }
+
+    // MARK: Effects
+
+    private func perform(_ effects: Effects) {
+        for notice in effects.notices { say(notice) }
+        if let reason = effects.halt { return halt(reason) }
+        if let work = effects.logWork {
+            logThread.perform(work, then: loop) { result in
+                self.node.logFinished(result, now: self.clock.now)
+                self.wantTurn()
+            }
+        }
+        for output in effects.peerOutput {
+            peerLinks[PeerLinkKey(node: output.node, stream: output.stream)]?.send(output.bytes)
+        }
+        for output in effects.clientOutput {
+            guard let channel = clients[output.connection] else { continue }
+            channel.writeAndFlush(channel.allocator.buffer(bytes: output.bytes), promise: nil)
+        }
+        for job in effects.jobs { start(job) }
+        for (connection, reason) in effects.clientsToClose { closeClient(connection, reason) }
+        for (peer, reason) in effects.peersToClose {
+            for stream in [PeerStream.consensus, .bulk] {
+                peerLinks[PeerLinkKey(node: peer, stream: stream)]?.reset(reason)
+            }
+        }
+    }
+
+    private func start(_ job: BackgroundJob) {
+        let pool = job.lane == .read ? readers : workers
+        let loop = self.loop
+        pool.submit { state in
+            guard state == .active else { return }
+            let outcome = job.perform()
+            loop.execute {
+                self.node.jobFinished(job.id, outcome, now: self.clock.now)
+                self.wantTurn()
+            }
+        }
+    }
+
+    private func say(_ notice: Notice) {
+        switch notice.level {
+        case .info: logger.info("\(notice.text)")
+        case .warning: logger.warning("\(notice.text)")
+        case .error: logger.error("\(notice.text)")
+        }
+    }
+
+    private func halt(_ reason: String) {
+        guard haltReason == nil else { return }
+        haltReason = reason
+        logger.critical("\(reason)")
+        halted.succeed(reason)
+    }
+
+    /// The reason of an end that was asked for.
+    static let gracefulReason = "stopped"
+
+    /// Ends the node as if it halted, without an error.
+    func stopGracefully() {
+        guard haltReason == nil else { return }
+        haltReason = NodeDriver.gracefulReason
+        halted.succeed(NodeDriver.gracefulReason)
+    }
+
+    // MARK: Life
+
+    func start() {
+        readers.start()
+        workers.start()
+        logThread.start()
+    }
+
+    func stop() {
+        timer?.cancel()
+        readers.shutdownGracefully { _ in }
+        workers.shutdownGracefully { _ in }
+        logThread.stop()
+    }
+
+    func add(_ dialer: PeerDialer) {
+        loop.preconditionInEventLoop()
+        peerLinks[dialer.key] = dialer
+        dialer.connect()
+    }
+
+    func prepareToStop() {
+        loop.preconditionInEventLoop()
+        node.prepareToStop(now: clock.now)
+        wantTurn()
+    }
+
+    var leadsNothing: Bool { node.leadsNothing }
+    var nodeID: NodeID { node.id }
+
+    // MARK: Clients
+
+    var clientCount: Int { clients.count }
+
+    func clientOpened(_ channel: any Channel, hello: ClientHello) -> ConnectionID {
+        loop.preconditionInEventLoop()
+        let connection = ConnectionID(nextConnection)
+        nextConnection += 1
+        clients[connection] = channel
+        node.clientOpened(connection, hello: hello, wallTime: clock.wallTime)
+        wantTurn()
+        return connection
+    }
+
+    func clientSent(_ frame: Frame, _ connection: ConnectionID) {
+        if frame.body.count <= 64 { refreshCounters() }
+        node.received(frame, from: connection, now: clock.now)
+        wantTurn()
+    }
+
+    func clientClosed(_ connection: ConnectionID) {
+        clients.removeValue(forKey: connection)
+        node.clientClosed(connection)
+    }
+
+    private func closeClient(_ connection: ConnectionID, _ reason: String) {
+        guard let channel = clients[connection] else { return }
+        logger.warning("closing client connection \(connection): \(reason)")
+        channel.close(promise: nil)
+    }
+
+    /// Gauges that cost a system call: brought up to date at most ten times a second.
+    private func refreshCounters() {
+        guard resources.isDue(now: clock.now) else { return }
+        node.counters.cpuMicroseconds = resources.cpuMicroseconds()
+        node.counters.memoryResidentBytes = resources.residentBytes()
+        node.counters.diskFreeBytes = freeBytes()
+    }
+
+    // MARK: Peers
+
+    /// Nil when the peer is welcome; otherwise why not.
+    func peerHeard(_ hello: PeerHello) -> String? {
+        let refusal = node.heard(hello, now: clock.now)
+        wantTurn()
+        return refusal
+    }
+
+    func hello(to receiver: NodeID, stream: PeerStream) -> PeerHello {
+        node.hello(to: receiver, stream: stream)
+    }
+
+    func peerSent(_ frame: Frame, from peer: NodeID, _ stream: PeerStream) {
+        node.received(frame, from: peer, stream, now: clock.now)
+        wantTurn()
+    }
+
+    func linkUp(_ key: PeerLinkKey) {
+        node.linkUp(key.node, key.stream)
+        wantTurn()
+    }
+
+    func linkDown(_ key: PeerLinkKey, problem: String, isReset: Bool) {
+        node.linkDown(
+            key.node, key.stream, problem: problem, isReset: isReset, now: clock.now)
+        wantTurn()
+    }
+}
+
+/// One of this node's links.
+struct PeerLinkKey: Hashable {
+    var node: NodeID
+    var stream: PeerStream
+}

@@ -1,0 +1,175 @@
+internal import Glibc
+internal import NIOCore
+internal import NIOPosix
+internal import TenonCore
+internal import TenonWire
+
+/// One link of this node to a peer: connects, says who we are, checks who answers, and sends.
+/// A link that breaks is made again, with growing pauses.
+///
+/// `@unchecked Sendable`: touched on the driver's event loop only.
+final class PeerDialer: @unchecked Sendable {
+    private static let connectTimeout = TimeAmount.seconds(1)
+    private static let pauseMin = TimeAmount.milliseconds(50)
+    private static let pauseMax = TimeAmount.seconds(1)
+    /// What a link may hold unsent before messages are dropped: peers repeat them, and one that
+    /// reads so slowly is better served by newer ones.
+    private static let unsentBytesMax = 64 << 20
+
+    let key: PeerLinkKey
+    private let address: NetworkAddress
+    private let driver: NodeDriver
+    private var channel: (any Channel)?
+    private var isUp = false
+    private var unsentBytes = 0
+    private var pause = PeerDialer.pauseMin
+    private var isStopped = false
+    private var lastProblem = ""
+
+    init(key: PeerLinkKey, address: NetworkAddress, driver: NodeDriver) {
+        self.key = key
+        self.address = address
+        self.driver = driver
+    }
+
+    func connect() {
+        guard !isStopped else { return }
+        ClientBootstrap(group: driver.loop)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .connectTimeout(PeerDialer.connectTimeout)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        PeerLinkHandler(dialer: self))
+                }
+            }
+            .connect(host: address.host, port: address.port)
+            .whenComplete { result in
+                if case .failure(let error) = result { self.failed(error) }
+            }
+    }
+
+    func stop() {
+        isStopped = true
+        channel?.close(promise: nil)
+    }
+
+    /// Sends whole frames, when the link is up and not choked.
+    func send(_ bytes: [UInt8]) {
+        guard isUp, let channel, unsentBytes + bytes.count <= PeerDialer.unsentBytesMax else {
+            return
+        }
+        unsentBytes += bytes.count
+        let count = bytes.count
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenComplete { _ in self.unsentBytes -= count }
+        channel.writeAndFlush(channel.allocator.buffer(bytes: bytes), promise: promise)
+    }
+
+    func reset(_ reason: String) {
+        lastProblem = reason
+        channel?.close(promise: nil)
+    }
+
+    func connected(_ channel: any Channel) {
+        self.channel = channel
+        var writer = ByteWriter()
+        writer.raw(Preface.peer)
+        let hello = driver.hello(to: key.node, stream: key.stream)
+        writer.frame(.peerHello) { hello.encode(to: &$0) }
+        channel.writeAndFlush(channel.allocator.buffer(bytes: writer.take()), promise: nil)
+    }
+
+    func received(_ frame: Frame) throws {
+        switch frame.kind {
+        case .peerWelcome:
+            let hello = try PeerHello(from: frame.body)
+            guard hello.identity.node == key.node else {
+                throw SettingError(
+                    setting: "cluster",
+                    problem: "at \(address) answers node \(hello.identity.node), not \(key.node)")
+            }
+            if let refusal = driver.peerHeard(hello) {
+                throw SettingError(setting: "node \(key.node)", problem: refusal)
+            }
+            isUp = true
+            pause = PeerDialer.pauseMin
+            lastProblem = ""
+            driver.linkUp(key)
+        case .goodbye:
+            let goodbye = try Goodbye(from: frame.body)
+            throw SettingError(
+                setting: "node \(key.node)", problem: "it refuses us: \(goodbye.reason)")
+        default:
+            throw DecodingError.unknownKind(
+                field: "answer of a peer", value: UInt64(frame.kind.rawValue))
+        }
+    }
+
+    func noteProblem(_ problem: String) { lastProblem = problem }
+
+    /// The connection is gone: the peer's process ended, or one end refused the other.
+    func disconnected() {
+        channel = nil
+        isUp = false
+        driver.linkDown(
+            key, problem: lastProblem.isEmpty ? "the connection was closed" : lastProblem,
+            isReset: true)
+        again()
+    }
+
+    private func failed(_ error: any Error) {
+        // A peer that nobody answers for is silent, not gone: only a refusal proves that its
+        // process is (Rule C1).
+        let isRefused = PeerDialer.isRefusal(error)
+        driver.linkDown(key, problem: "\(address): \(error)", isReset: isRefused)
+        again()
+    }
+
+    private static func isRefusal(_ error: any Error) -> Bool {
+        if let error = error as? IOError { return error.errnoCode == ECONNREFUSED }
+        if let error = error as? NIOConnectionError {
+            return !error.connectionErrors.isEmpty
+                && error.connectionErrors.allSatisfy { isRefusal($0.error) }
+        }
+        return false
+    }
+
+    private func again() {
+        guard !isStopped else { return }
+        driver.loop.scheduleTask(in: pause) { self.connect() }
+        let doubled = TimeAmount.nanoseconds(pause.nanoseconds * 2)
+        pause = min(doubled, PeerDialer.pauseMax)
+    }
+}
+
+/// Feeds a link's frames to its dialer.
+private final class PeerLinkHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let dialer: PeerDialer
+    private var decoder = FrameDecoder(frameBytesMax: 64 << 10)
+
+    init(dialer: PeerDialer) { self.dialer = dialer }
+
+    func channelActive(context: ChannelHandlerContext) { dialer.connected(context.channel) }
+
+    func channelInactive(context: ChannelHandlerContext) { dialer.disconnected() }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        guard let bytes = buffer.readBytes(length: buffer.readableBytes) else { return }
+        decoder.append(bytes)
+        do {
+            while let frame = try decoder.next() { try dialer.received(frame) }
+        } catch {
+            dialer.noteProblem("\(error)")
+            context.close(promise: nil)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        dialer.noteProblem("\(error)")
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,162 @@
+internal import Configuration
+internal import SystemPackage
+internal import TenonCore
+internal import TenonLog
+internal import TenonNode
+
+/// Everything `tenon serve` can be told. Flags win over the environment (`TENON_…`), which wins
+/// over the JSON file of `--config`.
+package struct ServeSettings: Sendable {
+    package var name: String
+    package var data: String
+    package var listen: NetworkAddress
+    package var members: [(name: String, address: NetworkAddress)]
+    package var locality = ""
+    package var tablets = 1
+    package var retentionMilliseconds = 60_000
+    package var isInsecure = false
+    package var allowsVolatile = false
+    package var segmentBytes = 64 << 20
+    package var segments = 8
+    package var memtableBytes = 32 << 20
+    package var cacheBytes = 256 << 20
+    package var retainedLogBytes = 32 << 20
+    package var logLevel = "info"
+
+    /// The names of all settings, as in a file; flags have the same names after `--`, the
+    /// environment in capitals with `_` after `TENON_`.
+    package static let kinds: [(name: String, kind: SettingKind)] = [
+        ("name", .text), ("data", .text), ("listen", .text), ("cluster", .text),
+        ("locality", .text), ("tablets", .integer), ("retention", .text), ("insecure", .flag),
+        ("allow-volatile", .flag), ("segment-bytes", .integer), ("segments", .integer),
+        ("memtable-bytes", .integer), ("cache-bytes", .integer),
+        ("retained-log-bytes", .integer), ("log-level", .text),
+    ]
+
+    /// Reads the settings from all three places.
+    ///
+    /// - Parameters:
+    ///   - flags: what was given on the command line, by setting name.
+    ///   - file: the path of a JSON file, if any.
+    ///   - fileKeys: the keys of that file, which are checked against the known ones.
+    /// - Throws: ``SettingError`` for an unknown key, a missing setting and a value that does not
+    ///   convert: never a default in place of what was written.
+    package static func load(
+        flags: [String: String], file: String?, fileKeys: [String]
+    ) async throws(SettingError) -> ServeSettings {
+        for key in fileKeys.sorted() where !kinds.contains(where: { $0.name == key }) {
+            throw SettingError(
+                setting: key, problem: "\(file ?? "the file") sets it, but there is no such setting")
+        }
+        let reader = try await SettingReader(flags: flags, file: file, kinds: kinds)
+        var settings = ServeSettings(
+            name: try await reader.required("name"), data: try await reader.required("data"),
+            listen: try NetworkAddress(
+                parsing: await reader.required("listen"), setting: "listen"),
+            members: try memberList(await reader.required("cluster")))
+        settings.locality = try locality(await reader.text("locality") ?? "")
+        if let text = try await reader.text("retention") {
+            settings.retentionMilliseconds = try milliseconds(text, setting: "retention")
+        }
+        try await settings.takeUp(\.isInsecure, reader.flag("insecure"))
+        try await settings.takeUp(\.allowsVolatile, reader.flag("allow-volatile"))
+        try await settings.takeUp(\.tablets, reader.integer("tablets"))
+        try await settings.takeUp(\.segmentBytes, reader.integer("segment-bytes"))
+        try await settings.takeUp(\.segments, reader.integer("segments"))
+        try await settings.takeUp(\.memtableBytes, reader.integer("memtable-bytes"))
+        try await settings.takeUp(\.cacheBytes, reader.integer("cache-bytes"))
+        try await settings.takeUp(\.retainedLogBytes, reader.integer("retained-log-bytes"))
+        try await settings.takeUp(\.logLevel, reader.text("log-level"))
+        try settings.check()
+        return settings
+    }
+
+    private mutating func takeUp<Value>(
+        _ field: WritableKeyPath<ServeSettings, Value>, _ value: Value?
+    ) {
+        if let value { self[keyPath: field] = value }
+    }
+
+    /// `n1=HOST:PORT,n2=HOST:PORT,…`
+    package static func memberList(
+        _ text: String
+    ) throws(SettingError) -> [(name: String, address: NetworkAddress)] {
+        var members: [(name: String, address: NetworkAddress)] = []
+        for item in text.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let equals = item.firstIndex(of: "="), equals > item.startIndex else {
+                throw SettingError(
+                    setting: "cluster", problem: "\"\(item)\" is not of the form NAME=HOST:PORT")
+            }
+            let address = String(item[item.index(after: equals)...])
+            members.append(
+                (
+                    String(item[..<equals]),
+                    try NetworkAddress(parsing: address, setting: "cluster")
+                ))
+        }
+        return members
+    }
+
+    private static func locality(_ text: String) throws(SettingError) -> String {
+        for item in text.split(separator: ",", omittingEmptySubsequences: true) {
+            let parts = item.split(separator: "=", omittingEmptySubsequences: false)
+            guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
+                throw SettingError(
+                    setting: "locality",
+                    problem: "\"\(item)\" is not of the form LEVEL=NAME, as in city=shanghai")
+            }
+        }
+        return text
+    }
+
+    /// `500ms`, `60s`, `5m`, `2h`.
+    package static func milliseconds(
+        _ text: String, setting: String
+    ) throws(SettingError) -> Int {
+        let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)]
+        for (unit, factor) in units where text.hasSuffix(unit) {
+            if let count = Int(text.dropLast(unit.count)), count > 0,
+                count <= Int.max / factor / 1_000_000
+            {
+                return count * factor
+            }
+        }
+        throw SettingError(
+            setting: setting,
+            problem: "\"\(text)\" is no length of time: write 500ms, 60s, 5m or 2h")
+    }
+
+    private func check() throws(SettingError) {
+        guard isInsecure || listen.isLoopback else {
+            throw SettingError(
+                setting: "listen",
+                problem: "\(listen) can be reached from other machines and there is no TLS yet: "
+                    + "listen on 127.0.0.1 or [::1], or give --insecure")
+        }
+        guard segmentBytes >= 64 << 10, segmentBytes % 4_096 == 0 else {
+            throw SettingError(
+                setting: "segment-bytes",
+                problem: "\(segmentBytes) is not a multiple of 4,096 from 65,536 on")
+        }
+    }
+
+    /// What the engine needs of this.
+    var nodeConfiguration: NodeConfiguration {
+        var configuration = NodeConfiguration(
+            name: name, members: ClusterMember.ranked(members.map { ($0.name, "\($0.address)") }))
+        configuration.locality = locality
+        configuration.tabletCount = tablets
+        configuration.retention = .milliseconds(retentionMilliseconds)
+        configuration.store.memtableBytesMax = memtableBytes
+        configuration.blockCacheBytes = cacheBytes
+        configuration.retainedLogBytes = retainedLogBytes
+        return configuration
+    }
+
+    var logConfiguration: LogConfiguration {
+        var configuration = LogConfiguration()
+        configuration.segmentBytes = segmentBytes
+        configuration.segmentsReserved = segments
+        return configuration
+    }
+}
