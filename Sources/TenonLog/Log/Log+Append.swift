@@ -1,0 +1,118 @@
+internal import TenonCore
+
+extension Log {
+    /// Makes `records` durable, in one batch or, when they are many, in several. Durable when it
+    /// returns; each batch is one write and one fdatasync.
+    ///
+    /// Traps on a record that does not fit the replica's log: entries that leave a gap or lie
+    /// below its base, a replica that was removed.
+    ///
+    /// - Throws: ``LogError/full`` when the reserve is used up: nothing is promised, and the same
+    ///   append may be made again once there is room. ``LogError/tooLarge(bytes:bound:)``, with
+    ///   nothing changed. ``LogError/failed(_:)``: the process must end.
+    package func append(_ records: [LogRecord]) throws(LogError) {
+        try requireWorking()
+        checkFit(records)
+        let batches = try split(records)
+        let bytes = batches.joined().reduce(0) { $0 + $1.encodedBytes }
+        let purpose: WritePurpose = records.contains(where: \.holdsEntries) ? .entries : .states
+        if purpose == .entries, !admits(bytes: bytes) { throw .full }
+        for batch in batches { try write(batch, for: purpose) }
+        try forwardWhenLow(after: bytes)
+        checkInvariants()
+    }
+
+    /// Writes one batch, a seal when `records` is empty, and makes it durable.
+    func write(_ records: [BatchRecord], for purpose: WritePurpose) throws(LogError) {
+        try makeRoom(for: purpose) { $0.boundBytes(records) }
+        let batch = writer.nextBatch
+        try writeBatch { $0.plan(records) }
+        for record in records {
+            index.apply(record.summary, batch: batch)
+            if case .given(.metadata(let key, let value)) = record {
+                index.setMetadata(key, value, batch: batch)
+            }
+        }
+    }
+
+    /// Performs the batch that `plan` makes. There is room for it in the active segment.
+    func writeBatch(_ plan: (inout LogWriter) -> PlannedWrite) throws(LogError) {
+        let start = writer.offset
+        // Space first: where zeros were written, the batch itself cannot run out of it.
+        let planned = plan(&writer)
+        precondition(planned.offset == start, "batch planned at \(planned.offset), not \(start)")
+        try zeroActive(upTo: planned.offset + planned.bytes.count)
+        try performWrite(planned)
+        used[used.count - 1].blocks.append(UInt32(planned.offset / Block.bytes))
+    }
+
+    /// One write and one sync of the active segment.
+    func performWrite(_ planned: PlannedWrite) throws(LogError) {
+        let file = used[used.count - 1].file.file
+        try perform { () throws(FileError) in
+            try file.write(planned.bytes, at: planned.offset)
+            try file.sync()
+        }
+        bytesWritten += planned.bytes.count
+        syncs += 1
+    }
+
+    /// The batches that `records` make, each within the bounds of one.
+    private func split(_ records: [LogRecord]) throws(LogError) -> [[BatchRecord]] {
+        var batches: [[BatchRecord]] = []
+        var batch: [BatchRecord] = []
+        var batchBytes = 0
+        for record in records {
+            for piece in try pieces(of: record) {
+                let bytes = piece.encodedBytes
+                let isFull =
+                    batchBytes + bytes > configuration.batchBytesMax
+                    || batch.count == configuration.batchRecordsMax
+                if isFull, !batch.isEmpty {
+                    batches.append(batch)
+                    batch = []
+                    batchBytes = 0
+                }
+                batch.append(piece)
+                batchBytes += bytes
+            }
+        }
+        if !batch.isEmpty { batches.append(batch) }
+        return batches
+    }
+
+    /// `record`, or the same entries in several records when one batch cannot hold them.
+    private func pieces(of record: LogRecord) throws(LogError) -> [BatchRecord] {
+        let whole = BatchRecord.given(record)
+        let bound = configuration.batchBytesMax
+        guard whole.encodedBytes > bound else { return [whole] }
+        guard case .entries(let tablet, let replica, let entries) = record else {
+            throw .tooLarge(bytes: whole.encodedBytes, bound: bound)
+        }
+        var pieces: [BatchRecord] = []
+        var start = 0
+        while start < entries.count {
+            var end = start
+            var bytes = BatchRecord.headerBytes + 4
+            while end < entries.count, bytes + entries[end].encodedBytes <= bound {
+                bytes += entries[end].encodedBytes
+                end += 1
+            }
+            guard end > start else {
+                throw .tooLarge(bytes: bytes + entries[start].encodedBytes, bound: bound)
+            }
+            pieces.append(
+                .given(
+                    .entries(
+                        tablet: tablet, replica: replica, entries: Array(entries[start..<end]))))
+            start = end
+        }
+        return pieces
+    }
+}
+
+extension LogRecord {
+    fileprivate var holdsEntries: Bool {
+        if case .entries = self { true } else { false }
+    }
+}

@@ -1,0 +1,76 @@
+internal import TenonCore
+
+/// How large the log's files and batches are.
+package struct LogConfiguration: Hashable, Sendable {
+    /// Bytes of one segment file, a multiple of 4 KiB. Fixed for the life of a folder. A large
+    /// segment is started rarely; a small one is recycled sooner. 64 MiB.
+    package var segmentBytes = 64 << 20
+    /// How many segment files there are at most: with ``segmentBytes``, the fixed reserve that
+    /// the log never grows beyond. At least 5; 8.
+    package var segmentsReserved = 8
+    /// Bodies of at least so many bytes are LZ4-compressed when that saves an eighth. Lower costs
+    /// processor time, higher costs disk bandwidth. 4 KiB.
+    package var compressionThresholdBytes = 4 << 10
+    /// Bytes of records in one batch, so the bound of one entry. 16 MiB.
+    package var batchBytesMax = Limits.frameBytesMax
+    /// Records in one batch. Bounds the directory that the next header carries. 1,024.
+    package var batchRecordsMax = 1_024
+    /// Bytes of zeros that are written at once where a segment was never used. Small keeps a
+    /// first lap's pauses short, large makes them fewer. 4 MiB.
+    package var zeroingStepBytes = 4 << 20
+    /// Bytes that are copied forward beside one append, when copying is due, at the least; twice
+    /// the append's own when that is more. 256 KiB.
+    package var forwardingStepBytes = 256 << 10
+    /// The cell whose log this is; a log of another cell is refused. 0.
+    package var cell: UInt16 = 0
+
+    package init() {}
+
+    /// Throws ``LogError/configuration(_:)`` with what is wrong.
+    package func validate() throws(LogError) {
+        try require(
+            segmentBytes > 0 && segmentBytes % Block.bytes == 0 && segmentBytes <= 1 << 30,
+            "segmentBytes \(segmentBytes): a multiple of 4096, at most 1 GiB")
+        try require(
+            (5...1_024).contains(segmentsReserved), "segmentsReserved \(segmentsReserved): 5-1024")
+        try require(compressionThresholdBytes >= 0, "compressionThresholdBytes below 0")
+        try require(
+            (1...Limits.frameBytesMax * 2).contains(batchBytesMax),
+            "batchBytesMax \(batchBytesMax): 1-\(Limits.frameBytesMax * 2)")
+        try require((1...65_536).contains(batchRecordsMax), "batchRecordsMax \(batchRecordsMax)")
+        try require(
+            largestBatchBytes <= (segmentBytes - Block.bytes) / 2,
+            "a batch of up to \(largestBatchBytes) B: over half of a segment")
+        try require(
+            zeroingStepBytes > 0 && zeroingStepBytes % Block.bytes == 0,
+            "zeroingStepBytes \(zeroingStepBytes): a multiple of 4096")
+        try require(forwardingStepBytes > 0, "forwardingStepBytes \(forwardingStepBytes)")
+    }
+
+    /// The most that one batch takes on disk, its header included.
+    var largestBatchBytes: Int {
+        Block.roundedUp(
+            BatchHeader.bytes(directoryCount: batchRecordsMax) + batchBytesMax)
+    }
+
+    /// The bytes of one segment that hold batches.
+    var usableSegmentBytes: Int { segmentBytes - Block.bytes }
+
+    /// Bytes of live records up to which entries are admitted. Four segments are kept back: the
+    /// active one, two in hand, and one of garbage, so that copying forward always gains room.
+    var entriesBytesMax: Int { (segmentsReserved - 4) * usableSegmentBytes }
+
+    private func require(
+        _ condition: Bool, _ text: @autoclosure () -> String
+    ) throws(LogError) {
+        if !condition { throw .configuration(text()) }
+    }
+}
+
+/// The unit of alignment: no two batches share one, so writing one never rewrites another.
+enum Block {
+    static let bytes = 4_096
+
+    /// `count` rounded up to whole blocks.
+    static func roundedUp(_ count: Int) -> Int { (count + bytes - 1) / bytes * bytes }
+}
