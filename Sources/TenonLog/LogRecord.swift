@@ -88,6 +88,10 @@ package struct LogStatus: Hashable, Sendable {
     package var freeBytes: Int
     /// Bytes of records that are still needed.
     package var liveBytes: Int
+    /// Bytes of entries that the reserve admits when nothing else is needed.
+    package var capacityBytes: Int
+    /// The number of the last batch written: it only rises, over restarts too (Rule I2).
+    package var lastBatch: UInt64
     /// fdatasyncs since the log was opened.
     package var syncs: Int
     /// Bytes written since the log was opened.

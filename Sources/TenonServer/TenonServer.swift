@@ -2,11 +2,11 @@ internal import Glibc
 package import Logging
 internal import NIOCore
 internal import NIOPosix
-package import ServiceLifecycle
-internal import TenonCore
-internal import TenonLog
-internal import TenonNode
-internal import TenonWire
+import ServiceLifecycle
+import TenonCore
+import TenonLog
+import TenonNode
+import TenonWire
 
 /// Why a server ended, or did not start.
 package struct ServerError: Error, Sendable, CustomStringConvertible {

@@ -2,7 +2,8 @@ internal import ArgumentParser
 internal import Foundation
 internal import Logging
 internal import ServiceLifecycle
-internal import TenonServer
+import TenonServer
+import UnixSignals
 
 /// `tenon serve`: one node of a cluster, until it is told to stop.
 struct Serve: AsyncParsableCommand {

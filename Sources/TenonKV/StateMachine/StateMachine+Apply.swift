@@ -201,7 +201,7 @@ extension StateMachine {
     func newest(_ key: Bytes, _ blocks: PinnedBlocks) -> StoredValue? {
         switch store.get(.user(key), at: .newest, blocks: blocks) {
         case .ready(let found):
-            return found.map { StoredValue(bytes: $0.value, version: $0.version) }
+            return found
         case .needs:
             preconditionFailure("tablet \(tablet) applies after \(appliedIndex) without its blocks")
         }

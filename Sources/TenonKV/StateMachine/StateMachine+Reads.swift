@@ -25,7 +25,7 @@ extension StateMachine {
             switch store.get(.user(key), at: point.time, blocks: blocks) {
             case .needs(let read): return .needs(read)
             case .ready(let found):
-                return .ready(.success(ReadAnswer(value: found?.asCore, at: point.shown)))
+                return .ready(.success(ReadAnswer(value: found, at: point.shown)))
             }
         }
     }
@@ -60,8 +60,8 @@ extension StateMachine {
             case .needs(let read):
                 if missing == nil { missing = read } else { missing?.merge(read) }
             case .ready(let found):
-                bytes += found?.value.count ?? 0
-                answer.values.append(found?.asCore)
+                bytes += found?.bytes.count ?? 0
+                answer.values.append(found)
             }
         }
         if bytes > configuration.answerBytesMax {
@@ -95,9 +95,4 @@ extension StateMachine {
     /// The floor of reads. The store's may be ahead while the log is replayed after a restart:
     /// files were made by a floor whose command is applied again only later.
     var readFloor: Timestamp { max(historyFloor, store.historyFloor) }
-}
-
-extension TenonStore.StoredValue {
-    /// The same as TenonCore has it.
-    var asCore: TenonCore.StoredValue { TenonCore.StoredValue(bytes: value, version: version) }
 }

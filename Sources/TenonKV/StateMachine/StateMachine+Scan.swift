@@ -95,7 +95,7 @@ extension StateMachine {
         _ page: ScanPage, _ place: ScanPlace, isReversed: Bool
     ) -> ScanAnswer {
         let items = page.items.map {
-            ScanAnswer.Item(key: $0.key.bytes, value: $0.stored.asCore)
+            ScanAnswer.Item(key: $0.key.bytes, value: $0.stored)
         }
         let token: Bytes?
         if let rest = page.rest {

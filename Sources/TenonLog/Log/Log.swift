@@ -73,7 +73,8 @@ package final class Log: @unchecked Sendable {
         return LogStatus(
             segmentsReserved: configuration.segmentsReserved, segmentsUsed: used.count,
             freeBytes: max(0, configuration.entriesBytesMax - index.liveBytes),
-            liveBytes: index.liveBytes, syncs: syncs, bytesWritten: bytesWritten,
+            liveBytes: index.liveBytes, capacityBytes: configuration.entriesBytesMax,
+            lastBatch: writer.nextBatch.rawValue - 1, syncs: syncs, bytesWritten: bytesWritten,
             oldestSegmentTablets: index.tabletsWithEntries(before: oldestEnd),
             damagedTablets: damagedTablets.sorted())
     }

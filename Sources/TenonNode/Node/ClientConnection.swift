@@ -1,5 +1,5 @@
-package import TenonCore
-package import TenonWire
+import TenonCore
+import TenonWire
 
 /// A client's connection as the node sees it: answers in the making, and how many requests wait.
 ///

@@ -1,5 +1,6 @@
 package import TenonCore
 import TenonKV
+import TenonRaft
 package import TenonWire
 
 extension Node {

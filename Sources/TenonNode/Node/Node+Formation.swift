@@ -32,7 +32,7 @@ extension Node {
         let directory = self.directory
         let fileSystem = self.fileSystem
         start(.saveIdentity(changed), lane: .bulk) {
-            do {
+            do throws(FileError) {
                 try NodeFolder.write(changed, in: directory, fileSystem: fileSystem)
                 return .done
             } catch {

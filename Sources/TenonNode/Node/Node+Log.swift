@@ -1,5 +1,6 @@
 package import TenonCore
 import TenonLog
+import TenonRaft
 
 extension Node {
     /// Orders the next log write when the log thread is idle: all that gathered meanwhile goes in
@@ -44,4 +45,12 @@ extension Node {
             tablet.isFlushWanted = true
         }
     }
+}
+
+extension LogStatus {
+    /// With so little room left only what frees space is proposed (Rule L6).
+    var isNearlyFull: Bool { freeBytes < capacityBytes / 8 }
+
+    /// With so little room left the tablets in the oldest segment are asked to flush and trim.
+    var wantsTrimming: Bool { freeBytes < capacityBytes / 2 }
 }

@@ -1,4 +1,5 @@
 package import TenonCore
+import TenonLog
 import TenonRaft
 package import TenonWire
 
@@ -10,7 +11,7 @@ extension Node {
             identity: PeerIdentity(
                 cluster: identity.cluster, node: id, folder: identity.folder,
                 boot: identity.boot, nonce: identity.nonce, epoch: identity.epoch,
-                hasEntries: hasEntries, logPosition: logStatus.lastBatchNumber,
+                hasEntries: hasEntries, logPosition: logStatus.lastBatch,
                 memberListDigest: identity.memberListDigest))
     }
 

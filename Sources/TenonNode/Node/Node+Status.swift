@@ -1,4 +1,7 @@
 package import TenonCore
+import TenonLog
+import TenonRaft
+import TenonStore
 package import TenonWire
 
 extension Node {

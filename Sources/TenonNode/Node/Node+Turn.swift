@@ -1,4 +1,5 @@
 package import TenonCore
+import TenonLog
 import TenonRaft
 import TenonWire
 
@@ -63,7 +64,7 @@ extension Node {
             effects.clientOutput.append((client.id, client.takeOutput()))
         }
         touchedClients.removeAll(keepingCapacity: true)
-        for (node, stream, bytes) in peers.takeFrames(logPosition: logStatus.lastBatchNumber) {
+        for (node, stream, bytes) in peers.takeFrames(logPosition: logStatus.lastBatch) {
             effects.peerOutput.append((node, stream, bytes))
         }
     }

@@ -1,8 +1,8 @@
 package import TenonCore
-package import TenonKV
-package import TenonLog
-package import TenonRaft
-package import TenonStore
+import TenonKV
+import TenonLog
+import TenonRaft
+import TenonStore
 package import TenonWire
 
 /// One node: hosts tablets and joins Raft, log, state machine and store.

@@ -2,7 +2,7 @@ package import TenonCore
 import TenonKV
 package import TenonLog
 import TenonRaft
-package import TenonStore
+import TenonStore
 import TenonWire
 
 /// Why a node cannot start from its folder.

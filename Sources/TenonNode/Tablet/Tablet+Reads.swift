@@ -1,8 +1,8 @@
-package import TenonCore
-package import TenonKV
-package import TenonRaft
-package import TenonStore
-package import TenonWire
+import TenonCore
+import TenonKV
+import TenonRaft
+import TenonStore
+import TenonWire
 
 /// A read that waits for its round, its index or its blocks.
 struct PendingRead {

@@ -1,5 +1,7 @@
 import TenonCore
+import TenonKV
 import TenonRaft
+import TenonStore
 import TenonWire
 
 extension Tablet {

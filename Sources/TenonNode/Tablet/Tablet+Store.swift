@@ -1,4 +1,5 @@
 import TenonCore
+import TenonKV
 import TenonLog
 import TenonRaft
 import TenonStore
@@ -86,7 +87,7 @@ extension Tablet {
 extension BackgroundJob {
     static func loading(_ read: BlockRead) -> @Sendable () -> JobOutcome {
         {
-            do {
+            do throws(StoreError) {
                 return .blocks(try read.run())
             } catch {
                 return .storeFailure(error)
@@ -96,7 +97,7 @@ extension BackgroundJob {
 
     static func slice(of job: any StoreJob) -> @Sendable () -> JobOutcome {
         {
-            do {
+            do throws(StoreError) {
                 return .storeSlice(try job.runSlice())
             } catch {
                 return .storeFailure(error)

@@ -1,5 +1,6 @@
 import TenonCore
 import TenonKV
+import TenonRaft
 import TenonStore
 import TenonWire
 

@@ -1,7 +1,7 @@
-package import TenonCore
-package import TenonKV
-package import TenonRaft
-package import TenonWire
+import TenonCore
+import TenonKV
+import TenonRaft
+import TenonWire
 
 extension Tablet {
     /// Takes a checked write into the entry under construction.

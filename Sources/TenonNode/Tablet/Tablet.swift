@@ -1,8 +1,8 @@
-package import TenonCore
-package import TenonKV
-package import TenonRaft
-package import TenonStore
-package import TenonWire
+import TenonCore
+import TenonKV
+import TenonRaft
+import TenonStore
+import TenonWire
 
 /// One replica of a tablet: its Raft group, its state machine over its store, and the requests
 /// that wait for either.

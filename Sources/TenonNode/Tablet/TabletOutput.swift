@@ -1,6 +1,6 @@
-package import TenonCore
-package import TenonLog
-package import TenonRaft
+import TenonCore
+import TenonLog
+import TenonRaft
 
 /// What a tablet asks of its node in a turn.
 struct TabletOutput {

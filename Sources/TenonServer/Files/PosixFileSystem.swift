@@ -1,4 +1,4 @@
-internal import CTenon
+import CTenon
 internal import Glibc
 package import TenonCore
 

@@ -1,8 +1,8 @@
 internal import NIOCore
 internal import NIOPosix
-internal import TenonCore
-internal import TenonLog
-internal import TenonNode
+import TenonCore
+import TenonLog
+import TenonNode
 
 /// The thread that writes the node's log, so that the loop never waits for the disk.
 ///

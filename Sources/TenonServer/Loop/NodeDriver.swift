@@ -2,9 +2,9 @@ internal import Glibc
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
-package import TenonCore
-internal import TenonNode
-internal import TenonWire
+import TenonCore
+import TenonNode
+import TenonWire
 
 /// Drives one node on one event loop: hands it what arrives, and performs what it orders.
 ///

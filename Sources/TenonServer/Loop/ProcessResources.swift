@@ -1,5 +1,5 @@
 internal import Glibc
-internal import TenonCore
+import TenonCore
 
 /// What this process uses, read from the kernel now and then.
 struct ProcessResources {
@@ -16,7 +16,7 @@ struct ProcessResources {
     /// User and system time of all threads.
     func cpuMicroseconds() -> UInt64 {
         var usage = rusage()
-        guard unsafe getrusage(RUSAGE_SELF, &usage) == 0 else { return 0 }
+        guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
         let seconds = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec
         let micros = usage.ru_utime.tv_usec + usage.ru_stime.tv_usec
         return UInt64(seconds) * 1_000_000 + UInt64(micros)

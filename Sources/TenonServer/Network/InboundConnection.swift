@@ -1,6 +1,7 @@
+import Logging
 internal import NIOCore
-internal import TenonCore
-internal import TenonWire
+import TenonCore
+import TenonWire
 
 /// A connection that somebody made to this node: a client or a peer, told apart by its first
 /// eight bytes.

@@ -1,8 +1,8 @@
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
-internal import TenonCore
-internal import TenonWire
+import TenonCore
+import TenonWire
 
 /// One link of this node to a peer: connects, says who we are, checks who answers, and sends.
 /// A link that breaks is made again, with growing pauses.

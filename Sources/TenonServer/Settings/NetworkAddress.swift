@@ -1,5 +1,5 @@
 internal import NIOCore
-internal import TenonCore
+import TenonCore
 
 /// A host and a port as users write them: `127.0.0.1:7501`, `[::1]:7501`, `db1.example:7501`.
 package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {

@@ -1,8 +1,9 @@
 internal import Configuration
 internal import SystemPackage
-internal import TenonCore
-internal import TenonLog
-internal import TenonNode
+import TenonCore
+import TenonLog
+import TenonNode
+import TenonStore
 
 /// Everything `tenon serve` can be told. Flags win over the environment (`TENON_…`), which wins
 /// over the JSON file of `--config`.
