@@ -173,6 +173,48 @@ import Testing
         #expect(group.leader == 2 || group.leader == 3)
     }
 
+    @Test func `a silent leader sends no appends and takes no proposals`() throws {
+        var group = TestGroup(3)
+        group.elect(1)
+        group.advance(by: .milliseconds(100))
+        group.stalled = [1]
+        group.drop = { $0.body == .timeoutNow }
+        _ = try group.propose("a", at: 1)
+        group.advance(by: .milliseconds(1_150))
+        #expect(group[1].isMuted)
+        #expect(throws: ProposalError.transferring) { try group.propose("b", at: 1) }
+        group.delivered = []
+        group[1].peerUnreachable(node: NodeID(2), now: group.now)
+        group[1].peerUnreachable(node: NodeID(3), now: group.now)
+        group.settle()
+        #expect(!group.delivered.contains { $0.from == 1 })
+    }
+
+    @Test func `a replica whose disk stalls does not stand for election`() {
+        var group = TestGroup(3)
+        group.stalled = [3]
+        group.elect(1)
+        group.isolated = [3]
+        group.advance(by: .seconds(4))
+        #expect(group[3].isStalled)
+        #expect(group[3].role == .follower)
+        #expect(group[3].term == 1)
+        group.stalled = []
+        group.advance(by: .seconds(1))
+        #expect(group[3].role == .preCandidate)
+    }
+
+    @Test func `what was proposed a moment ago does not stand in the way of a transfer`() throws {
+        var group = TestGroup(3)
+        group.elect(1)
+        group.advance(by: .milliseconds(100))
+        let index = try group.propose("a", at: 1)
+        try group[1].transferLeadership(to: 2, now: group.now)
+        group.settle()
+        #expect(group.leader == 2)
+        #expect(group[2].commit > index)
+    }
+
     @Test func `a disk that comes back in time keeps the leader`() throws {
         var group = TestGroup(3)
         group.elect(1)
