@@ -49,7 +49,8 @@ extension Raft {
                     minimum: electionTimeoutMin, heartbeat: heartbeatInterval)
             }
             guard electionTimeoutMax > electionTimeoutMin else {
-                throw .emptyElectionTimeout(minimum: electionTimeoutMin, maximum: electionTimeoutMax)
+                throw .emptyElectionTimeout(
+                    minimum: electionTimeoutMin, maximum: electionTimeoutMax)
             }
             guard stallBound >= heartbeatInterval else { throw .notPositive("stallBound") }
             let bounds = [

@@ -12,7 +12,8 @@ extension Raft {
     mutating func standForElection() {
         forgetLeader()
         electionDeadline = clock + randomElectionTimeout()
-        guard isVoter else { return }
+        // Without its disk it could not vote for itself, and would only raise the term.
+        guard isVoter, !isLogStalled else { return role = .follower }
         role = .preCandidate
         election = Election()
         election.record(true, from: configuration.replica)

@@ -7,7 +7,7 @@ extension Raft {
 
     func checkProposal(bytes: Int) throws(ProposalError) {
         guard role == .leader else { throw .notLeader(hint: leader) }
-        guard leadership.transfer == nil else { throw .transferring }
+        guard leadership.transfer == nil, !leadership.isMuted else { throw .transferring }
         // A payload over the bound stands alone; that it may be so large is the node's to check.
         let sum = leadership.uncommittedBytes + bytes
         guard leadership.uncommittedBytes == 0 || sum <= configuration.uncommittedBytesMax else {
@@ -58,9 +58,11 @@ extension Raft {
 
     // MARK: Sending
 
-    /// Sends every follower what it lacks, as far as the windows allow.
+    /// Sends every follower what it lacks, as far as the windows allow. A silent leader sends
+    /// nothing: an append would be heard like a heartbeat.
     mutating func replicate() {
         output.isReplicationDue = false
+        guard !leadership.isMuted else { return }
         for position in leadership.progress.indices { replicate(to: position) }
     }
 

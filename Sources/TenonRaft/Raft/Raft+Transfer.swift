@@ -18,6 +18,8 @@ extension Raft {
             throw .notVoter
         }
         if let transfer = leadership.transfer { throw .underWay(to: transfer.target) }
+        // What was proposed in this turn is under way too.
+        replicate()
         guard isKeepingUp(leadership.progress[position]) else { throw .notCaughtUp }
         beginTransfer(to: target)
         checkInvariants()
@@ -77,20 +79,31 @@ extension Raft {
     /// write or oldest unapplied commit is too old looks for a successor that keeps up, and sends
     /// no more heartbeats when there is none. One voter alone has nobody to make room for.
     private mutating func handOverWhenStalled() {
-        guard isStalled else { return leadership.isMuted = false }
+        guard isStalled else { return unmute() }
         guard !leadership.isMuted, leadership.transfer == nil, !otherVotersProgress.isEmpty else {
             return
         }
+        replicate()
         let successor = otherVotersProgress.filter(isKeepingUp)
             .max { ($0.match, $1.replica) < ($1.match, $0.replica) }
         if let successor { beginTransfer(to: successor.replica) } else { leadership.isMuted = true }
     }
 
+    private mutating func unmute() {
+        guard leadership.isMuted else { return }
+        leadership.isMuted = false
+        output.isReplicationDue = true
+    }
+
     /// Whether this replica's log or state machine has not moved for the stall bound.
-    package var isStalled: Bool {
-        let oldest = [writes.pending.first?.issuedAt, stall.since].compactMap(\.self).min()
-        guard let oldest else { return false }
-        return clock.since(oldest) > configuration.stallBound
+    package var isStalled: Bool { isLogStalled || isOverdue(stall.since) }
+
+    /// Whether the oldest write under way has not ended for the stall bound.
+    var isLogStalled: Bool { isOverdue(writes.pending.first?.issuedAt) }
+
+    private func isOverdue(_ start: Instant?) -> Bool {
+        guard let start else { return false }
+        return clock.since(start) > configuration.stallBound
     }
 
     private var otherVotersProgress: [Progress] {

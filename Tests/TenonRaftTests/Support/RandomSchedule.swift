@@ -104,7 +104,8 @@ struct RandomSchedule {
         try run(for: .seconds(1))
         for replica in replicas where replica.raft.applied < index {
             throw Violation(
-                description: "\(replica.raft.replica) has applied \(replica.raft.applied) of \(index)"
+                description:
+                    "\(replica.raft.replica) has applied \(replica.raft.applied) of \(index)"
                     + " a second after it was proposed")
         }
     }
@@ -230,7 +231,8 @@ struct RandomSchedule {
         replicas[position].flush(at: bound)
         // The log may keep more than the flush makes necessary.
         let kept = random.below(2) == 0 ? 0 : 5
-        let index = max(raft.basePosition.index.rawValue, bound.rawValue - min(bound.rawValue, UInt64(kept)))
+        let index = max(
+            raft.basePosition.index.rawValue, bound.rawValue - min(bound.rawValue, UInt64(kept)))
         if LogIndex(index) > raft.basePosition.index {
             replicas[position].raft.trim(through: LogIndex(index))
             replicas[position].disk.trim(through: LogIndex(index))
@@ -349,7 +351,8 @@ struct RandomSchedule {
         for entry in committed where entry.index > raft.basePosition.index {
             guard raft.term(at: entry.index) == entry.term else {
                 throw Violation(
-                    description: "\(raft.replica) leads term \(raft.term) without \(entry.position)")
+                    description: "\(raft.replica) leads term \(raft.term) without \(entry.position)"
+                )
             }
         }
     }

@@ -20,7 +20,8 @@ struct TestDisk {
         }
         if let hardState = ready.hardState { self.hardState = hardState }
         guard let first = ready.entries.first else { return }
-        entries.removeLast(max(0, first.index.distance(to: base.index.advanced(by: entries.count + 1))))
+        entries.removeLast(
+            max(0, first.index.distance(to: base.index.advanced(by: entries.count + 1))))
         precondition(
             first.index == base.index.advanced(by: entries.count + 1),
             "writing \(first.index) after \(base.index) + \(entries.count)")
@@ -65,6 +66,8 @@ struct TestReplica {
     var confirmed: [ConfirmedRead] = []
     var rejected: [ReadToken] = []
     var snapshotsWanted: [ReplicaID] = []
+    /// Whether the state machine keeps up.
+    var isApplying = true
 
     init(
         _ id: ReplicaID, disk: TestDisk, now: Instant = .zero, seed: UInt64 = 1,
@@ -88,7 +91,7 @@ struct TestReplica {
             if ready.ticket != nil { writes.append(ready) }
             messages += ready.messages
             state += ready.committed
-            if let last = ready.committed.last { raft.applied(through: last.index) }
+            if isApplying, let last = ready.committed.last { raft.applied(through: last.index) }
             confirmed += ready.confirmedReads
             rejected += ready.rejectedReads
             snapshotsWanted += ready.snapshotsWanted
