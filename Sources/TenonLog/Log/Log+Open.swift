@@ -22,6 +22,7 @@ extension Log {
         let entries = try log.loadEntries()
         try log.makeTailDurable(replay)
         let recovery = log.recovery(entries, replay.report)
+        log.index.endReplay()
         try log.regainReserve()
         log.checkInvariants()
         return (log, recovery)
@@ -94,7 +95,7 @@ extension Log {
 
     /// Crashes in a row take a segment each; copying forward gets them back.
     private func regainReserve() throws(LogError) {
-        try releaseSegments()
+        releaseSegments()
         var attemptsLeft = used.count
         while segmentsInHand <= WritePurpose.entries.segmentsLeft, used.count > 1, attemptsLeft > 0
         {
