@@ -87,6 +87,8 @@ extension Log {
         if let last = used.last, last.endBatch > writer.nextBatch {
             used[used.count - 1].blocks.removeLast()
         }
+        // A file given back by the last batch alone is not reused before that one is durable.
+        releaseSegments(before: replay.provenLeast)
         try startSegment()
         guard let last = replay.last else { return }
         let directory = last.read?.records.map(\.summary) ?? []

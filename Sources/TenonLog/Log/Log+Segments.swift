@@ -77,9 +77,12 @@ extension Log {
     }
 
     /// Recycles every oldest segment of which nothing is needed any more.
-    func releaseSegments() {
+    ///
+    /// - Parameter bound: the first batch that must stay in any case.
+    func releaseSegments(before bound: BatchNumber? = nil) {
         guard used.count > 1 else { return }
-        let least = index.leastLiveBatch() ?? writer.nextBatch
+        let bound = bound ?? writer.nextBatch
+        let least = min(bound, index.leastLiveBatch() ?? bound)
         while used.count > 1, used[0].endBatch <= least {
             free.append(used.removeFirst().file)
         }
