@@ -84,6 +84,9 @@ struct RecordIndex: Sendable {
         for tablet in tablets.keys.sorted() { setSuspicion(tablet, batch) }
     }
 
+    /// What is appended from here on is known to be all there is.
+    mutating func endReplay() { unknownLoss = nil }
+
     /// Marks the entries around `index` as lost, found so when they were read.
     mutating func markDamaged(_ tablet: TabletID, at index: LogIndex) {
         tablets[tablet]?.runs.markDamaged(at: index)

@@ -21,7 +21,7 @@ extension Log {
     /// copy a whole one.
     func forwardWhenLow(after bytes: Int) throws(LogError) {
         guard segmentsInHand < Log.segmentsInHandLow, used.count > 1 else { return }
-        try releaseSegments()
+        releaseSegments()
         guard segmentsInHand < Log.segmentsInHandLow, used.count > 1 else { return }
         do throws(LogError) {
             try forward(bytes: max(configuration.forwardingStepBytes, 2 * bytes))
@@ -56,7 +56,7 @@ extension Log {
         }
         if forwarding?.items.isEmpty == true {
             forwarding = nil
-            try releaseSegments()
+            releaseSegments()
         }
         checkInvariants()
     }

@@ -22,6 +22,7 @@ extension Log {
         let entries = try log.loadEntries()
         try log.makeTailDurable(replay)
         let recovery = log.recovery(entries, replay.report)
+        log.index.endReplay()
         try log.regainReserve()
         log.checkInvariants()
         return (log, recovery)
@@ -86,6 +87,8 @@ extension Log {
         if let last = used.last, last.endBatch > writer.nextBatch {
             used[used.count - 1].blocks.removeLast()
         }
+        // A file given back by the last batch alone is not reused before that one is durable.
+        releaseSegments(before: replay.provenLeast)
         try startSegment()
         guard let last = replay.last else { return }
         let directory = last.read?.records.map(\.summary) ?? []
@@ -94,7 +97,7 @@ extension Log {
 
     /// Crashes in a row take a segment each; copying forward gets them back.
     private func regainReserve() throws(LogError) {
-        try releaseSegments()
+        releaseSegments()
         var attemptsLeft = used.count
         while segmentsInHand <= WritePurpose.entries.segmentsLeft, used.count > 1, attemptsLeft > 0
         {

@@ -36,7 +36,7 @@ extension Log {
     ) throws(LogError) {
         var attemptsLeft = used.count
         while writer.room < bytes(writer) {
-            try releaseSegments()
+            releaseSegments()
             if segmentsInHand > purpose.segmentsLeft {
                 try startSegment()
                 continue
@@ -56,6 +56,7 @@ extension Log {
         let planned = writer.startSegment(
             use: use, previousUse: previousUse, oldestUse: used[0].use)
         try performWrite(planned)
+        try removeExcessFiles()
     }
 
     /// A file whose first step is zeroed: one that was used before when there is one.
@@ -75,19 +76,24 @@ extension Log {
         free.append(segment)
     }
 
-    /// Recycles every oldest segment of which nothing is needed any more. A file beyond the
-    /// reserve, which a recovery took, is removed.
-    func releaseSegments() throws(LogError) {
-        let least = index.leastLiveBatch() ?? writer.nextBatch
+    /// Recycles every oldest segment of which nothing is needed any more.
+    ///
+    /// - Parameter bound: the first batch that must stay in any case.
+    func releaseSegments(before bound: BatchNumber? = nil) {
+        guard used.count > 1 else { return }
+        let bound = bound ?? writer.nextBatch
+        let least = min(bound, index.leastLiveBatch() ?? bound)
         while used.count > 1, used[0].endBatch <= least {
-            let segment = used.removeFirst()
-            if used.count + free.count >= configuration.segmentsReserved {
-                try perform { () throws(FileError) in
-                    try folder.removeSegment(segment.file.name)
-                }
-            } else {
-                free.append(segment.file)
-            }
+            free.append(used.removeFirst().file)
+        }
+    }
+
+    /// Removes free files beyond the reserve, which recoveries took when nothing was free. Only
+    /// after a segment was started: until its header is durable, the one before it may name one
+    /// of these as the oldest that is needed.
+    private func removeExcessFiles() throws(LogError) {
+        while used.count + free.count > configuration.segmentsReserved, let file = free.popLast() {
+            try perform { () throws(FileError) in try folder.removeSegment(file.name) }
         }
     }
 

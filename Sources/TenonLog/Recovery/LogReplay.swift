@@ -11,6 +11,9 @@ struct LogReplay: Sendable {
     private(set) var report = LogRecoveryReport()
     /// The last batch whose header is whole, with its records when the body is, too.
     private(set) var last: (header: BatchHeader, read: ReadBatch?)?
+    /// The earliest batch that was needed before the last one came. All up to then is proven
+    /// durable, so what lies before this may go even if the last batch should be lost.
+    private(set) var provenLeast: BatchNumber?
     /// The highest use number seen.
     private(set) var newestUse: SegmentUse
 
@@ -70,7 +73,10 @@ struct LogReplay: Sendable {
         let read =
             batch.isBodyWhole && isConfirmed
             ? try scan.file.readBatch(batch.number, use: scan.use, at: batch.offset) : nil
-        if successor == nil { last = (batch.header, read) }
+        if successor == nil {
+            last = (batch.header, read)
+            provenLeast = index.leastLiveBatch() ?? batch.number
+        }
         if let read {
             report.wholeBatches += 1
             for record in read.records { apply(record, batch.number) }

@@ -19,7 +19,7 @@ struct FileContent {
         guard !bytes.isEmpty else { return }
         let end = offset + bytes.count
         FileContent.extend(&cached, to: end)
-        cached.replaceSubrange(offset..<end, with: bytes)
+        unsafe bytes.withUnsafeBytes { unsafe FileContent.copy($0, into: &cached, at: offset) }
         unsynced.append(offset..<end)
     }
 
@@ -125,7 +125,22 @@ struct FileContent {
         let end = min(range.upperBound, cached.count)
         guard range.lowerBound < end else { return }
         FileContent.extend(&durable, to: end)
-        durable.replaceSubrange(range.lowerBound..<end, with: cached[range.lowerBound..<end])
+        unsafe cached.withUnsafeBytes { source in
+            let part = unsafe UnsafeRawBufferPointer(rebasing: source[range.lowerBound..<end])
+            unsafe FileContent.copy(part, into: &durable, at: range.lowerBound)
+        }
+    }
+
+    /// One memory copy: sweeps of crash points spend their time here.
+    private static func copy(
+        _ source: UnsafeRawBufferPointer, into target: inout [UInt8], at offset: Int
+    ) {
+        precondition(
+            offset + source.count <= target.count,
+            "\(source.count) B at \(offset) of \(target.count) B")
+        unsafe target.withUnsafeMutableBytes {
+            unsafe UnsafeMutableRawBufferPointer(rebasing: $0[offset...]).copyMemory(from: source)
+        }
     }
 
     private static func extend(_ bytes: inout [UInt8], to size: Int) {
