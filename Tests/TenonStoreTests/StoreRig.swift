@@ -22,6 +22,13 @@ final class StoreRig {
         self.directory = directory
         self.configuration = configuration
         self.cacheBytes = cacheBytes
+        // The node makes the folder above all tablets, and syncs its name.
+        do throws(FileError) {
+            try disk.createDirectory("/data")
+            try disk.syncDirectory("/")
+        } catch {
+            throw .file(error)
+        }
         store = try StoreRig.open(disk, configuration, directory, cacheBytes)
     }
 

@@ -4,9 +4,10 @@ extension Store {
     /// Opens the store in `directory`, or makes an empty one when there is none. Blocks: for
     /// start-up only.
     ///
-    /// When it returns, a fresh manifest and the folder are durable (Rule L3), files that no
-    /// manifest names are gone, and indexes and filters of all tables are in memory. The caller
-    /// then applies the log from behind ``flushed`` on, and refuses reads below ``historyFloor``.
+    /// When it returns, a fresh manifest, the folder and its name in the folder above are durable
+    /// (Rule L3; the folders above that are the caller's), files that no manifest names are gone,
+    /// and indexes and filters of all tables are in memory. The caller then applies the log from
+    /// behind ``flushed`` on, and refuses reads below ``historyFloor``.
     /// - Throws: `damaged` when a file of the manifest is missing or wrong, or the manifest
     ///   itself is; `unknownFormat`, `noSpace`, `file`, `manifestFailed`,
     ///   `invalidConfiguration`.
@@ -18,6 +19,7 @@ extension Store {
         let folder = StoreFolder(fileSystem: fileSystem, path: directory)
         try folder.unreferenced { fileSystem throws(FileError) in
             try fileSystem.createDirectory(directory)
+            try fileSystem.syncDirectory(folder.parentPath)
         }
         let names = try folder.unreferenced { fileSystem throws(FileError) in
             try fileSystem.list(directory)

@@ -7,6 +7,12 @@ struct StoreFolder: Sendable {
 
     func path(of name: String) -> String { path + "/" + name }
 
+    /// The folder above this one.
+    var parentPath: String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
     /// Where a snapshot gathers before it is installed.
     var incoming: StoreFolder {
         StoreFolder(fileSystem: fileSystem, path: path(of: StoreFolder.incomingName))
@@ -47,6 +53,16 @@ struct StoreFolder: Sendable {
             }
         }
         return left
+    }
+
+    /// Removes the folder and what is in it, which nobody refers to; false when that fails.
+    func removeUnreferencedTree() -> Bool {
+        do throws(FileError) {
+            try fileSystem.removeTree(path)
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// Runs a call on something that no manifest names yet.

@@ -12,6 +12,15 @@ struct TableNumber: NumericIdentifier {
             + TableNumber.fileSuffix
     }
     static let fileSuffix = ".table"
+
+    /// The number whose file name is `name`; nil when it is no table's.
+    init?(fileName name: String) {
+        guard name.hasSuffix(TableNumber.fileSuffix),
+            let value = UInt64(name.dropLast(TableNumber.fileSuffix.utf8.count))
+        else { return nil }
+        self.init(value)
+        guard fileName == name else { return nil }
+    }
 }
 
 /// What the manifest knows of a table.
