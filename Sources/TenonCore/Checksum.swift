@@ -11,12 +11,22 @@ package struct CRC32C: Hashable, Sendable {
     package init(_ bytes: [UInt8]) { self.init(bytes, in: 0..<bytes.count) }
 
     package init(_ bytes: [UInt8], in range: Range<Int>) {
+        self.init(bytes, in: range, continuing: CRC32C(rawValue: 0))
+    }
+
+    /// The checksum of what `previous` is the checksum of, followed by `bytes`.
+    package init(_ bytes: [UInt8], continuing previous: CRC32C) {
+        self.init(bytes, in: 0..<bytes.count, continuing: previous)
+    }
+
+    /// The checksum of what `previous` is the checksum of, followed by a part of `bytes`.
+    package init(_ bytes: [UInt8], in range: Range<Int>, continuing previous: CRC32C) {
         precondition(
             range.lowerBound >= 0 && range.upperBound <= bytes.count,
             "checksum of \(range) of \(bytes.count) B")
         rawValue = unsafe bytes.withUnsafeBytes {
-            guard let start = $0.baseAddress else { return 0 }
-            return unsafe ctenon_crc32c(0, start + range.lowerBound, range.count)
+            guard let start = $0.baseAddress else { return previous.rawValue }
+            return unsafe ctenon_crc32c(previous.rawValue, start + range.lowerBound, range.count)
         }
     }
 

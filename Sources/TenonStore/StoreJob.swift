@@ -25,6 +25,7 @@ package enum StoreJobKind: Sendable, Hashable {
     case compaction(fromLevel: Int)
     case checkpoint
     case snapshotInstall
+    case scrub
 }
 
 /// Blocking work of one store, done off the loop in slices.

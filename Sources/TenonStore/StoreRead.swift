@@ -10,17 +10,6 @@ package enum StoreRead<Value> {
     case needs(BlockRead)
 }
 
-/// A value and the version at which it was written.
-package struct StoredValue: Hashable, Sendable {
-    package var value: Bytes
-    package var version: Timestamp
-
-    package init(_ value: Bytes, at version: Timestamp) {
-        self.value = value
-        self.version = version
-    }
-}
-
 /// Which keys a scan wants, in which order, and how much of them in one page.
 package struct ScanRange: Hashable, Sendable {
     /// The first key wanted.

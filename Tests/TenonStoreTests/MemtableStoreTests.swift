@@ -1,31 +1,13 @@
 import TenonCore
+import TenonSimulator
 import Testing
 
 @testable import TenonStore
 
-/// A file system without files, for stores that never leave memory.
-struct NoFileSystem: FileSystem {
-    func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File {
-        throw FileError(.notFound, call: "open", path: path)
-    }
-    func createDirectory(_ path: String) throws(FileError) {}
-    func list(_ path: String) throws(FileError) -> [String] { [] }
-    func exists(_ path: String) throws(FileError) -> Bool { false }
-    func remove(_ path: String) throws(FileError) {}
-    func removeTree(_ path: String) throws(FileError) {}
-    func rename(_ from: String, to: String) throws(FileError) {}
-    func link(_ from: String, to: String) throws(FileError) {}
-    func syncDirectory(_ path: String) throws(FileError) {}
-    func freeBytes(at path: String) throws(FileError) -> Int { 0 }
-    func lock(_ path: String) throws(FileError) -> (any FileLock)? { nil }
-}
-
 @Suite("Store over its memtable")
 struct MemtableStoreTests {
     private func makeStore() throws -> Store {
-        try Store.open(
-            fileSystem: NoFileSystem(), directory: "s", configuration: StoreConfiguration(),
-            cache: BlockCache(bytesMax: 1 << 20))
+        try StoreRig(SimulatedDisk(seed: 1)).store
     }
 
     private func get(_ store: Store, _ key: Bytes, at time: UInt64) -> Bytes? {
@@ -33,7 +15,7 @@ struct MemtableStoreTests {
             case .ready(let found) = store.get(
                 .user(key), at: Timestamp(time), blocks: PinnedBlocks())
         else { return nil }
-        return found?.value
+        return found?.bytes
     }
 
     private func keys(_ store: Store, _ range: ScanRange, at time: UInt64 = .max) -> [Bytes] {

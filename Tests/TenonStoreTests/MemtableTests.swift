@@ -7,7 +7,7 @@ import TenonCore
 struct MemtableTests {
     @Test("gives back the version that a read sees")
     func versions() {
-        let memtable = Memtable()
+        let memtable = Memtable(after: .zero)
         for version in 1...5 {
             memtable.insert(.user("k"), Bytes("v\(version)"), at: Timestamp(UInt64(version)))
         }

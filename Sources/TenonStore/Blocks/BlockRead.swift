@@ -1,19 +1,63 @@
 internal import TenonCore
 
+/// Names a decoded block among all tablets of a node.
+struct BlockKey: Hashable, Sendable {
+    /// The store, as the cache numbers them.
+    var store: UInt32
+    var block: UInt32
+    var table: TableNumber
+}
+
 /// The order to read some blocks: made on the loop, run where blocking is allowed.
 package struct BlockRead: Sendable {
+    /// Consecutive blocks of one table.
+    struct Part: Sendable {
+        var store: UInt32
+        var table: Table
+        var blocks: Range<Int>
+    }
+
+    private(set) var parts: [Part] = []
+
+    /// An order for nothing.
     package init() {}
 
     /// Whether there is nothing to read.
-    package var isEmpty: Bool { true }
+    package var isEmpty: Bool { parts.isEmpty }
+
+    /// How many bytes will be read from the disk.
+    package var bytes: Int { parts.reduce(0) { $0 + $1.table.bytes(of: $1.blocks) } }
 
     /// Adds what `other` wants, so that several reads wait for one job.
-    package mutating func merge(_ other: BlockRead) {}
+    package mutating func merge(_ other: BlockRead) {
+        for part in other.parts { add(part) }
+    }
 
-    /// Reads, verifies and decompresses the blocks.
-    /// - Throws: `damaged` when a checksum is wrong: nothing of the block is served.
-    package func run() throws(StoreError) -> LoadedBlocks { LoadedBlocks() }
+    mutating func add(_ part: Part) {
+        let isKnown = parts.contains {
+            $0.table === part.table && $0.blocks.lowerBound <= part.blocks.lowerBound
+                && part.blocks.upperBound <= $0.blocks.upperBound
+        }
+        if !isKnown { parts.append(part) }
+    }
+
+    /// Reads, verifies and decompresses the blocks. Blocks the thread; several may run at once.
+    /// - Throws: `damaged` when a checksum is wrong: nothing of the block is served; `file`.
+    package func run() throws(StoreError) -> LoadedBlocks {
+        var loaded = LoadedBlocks()
+        for part in parts {
+            let blocks = try part.table.readBlocks(part.blocks)
+            for (index, block) in zip(part.blocks, blocks) {
+                let key = BlockKey(
+                    store: part.store, block: UInt32(index), table: part.table.number)
+                loaded.blocks.append((key, block))
+            }
+        }
+        return loaded
+    }
 }
 
 /// What a ``BlockRead`` brought.
-package struct LoadedBlocks: Sendable {}
+package struct LoadedBlocks: Sendable {
+    var blocks: [(key: BlockKey, block: Block)] = []
+}

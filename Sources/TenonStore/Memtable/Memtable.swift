@@ -35,10 +35,12 @@ final class Memtable: @unchecked Sendable {
     /// How many entries it holds, superseded ones included.
     private(set) var entryCount = 0
     /// The greatest version written.
-    private(set) var lastVersion = Timestamp.zero
+    private(set) var lastVersion: Timestamp
     private(set) var isFrozen = false
 
-    init() {
+    /// An empty one, for writes at `version` or later.
+    init(after version: Timestamp) {
+        lastVersion = version
         arena = Arena(capacity: 64 << 10)
         _ = arena.allocate(Memtable.headerBytes + 4 * Memtable.heightMax)
         arena.write(uint32: UInt32(Memtable.heightMax) << 24, at: 8)

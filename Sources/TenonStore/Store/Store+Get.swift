@@ -10,7 +10,8 @@ extension Store {
         _ key: StoreKey, at time: Timestamp, blocks: PinnedBlocks
     ) -> StoreRead<StoredValue?> {
         checkReadTime(time)
-        return lookUp(key.prefixed, at: time, blocks: blocks)
+        let supply = MemorySupply(store: number, pinned: blocks, cache: cache)
+        return lookUp(key.prefixed, at: time, supply)
     }
 
     /// Traps on a read below the floor: what it would see may be gone.
@@ -20,19 +21,54 @@ extension Store {
 
     /// ``get(_:at:blocks:)`` by prefixed key.
     func lookUp(
-        _ key: [UInt8], at time: Timestamp, blocks: PinnedBlocks
+        _ key: [UInt8], at time: Timestamp, _ supply: MemorySupply
     ) -> StoreRead<StoredValue?> {
-        let deletion = newestDeletion(of: key, at: time)
+        switch newestEntry(of: key, at: time, supply) {
+        case .needs(let read): return .needs(read)
+        case .ready(let found):
+            guard let found, let value = found.value else { return .ready(nil) }
+            let isDeleted = newestDeletion(of: key, at: time).map { $0 >= found.version } ?? false
+            return .ready(isDeleted ? nil : StoredValue(bytes: value, version: found.version))
+        }
+    }
+
+    /// An entry of some source: a value, or with nil the tombstone of a key.
+    private typealias FoundEntry = (version: Timestamp, value: Bytes?)
+
+    /// The newest entry of `key` at or below `time`. Sources are asked from the newest on, so the
+    /// first one that has any has the newest.
+    private func newestEntry(
+        of key: [UInt8], at time: Timestamp, _ supply: MemorySupply
+    ) -> StoreRead<FoundEntry?> {
         for memtable in memtables {
             guard let node = memtable.firstNode(atOrAfter: key, time), memtable.hasKey(node, key)
             else { continue }
-            let version = memtable.version(of: node)
-            if memtable.isTombstone(node) || deletion.map({ $0 >= version }) == true {
-                return .ready(nil)
-            }
-            return .ready(StoredValue(memtable.value(of: node), at: version))
+            let value = memtable.isTombstone(node) ? nil : memtable.value(of: node)
+            return .ready((memtable.version(of: node), value))
         }
-        return .ready(nil)
+        let hash = BloomFilter.hash(of: key)
+        var result = StoreRead<FoundEntry?>.ready(nil)
+        levels.forEachTable(covering: key) { table in
+            guard table.filter.mayContain(hash) else { return true }
+            result = Store.newestEntry(of: key, at: time, in: table, supply)
+            if case .ready(nil) = result { return true }
+            return false
+        }
+        return result
+    }
+
+    private static func newestEntry(
+        of key: [UInt8], at time: Timestamp, in table: Table, _ supply: MemorySupply
+    ) -> StoreRead<FoundEntry?> {
+        let index = table.index.firstBlock(atOrAfter: key, time)
+        guard index < table.index.count else { return .ready(nil) }
+        guard let block = supply.block(index, of: table) else { return .needs(supply.missing) }
+        var found: [UInt8] = []
+        guard let entry = block.firstEntry(atOrAfter: key, time, key: &found), found == key else {
+            return .ready(nil)
+        }
+        let value = entry.isTombstone ? nil : Bytes(sharing: block.bytes, in: entry.value)
+        return .ready((entry.version, value))
     }
 
     /// The memtables, newest first.
@@ -44,12 +80,13 @@ extension Store {
     /// The newest range tombstone over `key` that a read at `time` sees, in any source.
     func newestDeletion(of key: [UInt8], at time: Timestamp) -> Timestamp? {
         var newest: Timestamp?
-        for memtable in memtables {
-            guard let deletion = memtable.tombstones.newest(covering: key, atOrBelow: time) else {
-                continue
-            }
+        func include(_ tombstones: RangeTombstones) {
+            guard let deletion = tombstones.newest(covering: key, atOrBelow: time) else { return }
             newest = max(newest ?? deletion, deletion)
         }
+        include(memtable.tombstones)
+        if let frozen { include(frozen.memtable.tombstones) }
+        for table in levels.tablesWithTombstones { include(table.tombstones) }
         return newest
     }
 }

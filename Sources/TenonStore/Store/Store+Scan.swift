@@ -14,21 +14,49 @@ extension Store {
         return range.isReversed ? scan.runBackward() : scan.runForward()
     }
 
-    /// A cursor over each source that may hold keys of the range, newest first.
-    func cursors(blocks: PinnedBlocks) -> [EntryCursor] {
-        memtables.map { MemtableCursor($0) }
+    /// A cursor over each source that may hold keys of the half-open range, newest first.
+    func cursors(_ lower: [UInt8], _ upper: [UInt8], _ supply: BlockSupply) -> [EntryCursor] {
+        var cursors: [EntryCursor] = memtables.map { MemtableCursor($0) }
+        for run in levels.runs(lower, upper) { cursors.append(RunCursor(run, supply)) }
+        return cursors
     }
 
-    /// The last key below `bound` in any source, whether a read sees it or not.
-    func lastKey(below bound: [UInt8], blocks: PinnedBlocks) -> StoreRead<[UInt8]?> {
+    /// The last key below `bound` and not below `lower` in any source, whether a read sees it or
+    /// not.
+    func lastKey(
+        from lower: [UInt8], below bound: [UInt8], _ supply: MemorySupply
+    ) -> StoreRead<[UInt8]?> {
         var last: [UInt8]?
+        func include(_ key: [UInt8]) {
+            if last.map({ compareKeys($0, key) < 0 }) ?? true { last = key }
+        }
         for memtable in memtables {
             guard let node = memtable.lastNode(below: bound) else { continue }
             var key: [UInt8] = []
             memtable.copyKey(of: node, to: &key)
-            if last.map({ compareKeys($0, key) < 0 }) ?? true { last = key }
+            include(key)
         }
-        return .ready(last)
+        for run in levels.runs(lower, bound) {
+            if let key = Store.lastKey(below: bound, in: run, supply) { include(key) }
+        }
+        guard supply.missing.isEmpty else { return .needs(supply.missing) }
+        return .ready(last.flatMap { compareKeys($0, lower) < 0 ? nil : $0 })
+    }
+
+    /// The last key below `bound` in a run of tables; also nil when a block is missing.
+    private static func lastKey(
+        below bound: [UInt8], in run: [Table], _ supply: MemorySupply
+    ) -> [UInt8]? {
+        for table in run.reversed() {
+            let index = table.index.firstBlock(atOrAfter: bound, .newest)
+            if index < table.index.count {
+                guard let block = supply.block(index, of: table) else { return nil }
+                if let key = block.lastKey(below: bound) { return key }
+            }
+            // Everything of that block is at or above the bound, everything before it below.
+            if index > 0 { return table.index.lastKey(of: index - 1) }
+        }
+        return nil
     }
 }
 
@@ -38,6 +66,7 @@ struct PageScan {
     private let time: Timestamp
     private let store: Store
     private let blocks: PinnedBlocks
+    private let supply: MemorySupply
     private let lower: [UInt8]
     private let upper: [UInt8]
     private var page = ScanPage()
@@ -49,6 +78,9 @@ struct PageScan {
         self.time = time
         self.store = store
         self.blocks = blocks
+        supply = MemorySupply(
+            store: store.number, pinned: blocks, cache: store.cache,
+            readahead: range.isReversed ? .backward : .forward)
         (lower, upper) = range.prefixedBounds
     }
 
@@ -59,19 +91,20 @@ struct PageScan {
 
     mutating func runForward() -> StoreRead<ScanPage> {
         guard compareKeys(lower, upper) < 0 else { return .ready(page) }
-        var merge = MergeCursor(store.cursors(blocks: blocks))
+        var merge = MergeCursor(store.cursors(lower, upper, supply))
         merge.seek(to: lower, .newest)
-        var key: [UInt8] = []
+        var bound = lower
         while let cursor = merge.current, compareKeys(cursor.key, upper) < 0 {
-            key.removeAll(keepingCapacity: true)
-            key.append(contentsOf: cursor.key)
-            if isExhausted { return end(before: key) }
-            if let found = visible(of: key, &merge) {
-                guard append(key, found) else { return end(before: key) }
-            }
+            let key = Array(cursor.key)
+            bound = key
+            if isExhausted { return end(before: bound) }
+            let found = visible(of: key, &merge)
+            if merge.isBlocked { break }
+            if let found, !append(key, found) { return end(before: bound) }
+            bound = key + [0]
             skip(key, &merge)
         }
-        return .ready(page)
+        return merge.isBlocked ? needBlocks(bound) : .ready(page)
     }
 
     /// The value of `key` that the read sees. Leaves the cursor somewhere in the key's versions.
@@ -82,7 +115,7 @@ struct PageScan {
         }
         let deletion = store.newestDeletion(of: key, at: time)
         if let deletion, deletion >= cursor.version { return nil }
-        return StoredValue(cursor.value, at: cursor.version)
+        return StoredValue(bytes: cursor.value, version: cursor.version)
     }
 
     /// Moves to the newest version of `key` at or below the read's time.
@@ -113,18 +146,19 @@ struct PageScan {
     /// instead of a cursor that walks versions backwards: slower, and right however many
     /// versions a key has.
     mutating func runBackward() -> StoreRead<ScanPage> {
+        guard compareKeys(lower, upper) < 0 else { return .ready(page) }
         var bound = upper
         while true {
             let key: [UInt8]
-            switch store.lastKey(below: bound, blocks: blocks) {
-            case .needs(let read): return .needs(read)
+            switch store.lastKey(from: lower, below: bound, supply) {
+            case .needs: return needBlocks(bound)
             case .ready(let found):
-                guard let found, compareKeys(found, lower) >= 0 else { return .ready(page) }
+                guard let found else { return .ready(page) }
                 key = found
             }
             if isExhausted { return end(before: bound) }
-            switch store.lookUp(key, at: time, blocks: blocks) {
-            case .needs(let read): return .needs(read)
+            switch store.lookUp(key, at: time, supply) {
+            case .needs: return needBlocks(bound)
             case .ready(let found):
                 if let found, !append(key, found) { return end(before: bound) }
             }
@@ -135,14 +169,25 @@ struct PageScan {
 
     // MARK: The page
 
-    /// Whether the page has done enough work for one loop turn. Never before the first step.
+    /// Whether the page has done enough work for one loop turn. Never before the first step, so
+    /// that every page gets further.
     private var isExhausted: Bool {
         steps > 0 && steps >= store.configuration.scanStepsMax
     }
 
+    /// Asks for the missing blocks; when too many are pinned already, ends the page instead, if
+    /// it got anywhere.
+    private mutating func needBlocks(_ bound: [UInt8]) -> StoreRead<ScanPage> {
+        let isFurther = bound != (range.isReversed ? upper : lower)
+        if isFurther, blocks.bytes > store.configuration.scanPinnedBytesMax {
+            return end(before: bound)
+        }
+        return .needs(supply.missing)
+    }
+
     /// Adds an item; false when the page is full and the item belongs to the next one.
     private mutating func append(_ key: [UInt8], _ found: StoredValue) -> Bool {
-        let bytes = key.count - 1 + found.value.count
+        let bytes = key.count - 1 + found.bytes.count
         if !page.items.isEmpty {
             guard page.items.count < range.itemsMax, pageBytes + bytes <= range.bytesMax else {
                 return false

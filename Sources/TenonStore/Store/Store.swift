@@ -8,48 +8,60 @@ package import TenonCore
 /// and blocking work is handed out as jobs (Rule S9).
 ///
 /// Owned by the node's loop, which is the only one to write and to read.
+///
+/// The folder:
+///
+/// ```
+/// MANIFEST                      what the store consists of (Manifest)
+/// 00000000000000000007.table    a sorted table (TableFooter)
+/// incoming/                     a snapshot that is being received
+/// ```
 package final class Store {
-    /// The folder of this store.
-    package let directory: String
+    /// The bounds that this store keeps.
     package let configuration: StoreConfiguration
-    let fileSystem: any FileSystem
+    let folder: StoreFolder
     let cache: BlockCache
+    /// What the cache knows this store by.
+    let number: UInt32
 
     /// Takes the writes.
-    var memtable = Memtable()
+    var memtable: Memtable
     /// Full, and being written to a table by a flush job.
     var frozen: (memtable: Memtable, record: FlushRecord)?
-    /// What the newest flush recorded; nil before the first.
-    package internal(set) var flushed: FlushRecord?
+    /// The open tables.
+    var levels: Levels
+    /// What is on disk: the levels, the flush record and the floor at the time.
+    var manifest: Manifest
     /// No read is below this; compaction drops what no read at or above it sees (Rule S4).
-    package internal(set) var historyFloor = Timestamp.zero
+    package internal(set) var historyFloor: Timestamp
 
-    private init(
-        fileSystem: any FileSystem, directory: String, configuration: StoreConfiguration,
-        cache: BlockCache
+    /// Whether a job is out.
+    var isJobOut = false
+    var picker = CompactionPicker()
+    /// Tables that were replaced: the next job lets go of them, since closing a removed file
+    /// frees its space, which takes time that the loop has not got.
+    var retired: [Table] = []
+    /// What the jobs so far did.
+    var counters = StoreCounters()
+
+    init(
+        folder: StoreFolder, configuration: StoreConfiguration, cache: BlockCache,
+        manifest: Manifest, levels: Levels
     ) {
-        self.fileSystem = fileSystem
-        self.directory = directory
+        self.folder = folder
         self.configuration = configuration
         self.cache = cache
+        self.manifest = manifest
+        self.levels = levels
+        number = cache.makeStoreNumber()
+        historyFloor = manifest.historyFloor
+        memtable = Memtable(after: levels.newestVersion)
     }
 
-    /// Opens the store in `directory`, or makes an empty one when there is none. Blocks: for
-    /// start-up only.
-    ///
-    /// When it returns, a fresh manifest and the folder are durable (Rule L3), files that no
-    /// manifest names are gone, and indexes and filters of all tables are in memory.
-    /// - Throws: `damaged` when a file of the manifest is missing or wrong, `unknownFormat`,
-    ///   `noSpace`, `file`, `manifestFailed`, `invalidConfiguration`.
-    package static func open(
-        fileSystem: any FileSystem, directory: String, configuration: StoreConfiguration,
-        cache: BlockCache
-    ) throws(StoreError) -> Store {
-        try configuration.validate()
-        return Store(
-            fileSystem: fileSystem, directory: directory, configuration: configuration,
-            cache: cache)
-    }
+    /// The folder of this store.
+    package var directory: String { folder.path }
+    /// What the newest flush recorded; nil before the first. The log is needed from there on.
+    package var flushed: FlushRecord? { manifest.flush }
 
     // MARK: Writing
 
@@ -65,7 +77,8 @@ package final class Store {
     }
 
     /// Deletes all keys from `lower` up to and without `upper` that were written until now, by one
-    /// range tombstone. What is put afterwards at the same version is there.
+    /// range tombstone. What is put afterwards at the same version is there, as long as the
+    /// memtable was not frozen in between. An empty range deletes nothing.
     package func deleteRange(from lower: StoreKey, to upper: StoreKey, at version: Timestamp) {
         memtable.insertTombstone(from: lower.prefixed, to: upper.prefixed, at: version)
     }
@@ -85,7 +98,8 @@ package final class Store {
 
     /// Ends the memtable, which is flushed by the next job and recorded as `record` together with
     /// its data. The caller has checked ``canFreeze``, and that the log is durable up to the
-    /// record's index (Rule L5). - Complexity: O(1).
+    /// record's index (Rule L5). An empty one may be frozen too: its flush moves the record.
+    /// - Complexity: O(1).
     package func freezeMemtable(flush record: FlushRecord) {
         precondition(canFreeze, "a second frozen memtable, at log index \(record.index)")
         precondition(
@@ -98,7 +112,7 @@ package final class Store {
         }
         memtable.freeze()
         frozen = (memtable, record)
-        memtable = Memtable()
+        memtable = Memtable(after: memtable.lastVersion)
     }
 
     /// Allows compaction to drop what no read at or above `floor` sees. Never goes down.

@@ -1,0 +1,224 @@
+internal import TenonCore
+
+/// One entry of a data block, as it lies there.
+struct BlockEntry {
+    var version: Timestamp
+    var isTombstone: Bool
+    /// Where the value lies in the block.
+    var value: Range<Int>
+    /// Where the next entry begins.
+    var next: Int
+}
+
+/// The content of a data block: sorted entries whose keys leave out what they share with the key
+/// before, little-endian:
+///
+/// ```
+/// entry, again and again:
+///   varint  bytes shared with the key of the entry before (0 at a restart)
+///   varint  bytes of the rest of the key
+///   varint  value bytes × 2, + 1 for a tombstone
+///   8       version
+///   …       rest of the key (prefixed with its space's tag)
+///   …       value
+/// 4 × n   offsets of the entries at which a key stands whole, the first entry's included
+/// 4       n
+/// ```
+///
+/// A varint has seven bits a byte, lowest first, bit 7 set in all bytes but the last, at most
+/// five bytes. Every structure is checked when the block is made, so reading it later needs no
+/// error path.
+final class Block: Sendable {
+    /// How many entries apart whole keys stand.
+    static let restartInterval = 16
+
+    let bytes: [UInt8]
+    private let entriesEnd: Int
+    private let restartCount: Int
+
+    /// Takes in the content of a data block that was checked by its checksum.
+    /// - Throws: `malformed` or `truncated` when an entry reaches past the end, keys are out of
+    ///   order or a restart is not one. - Complexity: O(bytes).
+    init(_ content: [UInt8]) throws(DecodingError) {
+        guard content.count >= 8 else { throw .truncated }
+        var reader = ByteReader(content, in: content.count - 4..<content.count)
+        restartCount = Int(try reader.uint32())
+        guard restartCount > 0, restartCount <= (content.count - 4) / 4 else {
+            throw .malformed("\(restartCount) restarts in \(content.count) B")
+        }
+        bytes = content
+        entriesEnd = content.count - 4 - 4 * restartCount
+        try check()
+    }
+
+    private func check() throws(DecodingError) {
+        var key: [UInt8] = []
+        var before: [UInt8] = []
+        var versionBefore = Timestamp.newest
+        var offset = 0
+        var restart = 0
+        while offset < entriesEnd {
+            let isRestart = restart < restartCount && self.restart(restart) == offset
+            if isRestart { restart += 1 }
+            before.removeAll(keepingCapacity: true)
+            before.append(contentsOf: key)
+            guard let entry = parse(at: offset, key: &key, isRestart: isRestart),
+                StoreKey.isPrefixedKey(key)
+            else { throw .malformed("entry at \(offset)") }
+            guard compareEntries(before, versionBefore, key, entry.version) < 0 || offset == 0
+            else { throw .malformed("entry at \(offset) out of order") }
+            versionBefore = entry.version
+            offset = entry.next
+        }
+        guard restart == restartCount, self.restart(0) == 0, offset == entriesEnd else {
+            throw .malformed("restarts")
+        }
+    }
+
+    private func restart(_ index: Int) -> Int {
+        let start = entriesEnd + 4 * index
+        return Int(bytes[start]) | Int(bytes[start + 1]) << 8 | Int(bytes[start + 2]) << 16
+            | Int(bytes[start + 3]) << 24
+    }
+
+    // MARK: Reading
+
+    /// Whether `offset` is behind the last entry.
+    func isEnd(_ offset: Int) -> Bool { offset >= entriesEnd }
+
+    /// The entry at `offset`; `key` is that of the entry before and becomes this one's.
+    func entry(at offset: Int, key: inout [UInt8]) -> BlockEntry {
+        guard let entry = parse(at: offset, key: &key, isRestart: false) else {
+            preconditionFailure("an entry at \(offset) of \(entriesEnd) that was checked")
+        }
+        return entry
+    }
+
+    /// The first entry at or after (`key`, `version`), whose key replaces `found`; nil when all
+    /// are before it. - Complexity: O(log restarts + restart interval).
+    func firstEntry(
+        atOrAfter key: [UInt8], _ version: Timestamp, key found: inout [UInt8]
+    ) -> BlockEntry? {
+        var offset = lastRestart { compareEntries($0, $1, key, version) < 0 }
+        while offset < entriesEnd {
+            let entry = entry(at: offset, key: &found)
+            if compareEntries(found, entry.version, key, version) >= 0 { return entry }
+            offset = entry.next
+        }
+        return nil
+    }
+
+    /// The last key below `bound`; nil when there is none.
+    func lastKey(below bound: [UInt8]) -> [UInt8]? {
+        var offset = lastRestart { key, _ in compareKeys(key, bound) < 0 }
+        var key: [UInt8] = []
+        var last: [UInt8]?
+        while offset < entriesEnd {
+            let entry = entry(at: offset, key: &key)
+            guard compareKeys(key, bound) < 0 else { break }
+            last = key
+            offset = entry.next
+        }
+        return last
+    }
+
+    /// The offset of the last restart whose entry fulfils `isBefore`; of the first when none does.
+    private func lastRestart(_ isBefore: ([UInt8], Timestamp) -> Bool) -> Int {
+        var low = 0
+        var high = restartCount
+        var key: [UInt8] = []
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            let entry = entry(at: restart(middle), key: &key)
+            if isBefore(key, entry.version) { low = middle } else { high = middle }
+        }
+        return restart(low)
+    }
+
+    // MARK: Parsing
+
+    private func parse(at offset: Int, key: inout [UInt8], isRestart: Bool) -> BlockEntry? {
+        var place = offset
+        guard let shared = varint(&place), let restCount = varint(&place),
+            let valueMark = varint(&place)
+        else { return nil }
+        let valueCount = valueMark >> 1
+        guard shared <= key.count, !isRestart || shared == 0,
+            restCount <= entriesEnd - place, valueCount <= entriesEnd - place,
+            place + 8 + restCount + valueCount <= entriesEnd
+        else { return nil }
+        var version: UInt64 = 0
+        for step in 0..<8 { version |= UInt64(bytes[place + step]) << UInt64(8 * step) }
+        place += 8
+        key.removeSubrange(shared...)
+        key.append(contentsOf: bytes[place..<place + restCount])
+        place += restCount
+        return BlockEntry(
+            version: Timestamp(version), isTombstone: valueMark & 1 == 1,
+            value: place..<place + valueCount, next: place + valueCount)
+    }
+
+    private func varint(_ place: inout Int) -> Int? {
+        var value = 0
+        var shift = 0
+        while shift < 35, place < entriesEnd {
+            let byte = bytes[place]
+            place += 1
+            value |= Int(byte & 0x7F) << shift
+            if byte < 0x80 { return value }
+            shift += 7
+        }
+        return nil
+    }
+}
+
+/// Builds the content of a data block.
+struct BlockBuilder {
+    private var writer = ByteWriter()
+    private var restarts: [UInt32] = []
+    private var lastKey: [UInt8] = []
+    private(set) var entryCount = 0
+
+    var isEmpty: Bool { entryCount == 0 }
+    /// The size of the content so far.
+    var bytes: Int { writer.count + 4 * restarts.count + 4 }
+
+    /// Adds an entry that comes after all added before.
+    mutating func add(_ key: [UInt8], _ version: Timestamp, isTombstone: Bool, _ value: Bytes) {
+        var shared = 0
+        if entryCount % Block.restartInterval == 0 {
+            restarts.append(UInt32(writer.count))
+        } else {
+            let limit = min(key.count, lastKey.count)
+            while shared < limit, key[shared] == lastKey[shared] { shared += 1 }
+        }
+        varint(shared)
+        varint(key.count - shared)
+        varint(value.count << 1 | (isTombstone ? 1 : 0))
+        writer.uint64(version.rawValue)
+        writer.raw(Bytes(sharing: key, in: shared..<key.count))
+        writer.raw(value)
+        lastKey.removeAll(keepingCapacity: true)
+        lastKey.append(contentsOf: key)
+        entryCount += 1
+    }
+
+    /// The content, and an empty builder for the next block.
+    mutating func take() -> [UInt8] {
+        for restart in restarts { writer.uint32(restart) }
+        writer.uint32(UInt32(restarts.count))
+        restarts.removeAll(keepingCapacity: true)
+        lastKey.removeAll(keepingCapacity: true)
+        entryCount = 0
+        return writer.take()
+    }
+
+    private mutating func varint(_ value: Int) {
+        var rest = value
+        while rest >= 0x80 {
+            writer.uint8(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        writer.uint8(UInt8(truncatingIfNeeded: rest))
+    }
+}

@@ -1,0 +1,54 @@
+internal import TenonCore
+
+/// What a job knows of its store: all of it immutable, so that the loop goes on meanwhile.
+struct JobContext: Sendable {
+    let folder: StoreFolder
+    let configuration: StoreConfiguration
+    /// What is on disk when the job begins, and until it changes it.
+    let manifest: Manifest
+    let levels: Levels
+    /// No read below this comes any more.
+    let floor: Timestamp
+    /// Tables whose files are removed: the job lets go of them in its first slice.
+    var retired: [Table]
+}
+
+/// What a merge takes in, and where it puts what comes out.
+protocol MergePlan: Sendable {
+    var kind: StoreJobKind { get }
+    var outputLevel: Int { get }
+    /// What a flush records with its data; nil for a compaction.
+    var record: FlushRecord? { get }
+    /// The memtable that goes into tables; nil for a compaction.
+    var memtable: Memtable? { get }
+    /// The runs of tables that are replaced, newest first.
+    var runs: [[Table]] { get }
+}
+
+/// Writes a frozen memtable into a table of level 0.
+struct FlushPlan: MergePlan {
+    let frozen: Memtable
+    let flushRecord: FlushRecord
+
+    init(memtable: Memtable, record: FlushRecord) {
+        frozen = memtable
+        flushRecord = record
+    }
+
+    var kind: StoreJobKind { .flush }
+    var outputLevel: Int { 0 }
+    var record: FlushRecord? { flushRecord }
+    var memtable: Memtable? { frozen }
+    var runs: [[Table]] { [] }
+}
+
+/// Merges tables of a level into the next one.
+struct CompactionPlan: MergePlan {
+    let level: Int
+    let runs: [[Table]]
+    let outputLevel: Int
+
+    var kind: StoreJobKind { .compaction(fromLevel: level) }
+    var record: FlushRecord? { nil }
+    var memtable: Memtable? { nil }
+}
