@@ -5,6 +5,11 @@ package import TenonStore
 package struct ReadAnswer: Hashable, Sendable {
     package var value: TenonCore.StoredValue?
     package var at: Timestamp
+
+    package init(value: TenonCore.StoredValue?, at: Timestamp) {
+        self.value = value
+        self.at = at
+    }
 }
 
 /// The answer to a getMany: one value a key, in the order of the keys, all at one version.

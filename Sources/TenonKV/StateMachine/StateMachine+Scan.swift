@@ -46,7 +46,7 @@ package struct ScanAnswer: Hashable, Sendable {
 extension StateMachine {
     /// One page. The server keeps nothing between pages: the token holds key and version, so all
     /// pages of a tablet show one version. At the tablet's border the token leads into the next
-    /// tablet, at the newest version there.
+    /// tablet, at the newest version there. What does not touch the tablet is `outsideTablet`.
     package func scan(
         _ request: ScanRequest, blocks: PinnedBlocks
     ) -> StoreRead<Result<ScanAnswer, ReadError>> {
@@ -55,9 +55,9 @@ extension StateMachine {
         case .success(let place):
             let inside = place.interval.clipped(to: bounds)
             guard !inside.isEmpty else {
-                let token = borderToken(of: place.interval, isReversed: request.isReversed)
-                return .ready(
-                    .success(ScanAnswer(items: [], at: place.point.shown, pageToken: token)))
+                // A request that belongs to another tablet must not look like an empty page.
+                guard place.interval.isEmpty else { return .ready(.failure(.outsideTablet)) }
+                return .ready(.success(ScanAnswer(items: [], at: place.point.shown)))
             }
             let range = ScanRange(
                 from: .user(inside.lower), to: inside.upper.map { .user($0) },
@@ -109,18 +109,18 @@ extension StateMachine {
         return ScanAnswer(items: items, at: place.point.shown, pageToken: token)
     }
 
-    /// Leads over the tablet's border when `interval` goes on behind it; nil when it does not.
+    /// Leads over the tablet's border when `interval`, which touches the tablet, goes on behind
+    /// it; nil when it does not.
     private func borderToken(of interval: KeyInterval, isReversed: Bool) -> Bytes? {
         let border: Bytes
         if isReversed {
-            guard interval.lower < bounds.lower, interval.upper.map({ $0 > interval.lower }) ?? true
-            else { return nil }
-            border = min(bounds.lower, interval.upper ?? bounds.lower)
+            guard interval.lower < bounds.lower else { return nil }
+            border = bounds.lower
         } else {
             guard let upper = bounds.upper, interval.upper.map({ $0 > upper }) ?? true else {
                 return nil
             }
-            border = max(upper, interval.lower)
+            border = upper
         }
         return PageToken(key: border, version: nil, isReversed: isReversed).encoded()
     }
