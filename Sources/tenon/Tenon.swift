@@ -4,5 +4,6 @@ internal import ArgumentParser
 struct Tenon: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tenon",
-        abstract: "A distributed key-value store for data that must never be lost.")
+        abstract: "A distributed key-value store for data that must never be lost.",
+        subcommands: [Cluster.self])
 }
