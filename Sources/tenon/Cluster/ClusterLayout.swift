@@ -53,7 +53,8 @@ struct ClusterLayout: Hashable, Codable, Sendable {
     static func serveOptions(settings: [String]) throws(ClusterError) -> [String] {
         var arguments: [String] = []
         for setting in settings {
-            let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let parts = setting.split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard let key = parts.first, !key.isEmpty, !key.hasPrefix("-") else {
                 throw .badSetting("--serve-option \(setting): give KEY=VALUE, as retention=1s")
             }

@@ -60,7 +60,8 @@ extension LocalCluster {
     }
 
     /// Settles what the folder's cluster is, writes its description and checks that it can start.
-    static func make(in directory: String, as request: Request) throws(ClusterError) -> LocalCluster {
+    static func make(in directory: String, as request: Request) throws(ClusterError) -> LocalCluster
+    {
         let root = LocalFile.absolute(directory)
         let file = layoutPath(in: root)
         let cluster: LocalCluster
@@ -75,7 +76,9 @@ extension LocalCluster {
         } else {
             cluster = LocalCluster(directory: root, layout: try ClusterLayout(request))
         }
-        for node in cluster.layout.nodes where try !node.canListen { throw .portInUse(address: node.address) }
+        for node in cluster.layout.nodes where try !node.canListen {
+            throw .portInUse(address: node.address)
+        }
         try LocalFile.makeFolder(root)
         try cluster.layout.write(to: file)
         return cluster
