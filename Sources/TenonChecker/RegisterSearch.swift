@@ -1,0 +1,255 @@
+internal import TenonCore
+
+/// The search over the operations of one key.
+///
+/// Calls and returns stand in one doubly linked list in order of time. An operation whose call
+/// comes before the first return may go next: it is *lifted* out of the list with its return and
+/// the search goes on; meeting a return means that operation should have gone already, and the
+/// last lifted one is put back. A configuration (what was lifted, and the register's state) that
+/// was visited before is not entered again.
+///
+/// The farthest return ever met is the answer's heart: everything before it can be ordered,
+/// and nothing that includes it can.
+struct RegisterSearch {
+    /// What an operation asks of the register and does to it.
+    private struct Step {
+        var operation: HistoryOperation
+        var action: RegisterAction
+        /// May be left out: an unknown outcome.
+        var isOptional: Bool
+        /// Rank among the mandatory or among the optional steps, in order of calls.
+        var rank = 0
+    }
+
+    /// A call or return of a step in the list. Event 0 is the head.
+    private struct Event {
+        var step: Int
+        var isReturn: Bool
+        var previous: Int
+        var next: Int
+        /// For a call: its return's event; 0 when it never returns.
+        var partner = 0
+    }
+
+    private struct Lifted {
+        var event: Int
+        var state: RegisterState
+    }
+
+    private var steps: [Step] = []
+    private var events: [Event] = [Event(step: -1, isReturn: false, previous: 0, next: 0)]
+    private var values = ValueTable()
+    private let statesMax: Int
+
+    private var lifted: [Lifted] = []
+    private var mandatoryLeft = 0
+    private var ordered = OrderedSet()
+    private var visited: Set<[UInt32]> = []
+    private var farthestReturn = 0
+
+    init(_ operations: [HistoryOperation], statesMax: Int) {
+        self.statesMax = statesMax
+        for operation in operations { admit(operation) }
+        leaveOutInvisibleWrites()
+        steps.sort { $0.operation.sentAt < $1.operation.sentAt }
+        linkEvents()
+    }
+
+    /// Orders the operations, or shows that they have no order.
+    mutating func run() -> Verdict {
+        var state = RegisterState.initial
+        var event = events[0].next
+        while mandatoryLeft > 0 {
+            guard visited.count < statesMax else {
+                return .undecided(reason: "\(visited.count) configurations of one key")
+            }
+            if event != 0, !events[event].isReturn {
+                if let next = stateAfter(event, in: state), isNew(event, next) {
+                    lifted.append(Lifted(event: event, state: state))
+                    state = next
+                    lift(event)
+                    event = events[0].next
+                } else {
+                    event = events[event].next
+                }
+                continue
+            }
+            // A return (or the end): what was called in time does not fit. Take the last back.
+            farthestReturn = max(farthestReturn, event)
+            guard let last = lifted.popLast() else { return .violated(explanation()) }
+            unlift(last.event)
+            state = last.state
+            event = events[last.event].next
+        }
+        return .holds
+    }
+
+    // MARK: building the list
+
+    private mutating func admit(_ operation: HistoryOperation) {
+        guard let action = RegisterAction(operation, values: &values) else { return }
+        let isOptional = operation.result == .unknown
+        if isOptional && !action.changesState { return }
+        steps.append(Step(operation: operation, action: action, isOptional: isOptional))
+    }
+
+    /// An unknown put whose value nobody looked for may as well not have happened, unless the
+    /// answer to some condition may rest on it without naming its value.
+    private mutating func leaveOutInvisibleWrites() {
+        guard !steps.contains(where: { $0.action.dependsBlindly }) else { return }
+        var wanted = Set<Int>()
+        for step in steps { wanted.formUnion(step.action.valuesLookedFor) }
+        steps.removeAll { step in
+            guard step.isOptional, case .write(let value, _) = step.action, value != 0 else {
+                return false
+            }
+            return !wanted.contains(value)
+        }
+    }
+
+    private mutating func linkEvents() {
+        var moments: [(time: Instant, isReturn: Bool, step: Int)] = []
+        var mandatoryCount = 0
+        for place in steps.indices {
+            moments.append((steps[place].operation.sentAt, false, place))
+            steps[place].rank = steps[place].isOptional ? place : mandatoryCount
+            guard !steps[place].isOptional else { continue }
+            mandatoryCount += 1
+            moments.append((steps[place].operation.endsAt, true, place))
+        }
+        mandatoryLeft = mandatoryCount
+        // At one moment calls come first: touching operations count as concurrent.
+        moments.sort { left, right in
+            let (leftLast, rightLast) = (left.isReturn ? 1 : 0, right.isReturn ? 1 : 0)
+            return (left.time, leftLast, left.step) < (right.time, rightLast, right.step)
+        }
+        var calls = [Int](repeating: 0, count: steps.count)
+        for moment in moments {
+            let place = events.count
+            events.append(
+                Event(step: moment.step, isReturn: moment.isReturn, previous: place - 1, next: 0))
+            events[place - 1].next = place
+            if moment.isReturn {
+                events[calls[moment.step]].partner = place
+            } else {
+                calls[moment.step] = place
+            }
+        }
+        events[0].previous = events.count - 1
+    }
+
+    // MARK: moving
+
+    private func stateAfter(_ event: Int, in state: RegisterState) -> RegisterState? {
+        let step = steps[events[event].step]
+        guard let next = step.action.applied(to: state) else { return nil }
+        // An unknown write that changes nothing need not be ordered.
+        return step.isOptional && next == state ? nil : next
+    }
+
+    /// Whether ordering `event` next leads to a configuration not seen before.
+    private mutating func isNew(_ event: Int, _ state: RegisterState) -> Bool {
+        let step = steps[events[event].step]
+        ordered.insert(step.rank, isOptional: step.isOptional)
+        let isNew = visited.insert(ordered.fingerprint(state)).inserted
+        if !isNew { ordered.remove(step.rank, isOptional: step.isOptional) }
+        return isNew
+    }
+
+    private mutating func lift(_ event: Int) {
+        unlink(event)
+        if events[event].partner != 0 {
+            unlink(events[event].partner)
+            mandatoryLeft -= 1
+        }
+    }
+
+    private mutating func unlift(_ event: Int) {
+        let step = steps[events[event].step]
+        ordered.remove(step.rank, isOptional: step.isOptional)
+        if events[event].partner != 0 {
+            relink(events[event].partner)
+            mandatoryLeft += 1
+        }
+        relink(event)
+    }
+
+    private mutating func unlink(_ event: Int) {
+        events[events[event].previous].next = events[event].next
+        events[events[event].next].previous = events[event].previous
+    }
+
+    private mutating func relink(_ event: Int) {
+        events[events[event].previous].next = event
+        events[events[event].next].previous = event
+    }
+
+    // MARK: explaining
+
+    /// Names the operation whose answer cannot be, those that were under way beside it, and the
+    /// write that it saw or should have seen.
+    private func explanation() -> Violation {
+        let culprit = steps[events[farthestReturn].step]
+        let answered = culprit.operation.endsAt
+        let before = steps.filter { $0.operation.sentAt <= answered }
+        var context = before.filter {
+            $0.operation != culprit.operation && $0.operation.endsAt >= culprit.operation.sentAt
+        }
+        let lastWrites = before.filter {
+            $0.action.changesState && $0.operation.endsAt < culprit.operation.sentAt
+        }
+        context += lastWrites.sorted { $0.operation.endsAt < $1.operation.endsAt }.suffix(3)
+        context += before.filter { $0.action.writes(oneOf: culprit.action.valuesLookedFor) }
+        var shown: [HistoryOperation] = []
+        for step in context where !shown.contains(step.operation) { shown.append(step.operation) }
+        return Violation(
+            explanation: "no order of the operations up to its answer gives it: "
+                + "\(culprit.operation.action) answered \(culprit.operation.result.rawValue)",
+            culprit: culprit.operation, context: Array(shown.prefix(16)))
+    }
+}
+
+/// Which steps were ordered, in a form whose fingerprint is short: mandatory ones are a prefix in
+/// order of calls and a few beyond it, optional ones a few.
+private struct OrderedSet {
+    /// All mandatory ranks below it are ordered.
+    private var prefix = 0
+    /// Mandatory ranks at or above the prefix, sorted.
+    private var beyond: [UInt32] = []
+    private var optional: [UInt32] = []
+
+    mutating func insert(_ rank: Int, isOptional: Bool) {
+        guard !isOptional else {
+            optional.insert(UInt32(rank), at: optional.firstIndex { $0 > rank } ?? optional.count)
+            return
+        }
+        beyond.insert(UInt32(rank), at: beyond.firstIndex { $0 > rank } ?? beyond.count)
+        while let first = beyond.first, first == prefix {
+            beyond.removeFirst()
+            prefix += 1
+        }
+    }
+
+    mutating func remove(_ rank: Int, isOptional: Bool) {
+        guard !isOptional else {
+            optional.removeAll { $0 == rank }
+            return
+        }
+        if rank < prefix {
+            beyond.insert(contentsOf: (UInt32(rank) + 1)..<UInt32(prefix), at: 0)
+            prefix = rank
+        } else {
+            beyond.removeAll { $0 == rank }
+        }
+    }
+
+    func fingerprint(_ state: RegisterState) -> [UInt32] {
+        var words: [UInt32] = [
+            UInt32(state.value), UInt32(truncatingIfNeeded: state.version),
+            UInt32(truncatingIfNeeded: state.version >> 32), UInt32(prefix), UInt32(beyond.count),
+        ]
+        words.append(contentsOf: beyond)
+        words.append(contentsOf: optional)
+        return words
+    }
+}
