@@ -113,11 +113,22 @@ package struct Request: Hashable, Sendable {
         self.body = body
     }
 
+    /// Appends a request to write `command`, which needs no buffer of its own.
+    package static func encode(
+        write command: Command, header: RequestHeader, to writer: inout ByteWriter
+    ) {
+        header.encode(to: &writer)
+        writer.uint8(Request.writeKind)
+        command.encode(to: &writer)
+    }
+
+    private static let writeKind: UInt8 = 1
+
     package func encode(to writer: inout ByteWriter) {
         header.encode(to: &writer)
         switch body {
         case .write(let command):
-            writer.uint8(1)
+            writer.uint8(Request.writeKind)
             writer.raw(command)
         case .get(let key, let at):
             writer.uint8(2)
@@ -145,7 +156,7 @@ package struct Request: Hashable, Sendable {
         header = try RequestHeader(from: &reader)
         let kind = try reader.uint8()
         switch kind {
-        case 1: self.body = .write(command: reader.rest())
+        case Request.writeKind: self.body = .write(command: reader.rest())
         case 2:
             let at = try reader.optionalTimestamp()
             self.body = .get(key: try reader.key(), at: at)

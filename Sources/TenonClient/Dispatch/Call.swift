@@ -1,0 +1,124 @@
+internal import TenonCore
+internal import TenonWire
+
+/// One thing asked of the cluster, as a caller hands it over.
+struct Call: Sendable {
+    /// What is asked.
+    enum Work: Sendable {
+        /// A command that needs a session (Rule S3).
+        case write(Operation)
+        /// Anything that may be asked twice.
+        case ask(RequestBody)
+    }
+
+    /// Who is asked.
+    enum Route: Sendable {
+        /// The leader of the tablet that holds a key.
+        case key(keyspace: String, Bytes)
+        /// The leader of a tablet.
+        case tablet(TabletID)
+        /// This very node, once: its failure is the answer.
+        case node(NodeID)
+        /// Whoever answers.
+        case anywhere
+    }
+
+    /// What is asked.
+    let work: Work
+    /// Who is asked.
+    let route: Route
+    /// When the caller stops waiting.
+    let deadline: Instant
+
+    /// Whether it may change something.
+    var isWrite: Bool {
+        if case .write = work { true } else { false }
+    }
+
+    /// About how many bytes of keys and values it holds.
+    var byteCount: Int {
+        switch work {
+        case .write(.put(let key, let value, _)): key.count + value.count
+        case .write(.transaction(let transaction)): transaction.byteCount
+        case .write: 64
+        case .ask(.getMany(let keys, _)): keys.reduce(0) { $0 + $1.count }
+        case .ask: 64
+        }
+    }
+
+    /// Whether `answer` is of a kind that this call can have. Any other is garbage.
+    func accepts(_ answer: Answer) -> Bool {
+        switch (work, answer) {
+        case (_, .refusal), (.write, .outcome), (.ask(.get), .value), (.ask(.getMany), .values),
+            (.ask(.scan), .page), (.ask(.describe), .directory), (.ask(.status), .status),
+            (.ask(.transferLeadership), .done), (.ask(.contentDigest), .done),
+            (.ask(.contentDigest), .outcome):
+            true
+        default: false
+        }
+    }
+}
+
+/// What a caller gets: any answer but a refusal, or the error.
+typealias CallResult = Result<Answer, TenonError>
+
+/// A call under way.
+struct PendingCall {
+    /// Whose call it is.
+    enum Owner: Hashable {
+        /// A task's, known by the number under which it can cancel.
+        case caller(UInt64)
+        /// The client's own question for the directory.
+        case directory
+    }
+
+    /// Where it stands.
+    enum Stage: Hashable {
+        /// No directory yet.
+        case unrouted
+        /// Its link is being opened. It is not sent.
+        case queued(link: Int)
+        /// Sent, not answered.
+        case sent(link: Int)
+        /// To be tried again.
+        case pausing(until: Instant)
+    }
+
+    let owner: Owner
+    let call: Call
+    /// Given at the first sending, the same for every retry.
+    var session: Session?
+    var stage = Stage.unrouted
+    var attempts: Attempts
+}
+
+extension Transaction {
+    /// About how many bytes its encoded command has; never fewer.
+    var byteCount: Int {
+        conditions.reduce(16) { $0 + 16 + $1.key.count + $1.condition.byteCount }
+            + then.reduce(0) { $0 + $1.byteCount } + `else`.reduce(0) { $0 + $1.byteCount }
+    }
+}
+
+extension Condition {
+    /// About how many bytes it has; never fewer.
+    var byteCount: Int {
+        if case .value(let value) = self { return 16 + value.count }
+        return 16
+    }
+}
+
+extension Operation {
+    /// About how many bytes it has; never fewer.
+    var byteCount: Int {
+        switch self {
+        case .put(let key, let value, let condition):
+            32 + key.count + value.count + condition.byteCount
+        case .delete(let key, let condition): 32 + key.count + condition.byteCount
+        case .deleteRange(let from, let to): 32 + from.count + (to?.count ?? 0)
+        case .transaction(let transaction): 64 + transaction.byteCount
+        case .get(let key): 32 + key.count
+        case .raiseHistoryFloor, .contentDigest: 32
+        }
+    }
+}

@@ -1,0 +1,213 @@
+internal import TenonCore
+internal import TenonWire
+
+extension Dispatch {
+    /// Where a call goes now.
+    private enum Target {
+        case link(Int, RequestHeader)
+        /// The directory has to be there first.
+        case directory
+        /// No link can be used before the pause ends.
+        case pause(String)
+        case failure(TenonError)
+    }
+
+    /// Sends a call to whom it concerns, or notes what it waits for.
+    mutating func route(_ id: RequestID, at now: Instant) {
+        guard let call = pending[id] else { return }
+        switch target(of: call, at: now) {
+        case .link(let link, let header):
+            if links[link].state == .ready {
+                send(id, header, on: link, at: now)
+            } else {
+                pending[id]?.stage = .queued(link: link)
+                open(link, at: now)
+            }
+        case .directory:
+            pending[id]?.stage = .unrouted
+            fetchDirectory(at: now)
+        case .pause(let problem):
+            let pause = pending[id]?.attempts.unsent(problem, pausing: settings.pauses, &random)
+            rest(id, for: pause ?? settings.pauses.longest, at: now)
+        case .failure(let error):
+            complete(id, .failure(error))
+        }
+    }
+
+    /// Lets a call wait.
+    mutating func rest(_ id: RequestID, for pause: TimeSpan, at now: Instant) {
+        pending[id]?.stage = .pausing(until: now + pause)
+        wakeNoLater(than: now + pause)
+    }
+
+    /// Asks for the directory, unless that is under way.
+    mutating func fetchDirectory(at now: Instant) {
+        guard directoryCall == nil else { return }
+        let call = Call(
+            work: .ask(.describe), route: .anywhere, deadline: now + Dispatch.directoryTimeout)
+        let id = insert(call, owner: .directory)
+        directoryCall = id
+        route(id, at: now)
+    }
+
+    /// The question for the directory ended.
+    mutating func directoryEnded(_ result: CallResult) {
+        directoryCall = nil
+        switch result {
+        case .success: break  // installed as it came
+        case .failure(let error) where error.kind == .unavailable:
+            // The calls that wait for it ask again, up to their own deadlines.
+            nextWake = .zero
+        case .failure(let error):
+            for id in unroutedCalls() { complete(id, .failure(error)) }
+        }
+    }
+
+    /// Takes a directory over and makes links to the nodes it names.
+    mutating func install(_ directory: Directory) {
+        routes.install(directory)
+        effects.hasNewDirectory = true
+        for link in links.indices { links[link].isMember = false }
+        for node in directory.nodes {
+            // A node whose address this client cannot read is of no use to it.
+            guard let endpoint = try? Endpoint(node.address) else { continue }
+            let known =
+                links.firstIndex { $0.node == node.id }
+                ?? links.firstIndex { $0.node == nil && $0.endpoint == endpoint }
+            let link = known ?? links.count
+            if known == nil { links.append(Link(endpoint: endpoint)) }
+            links[link].node = node.id
+            links[link].isMember = true
+        }
+        // What waited for a directory is routed by the next wake, which is due at once.
+        nextWake = .zero
+    }
+
+    /// The calls that wait for a directory, in the order of their slots.
+    func unroutedCalls() -> [RequestID] {
+        (0..<pending.capacity).filter { pending.isUsed($0) }.map { pending.id(at: $0) }
+            .filter { pending[$0]?.stage == .unrouted }
+    }
+
+    /// Opens a link, unless that is under way.
+    private mutating func open(_ link: Int, at now: Instant) {
+        guard links[link].wanted(at: now) else { return }
+        effects.connects.append(link)
+        wakeNoLater(than: now + Dispatch.watchInterval)
+    }
+
+    private mutating func target(of pending: PendingCall, at now: Instant) -> Target {
+        switch pending.call.route {
+        case .key(let name, let key):
+            guard routes.directory != nil else { return .directory }
+            guard let keyspace = routes.keyspace(named: name) else {
+                return .failure(noKeyspace(name))
+            }
+            guard let place = routes.place(in: keyspace, holding: key) else {
+                return .pause("no tablet holds the key; the directory is out of date")
+            }
+            return leader(at: place, pending, now)
+        case .tablet(let tablet):
+            guard routes.directory != nil else { return .directory }
+            guard let place = routes.place(of: tablet) else {
+                return .failure(
+                    TenonError(.invalid, .notApplied, "there is no tablet \(tablet)"))
+            }
+            return leader(at: place, pending, now)
+        case .node(let node):
+            guard routes.directory != nil else { return .directory }
+            return only(node, pending, now)
+        case .anywhere:
+            guard let link = anyLink(at: now) else { return .pause(allResting()) }
+            return .link(link, header(of: pending, tablet: nil, now))
+        }
+    }
+
+    /// The leader of a tablet, or any node when the leader is not known or not reachable: a node
+    /// that does not lead says who does.
+    private mutating func leader(
+        at place: Int, _ pending: PendingCall, _ now: Instant
+    ) -> Target {
+        if let node = routes.leader(at: place), let link = link(of: node),
+            links[link].isUsable(at: now), !links[link].isSuspected
+        {
+            return .link(link, header(of: pending, tablet: place, now))
+        }
+        guard let link = anyLink(at: now) else { return .pause(allResting()) }
+        return .link(link, header(of: pending, tablet: place, now))
+    }
+
+    private func only(_ node: NodeID, _ pending: PendingCall, _ now: Instant) -> Target {
+        guard let link = link(of: node) else {
+            return .failure(TenonError(.invalid, .notApplied, "there is no node \(node)"))
+        }
+        guard links[link].isUsable(at: now) else {
+            return .failure(TenonError(.unavailable, .notApplied, links[link].complaint))
+        }
+        return .link(link, header(of: pending, tablet: nil, now))
+    }
+
+    /// The link to a node: the directory's members first.
+    func link(of node: NodeID) -> Int? {
+        links.firstIndex { $0.node == node && $0.isMember } ?? links.firstIndex { $0.node == node }
+    }
+
+    /// The next usable link in turn: members and those that answer are preferred.
+    private mutating func anyLink(at now: Instant) -> Int? {
+        cursor = (cursor + 1) % links.count
+        var best: Int?
+        var bestRank = 0
+        for step in links.indices {
+            let place = (cursor + step) % links.count
+            guard links[place].isUsable(at: now) else { continue }
+            let rank =
+                1 + (links[place].isMember ? 4 : 0) + (links[place].isSuspected ? 0 : 2)
+                + (links[place].isOpening ? 0 : 1)
+            if rank > bestRank {
+                best = place
+                bestRank = rank
+            }
+        }
+        return best
+    }
+
+    private func header(
+        of pending: PendingCall, tablet place: Int?, _ now: Instant
+    ) -> RequestHeader {
+        let left = pending.call.deadline.since(now).wholeMilliseconds
+        let timeout = UInt32(min(max(left, 1), Int(UInt32.max)))
+        guard let place, let tablet = routes.directory?.tablets[place] else {
+            return RequestHeader(
+                epoch: epoch, timeoutMilliseconds: timeout, tablet: .directory,
+                generation: .first)
+        }
+        return RequestHeader(
+            epoch: epoch, timeoutMilliseconds: timeout, keyspace: tablet.keyspace,
+            tablet: tablet.id, generation: tablet.generation)
+    }
+
+    private func noKeyspace(_ name: String) -> TenonError {
+        let names = (routes.directory?.keyspaces ?? []).prefix(10).map(\.name)
+        return TenonError(
+            .invalid, .notApplied,
+            "there is no keyspace \"\(name)\"; there is \(names.joined(separator: ", "))")
+    }
+
+    private func allResting() -> String {
+        let complaints = links.prefix(5).map(\.complaint)
+        return "no node can be reached: " + complaints.joined(separator: "; ")
+    }
+}
+
+extension Link {
+    /// The endpoint and what is wrong with it, for a message.
+    var complaint: String { problem.isEmpty ? "\(endpoint)" : "\(endpoint): \(problem)" }
+
+    /// Whether a connection is on its way but not there.
+    var isOpening: Bool {
+        switch state {
+        case .connecting, .greeting: true
+        case .idle, .ready, .resting: false
+        }
+    }
+}

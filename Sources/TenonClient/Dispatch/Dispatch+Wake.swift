@@ -1,0 +1,56 @@
+internal import TenonCore
+internal import TenonWire
+
+extension Dispatch {
+    /// Looks at all that depends on time: deadlines, pauses that end, links that are silent.
+    ///
+    /// One pass over the slots serves all calls, so no call costs a timer.
+    /// - Complexity: O(calls under way).
+    mutating func wake(at now: Instant) {
+        nextWake = .distantFuture
+        var owesAnswers = [Bool](repeating: false, count: links.count)
+        for place in 0..<pending.capacity where pending.isUsed(place) {
+            let id = pending.id(at: place)
+            wake(id, at: now)
+            // A call may have moved to a link that is new since.
+            if case .sent(let link)? = pending[id]?.stage, link < owesAnswers.count {
+                owesAnswers[link] = true
+            }
+        }
+        for link in owesAnswers.indices {
+            watch(link, owesAnswers: owesAnswers[link], at: now)
+        }
+        let isWatching =
+            owesAnswers.contains(true) || links.contains { $0.isOpening || $0.isSuspected }
+        if isWatching { wakeNoLater(than: now + Dispatch.watchInterval) }
+    }
+
+    private mutating func wake(_ id: RequestID, at now: Instant) {
+        guard let call = pending[id] else { return }
+        if call.call.deadline <= now {
+            complete(id, .failure(call.attempts.expired(isUnderWay: call.isSent)))
+            return
+        }
+        wakeNoLater(than: call.call.deadline)
+        switch call.stage {
+        case .pausing(let until) where until <= now: route(id, at: now)
+        case .pausing(let until): wakeNoLater(than: until)
+        case .unrouted: route(id, at: now)
+        case .queued, .sent: break
+        }
+    }
+
+    private mutating func watch(_ link: Int, owesAnswers: Bool, at now: Instant) {
+        switch links[link].checkSilence(
+            owesAnswers: owesAnswers, at: now, bound: settings.silenceBound)
+        {
+        case .none: break
+        case .ping: ping(link, at: now)
+        case .suspect:
+            if let node = links[link].node { routes.forget(leader: node) }
+            moveCalls(from: link, at: now)
+            fetchDirectory(at: now)
+        case .abandon: hangUp(link, "it does not answer", at: now)
+        }
+    }
+}

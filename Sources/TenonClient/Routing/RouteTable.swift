@@ -1,0 +1,73 @@
+internal import TenonCore
+internal import TenonWire
+
+/// Which tablet holds a key and which node leads it, as far as the client knows.
+///
+/// Both may be out of date: a node that is asked wrongly says so, and the table learns from it.
+struct RouteTable {
+    /// The newest directory; nil until one was fetched.
+    private(set) var directory: Directory?
+    /// The leader of each tablet of the directory, in its order; 0 when it is not known.
+    private var leaders: [NodeID] = []
+    private var placeOfTablet: [TabletID: Int] = [:]
+    private var keyspaces: [String: KeyspaceID] = [:]
+
+    /// Replaces all that was known.
+    mutating func install(_ directory: Directory) {
+        leaders = directory.tablets.map(\.leader)
+        placeOfTablet = [:]
+        for (place, tablet) in directory.tablets.enumerated() { placeOfTablet[tablet.id] = place }
+        keyspaces = [:]
+        for keyspace in directory.keyspaces { keyspaces[keyspace.name] = keyspace.id }
+        self.directory = directory
+    }
+
+    /// The keyspace of this name; nil when the directory has none.
+    func keyspace(named name: String) -> KeyspaceID? { keyspaces[name] }
+
+    /// Where in the directory's list the tablet is.
+    func place(of tablet: TabletID) -> Int? { placeOfTablet[tablet] }
+
+    /// Where in the directory's list the tablet of `keyspace` that holds `key` is.
+    ///
+    /// - Complexity: O(log tablets).
+    func place(in keyspace: KeyspaceID, holding key: Bytes) -> Int? {
+        guard let tablets = directory?.tablets else { return nil }
+        return tablets.place(in: keyspace, holding: key)
+    }
+
+    /// The leader of the tablet at `place`, nil when it is not known.
+    func leader(at place: Int) -> NodeID? {
+        leaders[place] == NodeID(0) ? nil : leaders[place]
+    }
+
+    /// A node named `leader` (0: it does not know one) as the leader of `tablet`.
+    mutating func learn(leader: NodeID, of tablet: TabletID) {
+        if let place = placeOfTablet[tablet] { leaders[place] = leader }
+    }
+
+    /// `node` is gone or silent: whatever it led, another will.
+    mutating func forget(leader node: NodeID) {
+        for place in leaders.indices where leaders[place] == node { leaders[place] = NodeID(0) }
+    }
+}
+
+extension [TabletDescriptor] {
+    /// The place of the tablet of `keyspace` that holds `key`. Sorted as in ``Directory/tablets``.
+    ///
+    /// - Complexity: O(log tablets).
+    func place(in keyspace: KeyspaceID, holding key: Bytes) -> Int? {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            let isAtOrBelow =
+                self[middle].keyspace < keyspace
+                || (self[middle].keyspace == keyspace && self[middle].lower <= key)
+            if isAtOrBelow { low = middle + 1 } else { high = middle }
+        }
+        guard low > 0, self[low - 1].keyspace == keyspace else { return nil }
+        if let upper = self[low - 1].upper, key >= upper { return nil }
+        return low - 1
+    }
+}

@@ -1,0 +1,30 @@
+internal import TenonCore
+
+/// What the client knows of the cluster's time, from which first-issue times are taken (Rule S3).
+///
+/// A welcome says it; in between it goes on with the client's monotonic clock, and a version seen
+/// in an answer to a write pulls it up. It needs to be right to seconds, against a window of ten
+/// minutes. The client's wall clock plays no part.
+struct ClusterClock {
+    private var anchor = Timestamp.zero
+    private var anchoredAt = Instant.zero
+
+    /// A node told its cluster time. It replaces what was reckoned: over days the monotonic clock
+    /// of the client drifts.
+    mutating func welcome(_ clusterTime: Timestamp, at now: Instant) {
+        anchor = clusterTime
+        anchoredAt = now
+    }
+
+    /// A write was committed at `version`, so it is that late at least.
+    mutating func observe(_ version: Timestamp, at now: Instant) {
+        if version > estimate(at: now) { welcome(version, at: now) }
+    }
+
+    /// The cluster's time at `now`; zero before the first welcome.
+    func estimate(at now: Instant) -> Timestamp {
+        guard anchor > .zero else { return .zero }
+        let elapsed = now.since(anchoredAt).wholeMilliseconds
+        return Timestamp(WallTime(milliseconds: anchor.wallTime.milliseconds + UInt64(elapsed)))
+    }
+}
