@@ -22,4 +22,10 @@ int64_t ctenon_free_bytes(const char *path);
 /// 1 or 0, or a negated errno.
 int ctenon_is_volatile(const char *path);
 
+/// Starts the program at `path` in a session of its own, with standard input from /dev/null, both
+/// outputs appended to the file `log_path`, every other descriptor closed, and default signals.
+/// `arguments` begins with the program's name and ends with NULL.
+/// The process id of the child, or a negated errno.
+int ctenon_spawn_detached(const char *path, char *const arguments[], const char *log_path);
+
 #endif

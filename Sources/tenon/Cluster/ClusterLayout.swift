@@ -1,0 +1,111 @@
+import Foundation
+
+/// How a local cluster was made, kept in `DIR/cluster.json`, so that every later start of a node
+/// is like its first.
+struct ClusterLayout: Hashable, Codable, Sendable {
+    struct Node: Hashable, Codable, Sendable {
+        /// `n1`, `n2`, …
+        var name: String
+        /// `HOST:PORT`.
+        var address: String
+    }
+
+    /// Raised when a reader must know of a change.
+    var format = 1
+    /// In the order of their names' numbers.
+    var nodes: [Node]
+    /// Data tablets; nil leaves it to the node's default.
+    var tablets: Int?
+    /// More arguments for each `tenon serve`, as on a command line.
+    var serveOptions: [String]
+
+    static let newestFormat = 1
+    /// A local cluster is for trying and testing: more processes than this help nobody.
+    static let nodesMax = 9
+
+    init(addresses: [String], tablets: Int?, serveOptions: [String]) {
+        nodes = addresses.enumerated().map { place, address in
+            Node(name: "n\(place + 1)", address: address)
+        }
+        self.tablets = tablets
+        self.serveOptions = serveOptions
+    }
+
+    /// The `--cluster` list, equal on all nodes.
+    var clusterList: String {
+        nodes.map { "\($0.name)=\($0.address)" }.joined(separator: ",")
+    }
+
+    /// What clients are given as `--endpoints`.
+    var endpoints: [String] { nodes.map(\.address) }
+
+    /// The arguments of one node's process.
+    func serveArguments(of node: Node, data: String) -> [String] {
+        var arguments = [
+            "serve", "--name", node.name, "--data", data, "--listen", node.address,
+            "--cluster", clusterList,
+        ]
+        if let tablets { arguments += ["--tablets", String(tablets)] }
+        return arguments + serveOptions
+    }
+
+    /// The settings `KEY=VALUE` (or `KEY` alone) as arguments of `tenon serve`.
+    static func serveOptions(settings: [String]) throws(ClusterError) -> [String] {
+        var arguments: [String] = []
+        for setting in settings {
+            let parts = setting.split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let key = parts.first, !key.isEmpty, !key.hasPrefix("-") else {
+                throw .badSetting("--serve-option \(setting): give KEY=VALUE, as retention=1s")
+            }
+            guard !reservedSettings.contains(String(key)) else {
+                throw .badSetting("--serve-option \(key): the cluster sets this itself")
+            }
+            arguments.append("--\(key)")
+            if parts.count == 2 { arguments.append(String(parts[1])) }
+        }
+        return arguments
+    }
+
+    private static let reservedSettings = ["name", "data", "listen", "cluster", "tablets"]
+}
+
+extension ClusterLayout {
+    static func read(from path: String) throws(ClusterError) -> ClusterLayout {
+        let text = try LocalFile.read(path)
+        let layout: ClusterLayout
+        do {
+            layout = try JSONDecoder().decode(ClusterLayout.self, from: Data(text.utf8))
+        } catch {
+            throw .badFile(path: path, reason: "not a cluster's description: \(error)")
+        }
+        guard layout.format == newestFormat else {
+            throw .badFile(
+                path: path, reason: "format \(layout.format); this program reads \(newestFormat)")
+        }
+        guard (1...nodesMax).contains(layout.nodes.count) else {
+            throw .badFile(path: path, reason: "\(layout.nodes.count) nodes")
+        }
+        return layout
+    }
+
+    func write(to path: String) throws(ClusterError) {
+        try LocalFile.write(try JSONText.encode(self, pretty: true) + "\n", to: path)
+    }
+}
+
+/// Values as JSON text, keys in a fixed order.
+enum JSONText {
+    static func encode(_ value: some Encodable, pretty: Bool) throws(ClusterError) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting =
+            pretty
+            ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+            : [.sortedKeys, .withoutEscapingSlashes]
+        do {
+            return String(decoding: try encoder.encode(value), as: UTF8.self)
+        } catch {
+            throw .badSetting("cannot be written as JSON: \(error)")
+        }
+    }
+}

@@ -1,0 +1,106 @@
+import ArgumentParser
+import TenonWire
+
+struct ClusterStatus: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show each node's process and what it leads.",
+        discussion: """
+            Exits with 1 when a node does not run or does not answer.
+
+            EXAMPLE
+              tenon cluster status --json
+            """)
+
+    @OptionGroup var folder: ClusterFolder
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() async throws {
+        try await reportingClusterErrors {
+            let rows = try await Row.all(of: try LocalCluster.open(directory: folder.directory))
+            if json {
+                print(try JSONText.encode(["nodes": rows], pretty: false))
+            } else {
+                print(Row.table(rows))
+            }
+            guard rows.allSatisfy(\.answers) else { throw ExitCode(1) }
+        }
+    }
+
+    /// What is known of one node.
+    struct Row: Encodable, Hashable {
+        var name: String
+        var address: String
+        var pid: Int32?
+        var process: ProcessState
+        var answers: Bool
+        var leads: Int?
+        var tablets: Int?
+
+        static func all(of cluster: LocalCluster) async throws -> [Row] {
+            let statuses = await ClusterProbe.statuses(endpoints: cluster.endpoints)
+            return zip(cluster.layout.nodes, statuses).map { node, status in
+                Row(node, process: cluster.process(of: node), status: status)
+            }
+        }
+
+        init(_ node: LocalCluster.Node, process identity: ProcessIdentity?, status: NodeStatus?) {
+            name = node.name
+            address = node.address
+            pid = identity?.pid
+            process = identity?.state ?? .ended
+            answers = status != nil
+            leads = status?.tablets.count { $0.role == "leader" }
+            tablets = status?.tablets.count
+        }
+
+        static func table(_ rows: [Row]) -> String {
+            TextTable(
+                header: ["node", "address", "pid", "process", "answers", "leads", "tablets"],
+                rows: rows.map(\.cells)
+            ).description
+        }
+
+        private var cells: [String] {
+            [
+                name, address, pid.map { String($0) } ?? "-", process.rawValue,
+                answers ? "yes" : "no", leads.map { String($0) } ?? "-",
+                tablets.map { String($0) } ?? "-",
+            ]
+        }
+    }
+}
+
+/// Columns of text, the first aligned to the left, the others to the right when they are numbers.
+struct TextTable: CustomStringConvertible {
+    var header: [String]
+    var rows: [[String]]
+
+    var description: String {
+        let lines = [header] + rows
+        let widths = header.indices.map { column in
+            lines.map { $0[column].count }.max() ?? 0
+        }
+        return lines.map { line in
+            zip(line.indices, widths).map { column, width in
+                let cell = line[column]
+                let padding = String(repeating: " ", count: width - cell.count)
+                return isNumeric(column) ? padding + cell : cell + padding
+            }.joined(separator: "  ").trimmingTrailingSpaces
+        }.joined(separator: "\n")
+    }
+
+    private func isNumeric(_ column: Int) -> Bool {
+        rows.allSatisfy { row in row[column] == "-" || Double(row[column]) != nil }
+    }
+}
+
+extension String {
+    fileprivate var trimmingTrailingSpaces: String {
+        var text = self
+        while text.last == " " { text.removeLast() }
+        return text
+    }
+}

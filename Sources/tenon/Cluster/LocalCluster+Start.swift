@@ -1,0 +1,176 @@
+import Glibc
+
+/// Making and starting.
+extension LocalCluster {
+    /// How long a cluster may take until every tablet serves.
+    static let startSecondsMax = 60
+    static let defaultNodes = 3
+
+    /// What a cluster is asked to be. Nil takes what the folder's cluster was made with, or the
+    /// default of a new one.
+    struct Request: Sendable {
+        var nodes: Int?
+        /// The port of the first node, the others follow; nil takes free ports for a new cluster.
+        var basePort: Int?
+        var tablets: Int?
+        var serveOptions: [String] = []
+    }
+
+    /// Starts a cluster and returns when every tablet serves; on any error nothing is left running.
+    ///
+    /// A folder that has a cluster already starts it again as it was made.
+    static func start(
+        directory: String, nodes: Int? = nil, basePort: Int? = nil, tablets: Int? = nil,
+        serveOptions: [String] = []
+    ) async throws -> LocalCluster {
+        let request = Request(
+            nodes: nodes, basePort: basePort, tablets: tablets, serveOptions: serveOptions)
+        let cluster = try make(in: directory, as: request)
+        do {
+            for node in cluster.layout.nodes { try cluster.launch(node) }
+            try await cluster.awaitServing()
+        } catch {
+            cluster.kill()
+            throw error
+        }
+        return cluster
+    }
+
+    /// Starts a cluster, runs `body` and stops the cluster, also on an error, SIGINT or SIGTERM.
+    static func withOwned<Result>(
+        directory: String, request: Request,
+        _ body: (LocalCluster) async throws -> Result
+    ) async throws -> Result {
+        // By folder, not by cluster: an interrupt may come while the start is under way.
+        try await withInterruptCleanUp {
+            try? open(directory: directory).kill()
+        } body: {
+            let cluster = try await start(
+                directory: directory, nodes: request.nodes, basePort: request.basePort,
+                tablets: request.tablets, serveOptions: request.serveOptions)
+            do {
+                let result = try await body(cluster)
+                try await cluster.stop()
+                return result
+            } catch {
+                cluster.kill()
+                throw error
+            }
+        }
+    }
+
+    /// Settles what the folder's cluster is, writes its description and checks that it can start.
+    static func make(in directory: String, as request: Request) throws(ClusterError) -> LocalCluster
+    {
+        let root = LocalFile.absolute(directory)
+        let file = layoutPath(in: root)
+        let cluster: LocalCluster
+        if LocalFile.exists(file) {
+            cluster = LocalCluster(
+                directory: root,
+                layout: try ClusterLayout.read(from: file).merged(with: request, in: directory))
+            let running = cluster.runningNodes.map(\.name)
+            guard running.isEmpty else {
+                throw .alreadyRunning(directory: directory, nodes: running)
+            }
+        } else {
+            cluster = LocalCluster(directory: root, layout: try ClusterLayout(request))
+        }
+        for node in cluster.layout.nodes where try !node.canListen {
+            throw .portInUse(address: node.address)
+        }
+        try LocalFile.makeFolder(root)
+        try cluster.layout.write(to: file)
+        return cluster
+    }
+
+    /// Starts the process of one node and notes it. Returns before the node serves.
+    func launch(_ node: Node) throws(ClusterError) {
+        guard process(of: node) == nil else { throw .nodeAlreadyRunning(name: node.name) }
+        try LocalFile.makeFolder(folder(of: node))
+        let identity = try ProcessLauncher.launch(
+            try ProcessLauncher.ownExecutable(),
+            arguments: layout.serveArguments(of: node, data: dataPath(of: node)),
+            log: logPath(of: node))
+        do throws(ClusterError) {
+            try LocalFile.write(identity.fileText, to: pidPath(of: node))
+        } catch {
+            // Nobody would find it again.
+            identity.signal(SIGKILL)
+            identity.reap()
+            throw error
+        }
+    }
+
+    /// Waits until a leader serves every tablet.
+    ///
+    /// - Throws: ``ClusterError/nodeEnded(name:log:)`` as soon as a node's process is gone.
+    func awaitServing(seconds: Int = startSecondsMax) async throws {
+        let watched = runningNodes
+        var reason = "not asked yet"
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < deadline {
+            for node in watched where process(of: node) == nil {
+                throw ClusterError.nodeEnded(
+                    name: node.name, log: LocalFile.tail(logPath(of: node), lines: 5))
+            }
+            guard let problem = await ClusterProbe.problem(endpoints: endpoints) else { return }
+            reason = problem
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw ClusterError.notServing(seconds: seconds, reason: reason)
+    }
+}
+
+extension ClusterLayout.Node {
+    /// Whether nobody listens on this node's port of this machine.
+    fileprivate var canListen: Bool {
+        get throws(ClusterError) {
+            guard let port = address.split(separator: ":").last.flatMap({ Int($0) }) else {
+                throw .badSetting("\(name)=\(address) has no port")
+            }
+            return try LoopbackPorts.isFree(port)
+        }
+    }
+}
+
+extension ClusterLayout {
+    /// A new cluster on the loopback address.
+    fileprivate init(_ request: LocalCluster.Request) throws(ClusterError) {
+        let count = request.nodes ?? LocalCluster.defaultNodes
+        guard (1...ClusterLayout.nodesMax).contains(count) else {
+            throw .badSetting("--nodes \(count): between 1 and \(ClusterLayout.nodesMax)")
+        }
+        let ports: [Int]
+        if let base = request.basePort {
+            guard base >= 1, base + count - 1 <= Int(UInt16.max) else {
+                throw .badSetting("--base-port \(base): \(count) ports from 1 to 65535")
+            }
+            ports = Array(base..<base + count)
+        } else {
+            ports = try LoopbackPorts.free(count)
+        }
+        self.init(
+            addresses: ports.map { "127.0.0.1:\($0)" }, tablets: request.tablets,
+            serveOptions: request.serveOptions)
+    }
+
+    /// This layout, if the request asks for nothing else; its own serve options replace the old.
+    fileprivate func merged(
+        with request: LocalCluster.Request, in directory: String
+    ) throws(ClusterError) -> ClusterLayout {
+        func check(_ setting: String, made: Int?, asked: Int?) throws(ClusterError) {
+            guard let asked, asked != made else { return }
+            throw .madeOtherwise(
+                directory: directory, setting: setting,
+                made: made.map { String($0) } ?? "left to its default", asked: String(asked))
+        }
+        try check("--nodes", made: nodes.count, asked: request.nodes)
+        try check("--tablets", made: tablets, asked: request.tablets)
+        let firstPort = nodes.first?.address.split(separator: ":").last.flatMap { Int($0) }
+        try check("--base-port", made: firstPort, asked: request.basePort)
+        var layout = self
+        if !request.serveOptions.isEmpty { layout.serveOptions = request.serveOptions }
+        return layout
+    }
+}
