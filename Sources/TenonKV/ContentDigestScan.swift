@@ -47,7 +47,7 @@ package struct ContentDigestScan: Sendable {
         case .ready(let page):
             for item in page.items {
                 digest.combine(item.key.bytes)
-                digest.combine(item.stored.value)
+                digest.combine(item.stored.bytes)
                 digest.combine(item.stored.version.rawValue)
                 itemCount += 1
             }

@@ -101,7 +101,7 @@ extension StateMachine {
             let page = try blockingScan(range)
             for item in page.items {
                 do throws(DecodingError) {
-                    try sessions.restore(key: item.key.bytes, value: item.stored.value)
+                    try sessions.restore(key: item.key.bytes, value: item.stored.bytes)
                 } catch {
                     throw .damagedState("session: \(error)")
                 }

@@ -3,10 +3,10 @@ package import TenonStore
 
 /// The answer to a get: what the key has, and where the read stood (Rule S7).
 package struct ReadAnswer: Hashable, Sendable {
-    package var value: TenonCore.StoredValue?
+    package var value: StoredValue?
     package var at: Timestamp
 
-    package init(value: TenonCore.StoredValue?, at: Timestamp) {
+    package init(value: StoredValue?, at: Timestamp) {
         self.value = value
         self.at = at
     }
@@ -14,7 +14,7 @@ package struct ReadAnswer: Hashable, Sendable {
 
 /// The answer to a getMany: one value a key, in the order of the keys, all at one version.
 package struct ReadManyAnswer: Hashable, Sendable {
-    package var values: [TenonCore.StoredValue?]
+    package var values: [StoredValue?]
     package var at: Timestamp
 }
 
@@ -30,7 +30,7 @@ extension StateMachine {
             switch store.get(.user(key), at: point.time, blocks: blocks) {
             case .needs(let read): return .needs(read)
             case .ready(let found):
-                return .ready(.success(ReadAnswer(value: found?.asCore, at: point.shown)))
+                return .ready(.success(ReadAnswer(value: found, at: point.shown)))
             }
         }
     }
@@ -65,8 +65,8 @@ extension StateMachine {
             case .needs(let read):
                 if missing == nil { missing = read } else { missing?.merge(read) }
             case .ready(let found):
-                bytes += found?.value.count ?? 0
-                answer.values.append(found?.asCore)
+                bytes += found?.bytes.count ?? 0
+                answer.values.append(found)
             }
         }
         if bytes > configuration.answerBytesMax {
@@ -100,9 +100,4 @@ extension StateMachine {
     /// The floor of reads. The store's may be ahead while the log is replayed after a restart:
     /// files were made by a floor whose command is applied again only later.
     var readFloor: Timestamp { max(historyFloor, store.historyFloor) }
-}
-
-extension TenonStore.StoredValue {
-    /// The same as TenonCore has it.
-    var asCore: TenonCore.StoredValue { TenonCore.StoredValue(bytes: value, version: version) }
 }

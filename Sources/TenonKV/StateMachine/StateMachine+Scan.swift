@@ -33,7 +33,7 @@ package struct ScanAnswer: Hashable, Sendable {
     /// One key and what it has.
     package struct Item: Hashable, Sendable {
         package var key: Bytes
-        package var value: TenonCore.StoredValue
+        package var value: StoredValue
     }
 
     package var items: [Item]
@@ -95,7 +95,7 @@ extension StateMachine {
         _ page: ScanPage, _ place: ScanPlace, isReversed: Bool
     ) -> ScanAnswer {
         let items = page.items.map {
-            ScanAnswer.Item(key: $0.key.bytes, value: $0.stored.asCore)
+            ScanAnswer.Item(key: $0.key.bytes, value: $0.stored)
         }
         let token: Bytes?
         if let rest = page.rest {
