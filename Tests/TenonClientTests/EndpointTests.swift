@@ -23,7 +23,8 @@ import Testing
     }
 
     @Test func `A list is separated by commas and not empty`() throws {
-        #expect(try Endpoint.list("a:1, b:2,[::1]:3").map(\.description) == ["a:1", "b:2", "[::1]:3"])
+        #expect(
+            try Endpoint.list("a:1, b:2,[::1]:3").map(\.description) == ["a:1", "b:2", "[::1]:3"])
         #expect(throws: TenonError.self) { try Endpoint.list(" ,") }
     }
 }

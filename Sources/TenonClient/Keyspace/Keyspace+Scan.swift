@@ -76,6 +76,25 @@ extension Keyspace {
                 timeout: timeout))
     }
 
+    /// Where each tablet of a range stands now, in the order of keys: everything acknowledged
+    /// before is at or below these versions.
+    package func points(
+        of range: ScanRange, timeout: Duration? = nil
+    ) async throws(TenonError) -> [Point] {
+        let deadline = client.deadline(after: timeout)
+        var points: [Point] = []
+        for tablet in try await tablets(deadline)
+        where tablet.overlaps(from: range.from, to: range.to) {
+            let part = tablet.part(from: range.from, to: range.to)
+            let answer = try await client.perform(
+                .ask(.scan(ScanRequest(from: part.from, to: part.to, limit: 1))),
+                .tablet(tablet.id), deadline: deadline)
+            guard case .page(_, _, let point) = answer else { throw answer.isOfTheWrongKind }
+            points.append(Point(point))
+        }
+        return points
+    }
+
     /// The tablet that the next page is of.
     private static func tablet(
         of range: ScanRange, _ page: PageToken?, in tablets: [TabletDescriptor]
