@@ -23,7 +23,7 @@ struct Tenon: AsyncParsableCommand {
         Put.self, Get.self, Delete.self, ScanCommand.self,
         Import.self, Export.self, Pipe.self,
         Status.self, Bench.self,
-        Serve.self, Cluster.self,
+        Serve.self, Cluster.self, Drill.self,
     ]
 
     static func main() async {

@@ -225,7 +225,7 @@ struct ClusterTarget: ParsableArguments {
 extension LocalCluster {
     /// The node that leads most tablets at the moment.
     func leader() async throws -> Node {
-        let statuses = await ClusterProbe.statuses(endpoints: endpoints)
+        let statuses = try await ClusterProbe.with(self) { await $0.statuses() }
         guard let id = ClusterProbe.leader(in: statuses) else { throw ClusterError.noLeader }
         return try node(id)
     }

@@ -1,23 +1,74 @@
+import TenonClient
 import TenonCore
 import TenonWire
 
-/// What a local cluster's nodes say of themselves: the one place where its commands use a client.
-enum ClusterProbe {
+/// Asks the nodes of a local cluster how they are.
+struct ClusterProbe: Sendable {
+    let client: TenonClient
+    let nodeCount: Int
+
+    /// How long one question may take: a node of this machine that is well answers in a moment.
+    private static let timeout = Duration.seconds(1)
+
+    /// Runs `body` with a probe of a cluster.
+    static func with<Result>(
+        _ cluster: LocalCluster, _ body: (ClusterProbe) async throws -> Result
+    ) async throws -> Result {
+        try await withTenonClient(endpoints: cluster.endpoints) { client in
+            try await body(
+                ClusterProbe(client: client, nodeCount: cluster.layout.nodes.count))
+        }
+    }
+
     /// Nil when a leader serves every tablet; otherwise what is missing.
-    static func problem(endpoints: [String]) async -> String? {
-        "not asked"
-    }
-
-    /// What each node says of itself, in the order of `endpoints`; nil for one that does not answer.
-    static func statuses(endpoints: [String]) async -> [NodeStatus?] {
-        endpoints.map { _ in nil }
-    }
-
-    /// The node that leads most tablets, the first by number among equals.
     ///
-    /// A deposed leader may still think that it leads, so of two claims on a tablet the one with
-    /// the higher term counts.
+    /// A linearizable read is asked of each tablet: what a status says may be out of date, what is
+    /// served is served.
+    func problem() async -> String? {
+        do throws(TenonError) {
+            for tablet in try await client.describe(timeout: ClusterProbe.timeout).tablets {
+                // The empty key is as good as any, but a key of one zero is a key for certain.
+                let key = tablet.lower.isEmpty ? Bytes([0]) : tablet.lower
+                _ = try await client.keyspace("default").get(key, timeout: ClusterProbe.timeout)
+            }
+            return nil
+        } catch {
+            return error.message
+        }
+    }
+
+    /// What each node says of itself, in the order of the nodes; nil for one that does not answer.
+    func statuses() async -> [NodeStatus?] {
+        await withTaskGroup(of: (Int, NodeStatus?).self) { group in
+            for place in 0..<nodeCount {
+                group.addTask { (place, await status(of: NodeID(UInt32(place + 1)))) }
+            }
+            var statuses = [NodeStatus?](repeating: nil, count: nodeCount)
+            for await (place, status) in group { statuses[place] = status }
+            return statuses
+        }
+    }
+
+    private func status(of node: NodeID) async -> NodeStatus? {
+        do throws(TenonError) {
+            return try await client.status(of: node, timeout: ClusterProbe.timeout)
+        } catch {
+            return nil
+        }
+    }
+
+    /// The node that leads most tablets, the first by number among equals; nil when none leads.
     static func leader(in statuses: [NodeStatus?]) -> NodeID? {
+        var counts: [NodeID: Int] = [:]
+        for node in leaders(in: statuses).values { counts[node, default: 0] += 1 }
+        return counts.max { left, right in
+            left.value == right.value ? left.key > right.key : left.value < right.value
+        }?.key
+    }
+
+    /// Who leads each tablet. A deposed leader may still think that it leads: of two claims the
+    /// one with the higher term counts.
+    static func leaders(in statuses: [NodeStatus?]) -> [TabletID: NodeID] {
         var claims: [TabletID: (term: UInt64, node: NodeID)] = [:]
         for status in statuses.compactMap({ $0 }) {
             for tablet in status.tablets where tablet.role == "leader" {
@@ -26,10 +77,6 @@ enum ClusterProbe {
                 }
             }
         }
-        var counts: [NodeID: Int] = [:]
-        for claim in claims.values { counts[claim.node, default: 0] += 1 }
-        return counts.max { left, right in
-            left.value == right.value ? left.key > right.key : left.value < right.value
-        }?.key
+        return claims.mapValues(\.node)
     }
 }

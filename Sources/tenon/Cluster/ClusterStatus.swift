@@ -40,7 +40,7 @@ struct ClusterStatus: AsyncParsableCommand {
         var tablets: Int?
 
         static func all(of cluster: LocalCluster) async throws -> [Row] {
-            let statuses = await ClusterProbe.statuses(endpoints: cluster.endpoints)
+            let statuses = try await ClusterProbe.with(cluster) { await $0.statuses() }
             return zip(cluster.layout.nodes, statuses).map { node, status in
                 Row(node, process: cluster.process(of: node), status: status)
             }

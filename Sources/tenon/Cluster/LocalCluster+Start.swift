@@ -109,16 +109,18 @@ extension LocalCluster {
         let watched = runningNodes
         var reason = "not asked yet"
         let deadline = ContinuousClock.now + .seconds(seconds)
-        while ContinuousClock.now < deadline {
-            for node in watched where process(of: node) == nil {
-                throw ClusterError.nodeEnded(
-                    name: node.name, log: LocalFile.tail(logPath(of: node), lines: 5))
+        try await ClusterProbe.with(self) { probe in
+            while ContinuousClock.now < deadline {
+                for node in watched where process(of: node) == nil {
+                    throw ClusterError.nodeEnded(
+                        name: node.name, log: LocalFile.tail(logPath(of: node), lines: 5))
+                }
+                guard let problem = await probe.problem() else { return }
+                reason = problem
+                try await Task.sleep(for: .milliseconds(20))
             }
-            guard let problem = await ClusterProbe.problem(endpoints: endpoints) else { return }
-            reason = problem
-            try await Task.sleep(for: .milliseconds(20))
+            throw ClusterError.notServing(seconds: seconds, reason: reason)
         }
-        throw ClusterError.notServing(seconds: seconds, reason: reason)
     }
 }
 

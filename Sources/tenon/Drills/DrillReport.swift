@@ -1,0 +1,175 @@
+import Foundation
+
+/// What a drill found: the JSON of `--report`.
+///
+/// Fields are only ever added. Times are seconds, rounded to milliseconds; `faultAt` is Unix time.
+struct DrillReport: Encodable, Sendable {
+    var drill: String
+    /// Nodes and tablets, and that all of it is one machine.
+    var layout: String
+    /// The injections of the rounds, joined by `+`.
+    var injection: String
+    /// The commit that the program was built from, when it can be found out.
+    var commit: String
+    var seed: UInt64
+    var configuration: Configuration
+    var rounds: [Round]
+    /// Over the rounds that meet the leader.
+    var gapSeconds: Spread
+    /// The same for each injection and target.
+    var groups: [Group]
+    var lost: Int
+    var stale: Int
+    var counters: Counters
+    var linearizability: String
+    var historySha256: String
+    var notes: [String]
+    /// Why the drill did not pass.
+    var failures: [String]
+    var passed: Bool
+
+    struct Configuration: Encodable, Sendable {
+        var nodes: Int
+        var tablets: Int
+        var workers: Int
+        var keysPerRound: Int
+        var valueBytes: Int
+        /// What 256 callers without pause got through, the same mix of operations.
+        var maximumOperationsPerSecond: Int
+        /// The fixed rate of the open loop.
+        var operationsPerSecond: Int
+        /// Writes in flight at that rate before any fault, on average.
+        var writesInFlight: Double
+        /// One answer in so many to the counters' client is dropped with its connection.
+        var dropsOneAnswerIn: Int
+        var gapBoundSeconds: Double
+        var serveOptions: [String]
+    }
+
+    struct Round: Encodable, Sendable {
+        var faultAt: String
+        var injection: Injection
+        var target: FaultTarget
+        /// The node that the fault met; `all` when it was every node.
+        var node: String
+        /// The longest time between two successes on the worst tablet, from fault to recovery.
+        var gapSeconds: Double
+        /// From the fault until a second in which every tablet takes writes without a pause; nil
+        /// when there was none.
+        var writeRtoSeconds: Double?
+        var acknowledged: Int
+        var refused: Int
+        var unknown: Int
+        var lost: Int
+        var stale: Int
+        var inFlightAtFault: Int
+        /// Of all answered operations, from the moment each was due.
+        var latencyMillis: Latency
+        /// `holds`, `violated: …` or `undecided: …`.
+        var linearizability: String
+    }
+
+    struct Latency: Encodable, Sendable {
+        var p50: Double
+        var p99: Double
+        var max: Double
+    }
+
+    struct Spread: Encodable, Hashable, Sendable {
+        var median: Double
+        var max: Double
+
+        /// Of some values; zeros when there are none.
+        init(_ values: [Double]) {
+            let sorted = values.sorted()
+            let middle = sorted.count / 2
+            max = sorted.last ?? 0
+            if sorted.isEmpty {
+                median = 0
+            } else if sorted.count.isMultiple(of: 2) {
+                median = DrillReport.rounded((sorted[middle - 1] + sorted[middle]) / 2)
+            } else {
+                median = sorted[middle]
+            }
+        }
+    }
+
+    struct Group: Encodable, Sendable {
+        var injection: Injection
+        var target: FaultTarget
+        var rounds: Int
+        var gapSeconds: Spread
+    }
+
+    /// Compare-and-set increments through a client that loses answers.
+    struct Counters: Encodable, Hashable, Sendable {
+        var acknowledged: Int
+        /// Unknown to their caller, found applied later.
+        var foundApplied: Int
+        /// What the counters hold at the end: the sum of the two, or the drill has failed.
+        var sum: Int
+        var answersDropped: Int
+    }
+
+    /// To milliseconds.
+    static func rounded(_ seconds: Double) -> Double { (seconds * 1_000).rounded() / 1_000 }
+}
+
+extension DrillReport {
+    /// The groups of `rounds`, in the order in which they first come.
+    static func groups(of rounds: [Round]) -> [Group] {
+        var groups: [Group] = []
+        for round in rounds
+        where !groups.contains(where: {
+            $0.injection == round.injection && $0.target == round.target
+        }) {
+            let alike = rounds.filter {
+                $0.injection == round.injection && $0.target == round.target
+            }
+            groups.append(
+                Group(
+                    injection: round.injection, target: round.target, rounds: alike.count,
+                    gapSeconds: Spread(alike.map(\.gapSeconds))))
+        }
+        return groups
+    }
+
+    /// The rounds as a table for a person, and the verdict below it.
+    var table: String {
+        let header = [
+            "round", "injection", "target", "node", "gap s", "write RTO s", "acknowledged",
+            "refused", "unknown", "lost", "stale", "in flight", "p99 ms",
+        ]
+        let rows = rounds.enumerated().map { place, round in
+            [
+                String(place + 1), round.injection.rawValue, round.target.rawValue, round.node,
+                text(round.gapSeconds), round.writeRtoSeconds.map(text) ?? "none",
+                String(round.acknowledged), String(round.refused), String(round.unknown),
+                String(round.lost), String(round.stale), String(round.inFlightAtFault),
+                text(round.latencyMillis.p99),
+            ]
+        }
+        return ([TextTable(header: header, rows: rows).description, ""] + summary)
+            .joined(separator: "\n")
+    }
+
+    private var summary: [String] {
+        let gaps = groups.map { group in
+            "gap \(group.injection.rawValue) \(group.target.rawValue): median "
+                + "\(text(group.gapSeconds.median)) s, longest \(text(group.gapSeconds.max)) s "
+                + "(\(group.rounds) rounds)"
+        }
+        let verdict =
+            passed ? "PASSED: lost 0, stale 0" : "FAILED: " + failures.joined(separator: "; ")
+        return gaps + [
+            "load: \(configuration.operationsPerSecond) operations/s of at most "
+                + "\(configuration.maximumOperationsPerSecond), "
+                + "\(text(configuration.writesInFlight)) writes in flight",
+            "counters: \(counters.sum) = \(counters.acknowledged) acknowledged + "
+                + "\(counters.foundApplied) found applied (\(counters.answersDropped) answers dropped)",
+            "linearizability: \(linearizability)",
+        ] + notes + [verdict]
+    }
+
+    private func text(_ number: Double) -> String { String(format: "%.3f", number) }
+}

@@ -1,0 +1,218 @@
+import ArgumentParser
+import CTenon
+import Foundation
+import TenonCore
+
+struct DrillRun: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a drill; exit with 1 when anything is lost or a bound is missed.",
+        discussion: """
+            Runs on the cluster of --dir if one runs there; otherwise it starts one in a temporary
+            folder and stops it. Nodes of one machine share its kernel, disk and power: a drill
+            here says nothing about those.
+
+            EXAMPLE
+              tenon drill run leader-kill --rounds 10 --report leader-kill.json
+            """)
+
+    @Argument(help: "The drill's name, as `tenon drill list` shows it.")
+    var name: String
+
+    @Option(help: "Rounds against the leader, for each injection.")
+    var rounds = 3
+
+    @Option(help: "Only this injection (kill, silence, pause, drain).")
+    var injection: String?
+
+    @Option(help: "Write the JSON report to this file.")
+    var report: String?
+
+    @Option(help: "Write the history (ndjson) to this file.")
+    var history: String?
+
+    @Option(help: "Where chance begins: equal seeds choose alike.")
+    var seed: UInt64?
+
+    @Option(help: "Nodes of a cluster started for the drill.")
+    var nodes = 3
+
+    @Option(help: "Data tablets of a cluster started for the drill.")
+    var tablets: Int?
+
+    @OptionGroup var folder: ClusterFolder
+    @OptionGroup var options: ClusterServeOptions
+
+    @Flag(help: "Print the report as JSON instead of a table.")
+    var json = false
+
+    func validate() throws {
+        guard let scenario = Scenario.named(name) else {
+            let known = Scenario.all.map(\.name).joined(separator: ", ")
+            throw ValidationError("no drill \(name); there are \(known)")
+        }
+        guard rounds > 0 else { throw ValidationError("--rounds \(rounds): at least 1") }
+        if let injection, !scenario.injections.map(\.rawValue).contains(injection) {
+            let known = scenario.injections.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("\(name) has no injection \(injection); it has \(known)")
+        }
+    }
+
+    func run() async throws {
+        guard let scenario = Scenario.named(name) else { return }
+        try await reportingClusterErrors {
+            let result = try await onCluster { cluster in
+                try await run(scenario, on: cluster)
+            }
+            try present(result)
+            if !result.passed { throw ExitCode(1) }
+        }
+    }
+
+    /// The cluster of --dir, or one of its own.
+    private func onCluster(
+        _ body: (LocalCluster) async throws -> DrillReport
+    ) async throws -> DrillReport {
+        if LocalCluster.runs(in: folder.directory) {
+            let cluster = try LocalCluster.open(directory: folder.directory)
+            return try await withInterruptCleanUp {
+                cluster.resumeAll()
+            } body: {
+                defer { cluster.resumeAll() }
+                return try await body(cluster)
+            }
+        }
+        let temporary = FileManager.default.temporaryDirectory
+            .appending(path: "tenon-drill-\(ProcessInfo.processInfo.processIdentifier)").path
+        let request = LocalCluster.Request(
+            nodes: nodes, basePort: nil, tablets: tablets,
+            serveOptions: try ClusterLayout.serveOptions(settings: options.settings))
+        defer { try? LocalFile.remove(temporary) }
+        return try await LocalCluster.withOwned(
+            directory: temporary, request: request, body)
+    }
+
+    private func run(_ scenario: Scenario, on cluster: LocalCluster) async throws -> DrillReport {
+        let seed = seed ?? UInt64.random(in: 1...UInt64(UInt32.max))
+        let injections = scenario.injections.filter {
+            injection == nil || $0.rawValue == injection
+        }
+        return try await DrillSession.with(cluster, seed: seed) { session in
+            tell("measuring how much the cluster takes")
+            let rate = await DrillRate.measure(session)
+            var runner = try DrillRunner(
+                scenario: scenario, rounds: scenario.rounds(rounds, injections: injections),
+                session: session, rate: rate, seed: seed, historyPath: history, progress: tell)
+            let findings = try await runner.run()
+            return DrillReport(
+                scenario, injections: injections, session: session, rate: rate, seed: seed,
+                findings: findings)
+        }
+    }
+
+    private func tell(_ line: String) {
+        if !json { printToStandardError(line) }
+    }
+
+    private func present(_ result: DrillReport) throws {
+        if let report {
+            try LocalFile.write(try JSONText.encode(result, pretty: true) + "\n", to: report)
+        }
+        print(json ? try JSONText.encode(result, pretty: false) : result.table)
+    }
+}
+
+extension LocalCluster {
+    /// For a drill that is cut short on somebody else's cluster: nothing stays paused.
+    fileprivate func resumeAll() {
+        for node in layout.nodes { process(of: node)?.signal(SIGCONT) }
+    }
+}
+
+extension DrillReport {
+    fileprivate init(
+        _ scenario: Scenario, injections: [Injection], session: DrillSession, rate: DrillRate,
+        seed: UInt64, findings: DrillFindings
+    ) {
+        let cluster = session.cluster
+        let load = session.load.configuration
+        drill = scenario.name
+        layout =
+            "\(cluster.layout.nodes.count) nodes, \(session.tablets.count) tablets, "
+            + "all on one machine and one kernel"
+        injection = injections.map(\.rawValue).joined(separator: "+")
+        commit = BuildCommit.current
+        self.seed = seed
+        configuration = Configuration(
+            nodes: cluster.layout.nodes.count, tablets: session.tablets.count,
+            workers: load.workers, keysPerRound: load.keysPerRound, valueBytes: load.valueBytes,
+            maximumOperationsPerSecond: rate.maximumPerSecond,
+            operationsPerSecond: rate.perSecond,
+            writesInFlight: DrillReport.rounded(rate.writesInFlight),
+            dropsOneAnswerIn: DrillSession.dropsOneAnswerIn,
+            gapBoundSeconds: scenario.gapBoundSeconds, serveOptions: cluster.layout.serveOptions)
+        rounds = findings.rounds
+        gapSeconds = Spread(rounds.filter { $0.target == .leader }.map(\.gapSeconds))
+        groups = DrillReport.groups(of: rounds)
+        lost = rounds.reduce(0) { $0 + $1.lost }
+        stale = rounds.reduce(0) { $0 + $1.stale }
+        counters = findings.counters
+        linearizability = findings.linearizability
+        historySha256 = findings.historySha256
+        notes = DrillReport.notes(injections: injections, cluster: cluster)
+        failures = findings.failures
+        passed = false
+        failures += judgement(of: scenario)
+        passed = failures.isEmpty
+    }
+
+    /// What the rounds and sums themselves say against the drill.
+    private func judgement(of scenario: Scenario) -> [String] {
+        var failures: [String] = []
+        if lost > 0 { failures.append("\(lost) acknowledged writes lost") }
+        if stale > 0 { failures.append("\(stale) stale reads") }
+        if linearizability.hasPrefix("violated") { failures.append(linearizability) }
+        let longest = rounds.map(\.gapSeconds).max() ?? 0
+        if longest >= scenario.gapBoundSeconds {
+            failures.append("a gap of \(longest) s; the bound is \(scenario.gapBoundSeconds) s")
+        }
+        if rounds.contains(where: { $0.writeRtoSeconds == nil }) {
+            failures.append("a round in which writes did not flow again")
+        }
+        return failures
+    }
+
+    private static func notes(injections: [Injection], cluster: LocalCluster) -> [String] {
+        var notes = ["note: all nodes are processes of one machine"]
+        if injections.contains(.silence) {
+            notes.append(
+                "note: silence is SIGSTOP, then SIGKILL when the round ends; "
+                    + "the kernel still acknowledges what arrives")
+        }
+        if unsafe ctenon_is_volatile(cluster.directory) == 1 {
+            notes.append("note: the data is on a file system in memory")
+        }
+        return notes
+    }
+}
+
+/// The commit of the source that this program was built in.
+enum BuildCommit {
+    /// `unknown` when the program has left its repository.
+    static var current: String {
+        guard let executable = try? ProcessLauncher.ownExecutable() else { return "unknown" }
+        let git = Process()
+        git.executableURL = URL(filePath: "/usr/bin/env")
+        let folder = URL(filePath: executable).deletingLastPathComponent().path
+        git.arguments = ["git", "-C", folder, "rev-parse", "HEAD"]
+        let output = Pipe()
+        git.standardOutput = output
+        git.standardError = FileHandle.nullDevice
+        guard (try? git.run()) != nil else { return "unknown" }
+        let text = String(
+            decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        git.waitUntilExit()
+        let commit = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        return git.terminationStatus == 0 && !commit.isEmpty ? commit : "unknown"
+    }
+}

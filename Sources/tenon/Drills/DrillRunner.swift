@@ -1,0 +1,239 @@
+import Foundation
+import TenonChecker
+import TenonClient
+import TenonCore
+
+/// Runs the rounds of a scenario on a cluster and collects what they show.
+struct DrillRunner {
+    let scenario: Scenario
+    let rounds: [PlannedRound]
+    let session: DrillSession
+    let rate: DrillRate
+    let seed: UInt64
+    /// Told before each round.
+    let progress: @Sendable (String) -> Void
+
+    private var random: SeededGenerator
+    private var history: HistoryLog
+    private var results: [DrillReport.Round] = []
+    /// What the counters' client did in all rounds: their histories go through the whole run.
+    private var counterOperations: [HistoryOperation] = []
+    /// The newest acknowledged version of each key, and the round of the key.
+    private var acknowledged: [Bytes: (version: Timestamp, round: Int)] = [:]
+    private var failures: [String] = []
+
+    private static let readBackKeysMax = 500
+    private static let readBackTimeout = Duration.seconds(30)
+    /// Load before a fault, and at most as much again at random: timers are met in any phase.
+    private static let leadTime = Duration.seconds(1)
+    /// How long a fault may wait until enough writes are in flight.
+    private static let inFlightWait = Duration.seconds(2)
+
+    init(
+        scenario: Scenario, rounds: [PlannedRound], session: DrillSession, rate: DrillRate,
+        seed: UInt64, historyPath: String?, progress: @escaping @Sendable (String) -> Void
+    ) throws(ClusterError) {
+        self.scenario = scenario
+        self.rounds = rounds
+        self.session = session
+        self.rate = rate
+        self.seed = seed
+        self.progress = progress
+        random = SeededGenerator(seed: seed)
+        history = try HistoryLog(path: historyPath)
+    }
+
+    /// All rounds, then everything is read back once more.
+    mutating func run() async throws -> DrillFindings {
+        // What was measured before is no part of any round.
+        _ = session.load.recorder.take()
+        for (place, plan) in rounds.enumerated() {
+            progress(
+                "round \(place + 1) of \(rounds.count): "
+                    + "\(plan.injection.rawValue) \(plan.target.rawValue)")
+            results.append(try await run(plan, number: place + 1))
+        }
+        try await readAllBack()
+        let counters = try await checkCounters()
+        return DrillFindings(
+            rounds: results, counters: counters, historySha256: history.digest(),
+            linearizability: overallLinearizability(), failures: failures)
+    }
+
+    // MARK: One round
+
+    private mutating func run(_ plan: PlannedRound, number: Int) async throws -> DrillReport.Round {
+        let fault = DrillFault(session: session, plan: plan)
+        let nodes = try await fault.targets()
+        let phase = Duration.milliseconds(Int(random.below(1_000)))
+        let perSecond = rate.perSecond
+        let session = session
+        async let loading: Void = session.load.run(round: number, perSecond: perSecond)
+        let start = DrillClock.now
+        let injected: Range<Instant>
+        let wallTime: Date
+        do {
+            try await Task.sleep(for: DrillRunner.leadTime + phase)
+            await DrillRunner.awaitWritesInFlight(session.load.recorder)
+            wallTime = Date()
+            let before = DrillClock.now
+            try await fault.inject(into: nodes)
+            try await Task.sleep(for: DrillRunner.leadTime)
+            injected = before..<DrillClock.now
+        } catch {
+            session.load.stop()
+            await loading
+            throw error
+        }
+        session.load.stop()
+        await loading
+        return try await evaluate(
+            Evidence(
+                plan: plan, number: number, nodes: nodes.map(\.name), wallTime: wallTime,
+                start: start, fault: injected, recording: session.load.recorder.take()))
+    }
+
+    private static func awaitWritesInFlight(_ recorder: HistoryRecorder) async {
+        let deadline = DrillClock.now + TimeSpan(inFlightWait)
+        while recorder.writesInFlight < DrillRate.writesInFlightMin, DrillClock.now < deadline {
+            await Task.yield()
+        }
+    }
+
+    /// What one round left.
+    private struct Evidence {
+        var plan: PlannedRound
+        var number: Int
+        var nodes: [String]
+        var wallTime: Date
+        var start: Instant
+        /// From the injecting call to the end of the load.
+        var fault: Range<Instant>
+        var recording: Recording
+    }
+
+    private mutating func evaluate(_ evidence: Evidence) async throws -> DrillReport.Round {
+        let recording = evidence.recording
+        let operations = recording.operations
+        try history.append(operations)
+        let counterWorker = session.load.configuration.workers
+        counterOperations += operations.filter { $0.worker == counterWorker }
+        let ofKeys = operations.filter { $0.worker != counterWorker }
+        let contents = try await readBack(Set(ofKeys.compactMap(\.key)).sorted())
+        remember(ofKeys, round: evidence.number)
+        let lost = DrillMeasures.lostWrites(in: ofKeys) { contents[$0] ?? nil }
+        let verdict = RegisterCheck().verdict(of: ofKeys)
+        return DrillReport.Round(
+            faultAt: evidence.wallTime.formatted(
+                Date.ISO8601FormatStyle(includingFractionalSeconds: true)),
+            injection: evidence.plan.injection, target: evidence.plan.target,
+            node: evidence.plan.target == .all ? "all" : evidence.nodes.joined(separator: ","),
+            gapSeconds: gap(evidence).seconds,
+            writeRtoSeconds: RecoveryTime.afterFault(
+                at: evidence.fault.lowerBound, in: operations, tablets: Set(session.tablets)
+            )?.seconds,
+            acknowledged: recording.writes(.ok),
+            refused: recording.writes(.fail) + recording.unsent,
+            unknown: recording.writes(.unknown), lost: lost.count,
+            stale: DrillMeasures.staleReads(in: ofKeys).count,
+            inFlightAtFault: DrillMeasures.writesInFlight(
+                in: operations, at: evidence.fault.lowerBound),
+            latencyMillis: DrillReport.Latency(
+                p50: recording.latency(percent: 50).milliseconds,
+                p99: recording.latency(percent: 99).milliseconds,
+                max: recording.latency(percent: 100).milliseconds),
+            linearizability: verdict.text)
+    }
+
+    /// The longest gap of the worst tablet; a tablet without any success was gone all the time.
+    private func gap(_ evidence: Evidence) -> TimeSpan {
+        let operations = evidence.recording.operations
+        let served = Set(operations.compactMap { $0.result == .ok ? $0.at?.tablet : nil })
+        guard session.tablets.allSatisfy(served.contains) else {
+            return evidence.fault.upperBound.since(evidence.start)
+        }
+        return DrillMeasures.worstGap(
+            in: operations, overlapping: evidence.fault, from: evidence.start,
+            to: evidence.fault.upperBound)
+    }
+
+    // MARK: What is there afterwards
+
+    private mutating func remember(_ operations: [HistoryOperation], round: Int) {
+        for operation in operations where operation.isWrite && operation.result == .ok {
+            guard let key = operation.key, let version = operation.version else { continue }
+            if version > acknowledged[key]?.version ?? .zero {
+                acknowledged[key] = (version, round)
+            }
+        }
+    }
+
+    private func readBack(_ keys: [Bytes]) async throws -> [Bytes: StoredValue?] {
+        var contents: [Bytes: StoredValue?] = [:]
+        let keyspace = session.load.clients[0].keyspace("default")
+        for start in stride(from: 0, to: keys.count, by: DrillRunner.readBackKeysMax) {
+            let batch = Array(keys[start..<min(start + DrillRunner.readBackKeysMax, keys.count)])
+            let values = try await keyspace.getMany(batch, timeout: DrillRunner.readBackTimeout)
+            for (key, value) in zip(batch, values) { contents[key] = .some(value) }
+        }
+        return contents
+    }
+
+    /// What an earlier round wrote must have outlived the faults of the later ones too.
+    private mutating func readAllBack() async throws {
+        let contents = try await readBack(acknowledged.keys.sorted())
+        for (key, write) in acknowledged.sorted(by: { $0.key < $1.key }) {
+            guard let now = contents[key] ?? nil, now.version >= write.version else {
+                results[write.round - 1].lost += 1
+                continue
+            }
+        }
+    }
+
+    private mutating func checkCounters() async throws -> DrillReport.Counters {
+        let keyspace = session.load.clients[0].keyspace("default")
+        try await session.load.counters.settle(with: keyspace)
+        let accounts = session.load.counters.accounts
+        failures += accounts.flatMap(\.contradictions)
+        for account in accounts {
+            let expected = account.acknowledged + account.foundApplied
+            let actual = account.known?.count ?? 0
+            if actual != expected {
+                failures.append("\(account.key) holds \(actual), not \(expected)")
+            }
+        }
+        let stale = DrillMeasures.staleReads(in: counterOperations).count
+        if stale > 0 { failures.append("\(stale) stale reads of counters") }
+        return DrillReport.Counters(
+            acknowledged: accounts.reduce(0) { $0 + $1.acknowledged },
+            foundApplied: accounts.reduce(0) { $0 + $1.foundApplied },
+            sum: accounts.reduce(0) { $0 + ($1.known?.count ?? 0) },
+            answersDropped: session.proxies.reduce(0) { $0 + $1.dropped })
+    }
+
+    private func overallLinearizability() -> String {
+        let ofCounters = RegisterCheck().verdict(of: counterOperations).text
+        let all = results.map(\.linearizability) + [ofCounters]
+        return all.first { $0.hasPrefix("violated") } ?? all.first { $0 != "holds" } ?? "holds"
+    }
+}
+
+/// What the rounds of a run showed.
+struct DrillFindings: Sendable {
+    var rounds: [DrillReport.Round]
+    var counters: DrillReport.Counters
+    var historySha256: String
+    var linearizability: String
+    var failures: [String]
+}
+
+extension Verdict {
+    /// For a report.
+    var text: String {
+        switch self {
+        case .holds: "holds"
+        case .violated(let violation): "violated: \(violation.explanation)"
+        case .undecided(let reason): "undecided: \(reason)"
+        }
+    }
+}

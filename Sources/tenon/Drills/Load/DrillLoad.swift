@@ -1,0 +1,171 @@
+import Synchronization
+import TenonChecker
+import TenonClient
+import TenonCore
+
+/// Open-loop load on a cluster: workers with a client each, at a fixed rate whatever happens.
+final class DrillLoad: Sendable {
+    struct Configuration: Sendable {
+        var workers = 8
+        var keysPerRound = 2_000
+        var counters = 64
+        var valueBytes = 100
+        /// Longer than any outage that a drill passes with, so that an outage shows as a gap and
+        /// not as errors.
+        var timeout = Duration.seconds(15)
+        var seed: UInt64
+    }
+
+    let configuration: Configuration
+    let keys: DrillKeys
+    let recorder = HistoryRecorder()
+    /// One for each worker.
+    let clients: [TenonClient]
+    let counters: DrillCounters
+    private let isStopped = Atomic(true)
+    /// Makes each value of a run unique.
+    private let valueNumber = Atomic<UInt64>(0)
+
+    /// - Parameter lossyClient: the one that raises the counters.
+    init(
+        configuration: Configuration, keys: DrillKeys, clients: [TenonClient],
+        lossyClient: TenonClient
+    ) {
+        self.configuration = configuration
+        self.keys = keys
+        self.clients = clients
+        counters = DrillCounters(
+            keys: (0..<configuration.counters).map {
+                keys.counter($0, of: configuration.counters)
+            },
+            keyspace: lossyClient.keyspace("default"), recorder: recorder,
+            worker: configuration.workers, timeout: configuration.timeout)
+    }
+
+    /// Loads the cluster until ``stop()`` and returns when the last answer is there.
+    func run(round: Int, perSecond: Int) async {
+        isStopped.store(false, ordering: .relaxed)
+        let start = DrillClock.now
+        await withDiscardingTaskGroup { group in
+            for worker in 0..<configuration.workers {
+                group.addTask {
+                    await self.work(
+                        worker, round: round, perSecond: perSecond / self.configuration.workers,
+                        from: start)
+                }
+            }
+        }
+    }
+
+    func stop() { isStopped.store(true, ordering: .relaxed) }
+
+    private func work(_ worker: Int, round: Int, perSecond: Int, from start: Instant) async {
+        // Workers take turns within a millisecond instead of all beginning at once.
+        let offset = TimeSpan.microseconds(1_000 * worker / configuration.workers)
+        var schedule = OpenLoopSchedule(start: start + offset, perSecond: max(1, perSecond))
+        var mix = OperationMix(
+            keyCount: configuration.keysPerRound, counterCount: configuration.counters,
+            seed: configuration.seed &+ UInt64(round * 1_000 + worker))
+        await withDiscardingTaskGroup { group in
+            while !isStopped.load(ordering: .relaxed) {
+                for number in schedule.takeDue(at: DrillClock.now, limit: 1_000) {
+                    let due = schedule.dueTime(of: number)
+                    let kind = mix.next()
+                    group.addTask {
+                        await self.perform(kind, worker: worker, round: round, due: due)
+                    }
+                }
+                // The pace of the loop, not a wait for something.
+                _ = try? await Task.sleep(for: .milliseconds(1))
+            }
+        }
+    }
+
+    private func perform(
+        _ kind: OperationMix.Kind, worker: Int, round: Int, due: Instant
+    ) async {
+        switch kind {
+        case .put(let number):
+            await put(
+                keys.key(number, of: configuration.keysPerRound, round: round), worker: worker,
+                due: due)
+        case .get(let number):
+            await get(
+                keys.key(number, of: configuration.keysPerRound, round: round), worker: worker,
+                due: due)
+        case .increment(let counter): await counters.increment(counter, due: due)
+        }
+    }
+
+    func put(_ key: Bytes, worker: Int, due: Instant) async {
+        guard recorder.begin(isWrite: true) else { return }
+        let value = uniqueValue()
+        var operation = HistoryOperation(
+            worker: worker, sentAt: DrillClock.now, answeredAt: nil,
+            action: .put(key: key, value: value), result: .unknown)
+        do throws(TenonError) {
+            let stood = try await clients[worker].keyspace("default").write(
+                key, value, timeout: configuration.timeout)
+            operation.succeed(version: stood.value, at: stood.at)
+        } catch {
+            operation.fail(error)
+        }
+        recorder.end(operation, due: due)
+    }
+
+    func get(_ key: Bytes, worker: Int, due: Instant) async {
+        guard recorder.begin(isWrite: false) else { return }
+        let operation = await clients[worker].keyspace("default").recordedGet(
+            key, worker: worker, timeout: configuration.timeout)
+        recorder.end(operation, due: due)
+    }
+
+    private func uniqueValue() -> Bytes {
+        let number = valueNumber.add(1, ordering: .relaxed).newValue
+        let text = "\(keys.run)-\(number)-"
+        return Bytes(
+            text + String(repeating: "v", count: max(0, configuration.valueBytes - text.count)))
+    }
+}
+
+extension Keyspace {
+    /// A linearizable read, as a history has it.
+    func recordedGet(_ key: Bytes, worker: Int, timeout: Duration) async -> HistoryOperation {
+        var operation = HistoryOperation(
+            worker: worker, sentAt: DrillClock.now, answeredAt: nil, action: .get(key: key),
+            result: .unknown)
+        do throws(TenonError) {
+            let stood = try await read(key, timeout: timeout)
+            operation.succeed(version: stood.value?.version, at: stood.at)
+            operation.read = stood.value.map { .value($0.bytes) } ?? .absent
+        } catch {
+            operation.fail(error)
+        }
+        return operation
+    }
+}
+
+/// Where an answer stood, as the client says it: a history has a point of its own.
+typealias ClientPoint = Point
+
+extension HistoryOperation {
+    /// It was answered well, now.
+    mutating func succeed(version: Timestamp?, at point: ClientPoint) {
+        answeredAt = DrillClock.now
+        result = .ok
+        self.version = version
+        at = HistoryOperation.Point(tablet: point.tablet, version: point.version)
+    }
+
+    /// It was answered with an error, or not at all, now.
+    mutating func fail(_ error: TenonError) {
+        answeredAt = DrillClock.now
+        result = error.outcome == .unknown ? .unknown : .fail
+        if let point = error.at {
+            at = HistoryOperation.Point(tablet: point.tablet, version: point.version)
+        }
+        if error.kind == .conditionFailed {
+            read = error.current.map { .value($0.bytes) } ?? .absent
+        }
+    }
+}
