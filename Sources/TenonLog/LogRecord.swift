@@ -90,6 +90,8 @@ package struct LogStatus: Hashable, Sendable {
     package var liveBytes: Int
     /// Bytes of entries that the reserve admits when nothing else is needed.
     package var capacityBytes: Int
+    /// Bytes of the segment files that are there, used or free.
+    package var fileBytes: Int
     /// The number of the last batch written: it only rises, over restarts too (Rule I2).
     package var lastBatch: UInt64
     /// fdatasyncs since the log was opened.

@@ -74,6 +74,7 @@ package final class Log: @unchecked Sendable {
             segmentsReserved: configuration.segmentsReserved, segmentsUsed: used.count,
             freeBytes: max(0, configuration.entriesBytesMax - index.liveBytes),
             liveBytes: index.liveBytes, capacityBytes: configuration.entriesBytesMax,
+            fileBytes: (used.count + free.count) * configuration.segmentBytes,
             lastBatch: writer.nextBatch.rawValue - 1, syncs: syncs, bytesWritten: bytesWritten,
             oldestSegmentTablets: index.tabletsWithEntries(before: oldestEnd),
             damagedTablets: damagedTablets.sorted())

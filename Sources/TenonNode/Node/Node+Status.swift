@@ -14,6 +14,7 @@ extension Node {
         status.counters = counters
         status.counters.logSyncs = UInt64(logStatus.syncs)
         status.counters.logBytesWritten = UInt64(logStatus.bytesWritten)
+        status.counters.logBytesReserved = UInt64(logStatus.fileBytes)
         status.counters.logSegmentsUsed = UInt64(logStatus.segmentsUsed)
         status.counters.logSegmentsTotal = UInt64(logStatus.segmentsReserved)
         for tablet in tablets {
