@@ -264,4 +264,13 @@ import Testing
         group.settle()
         #expect(group[1].commit == index)
     }
+
+    @Test func `a late acknowledgement of what was to be sent again saves sending it`() {
+        var progress = Progress(member: members([2])[0], next: 2, now: .zero)
+        progress.agreed(through: 1)
+        #expect(progress.state == .replicate)
+        progress.accepted(5)
+        #expect(progress.match == 5)
+        #expect(progress.next == 6)
+    }
 }

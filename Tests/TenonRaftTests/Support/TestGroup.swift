@@ -87,7 +87,10 @@ struct TestGroup {
     mutating func advance(by span: TimeSpan) {
         let end = now + span
         settle()
+        var ticks = 0
         while let next = replicas.map(\.raft.nextDeadline).min(), next <= end {
+            ticks += 1
+            precondition(ticks < 10_000, "a deadline at \(next) does not move on")
             now = max(now, next)
             for position in replicas.indices where replicas[position].raft.nextDeadline <= now {
                 replicas[position].raft.tick(
