@@ -92,7 +92,9 @@ extension Log {
         try startSegment()
         guard let last = replay.last else { return }
         let directory = last.read?.records.map(\.summary) ?? []
-        try writeBatch { $0.rewrite(last.header, stored: last.read?.stored, directory: directory) }
+        try writeBatch(atMost: last.header.batchBytes) {
+            $0.rewrite(last.header, stored: last.read?.stored, directory: directory)
+        }
     }
 
     /// Crashes in a row take a segment each; copying forward gets them back.
