@@ -106,8 +106,9 @@ extension Log {
             attemptsLeft -= 1
             do throws(LogError) {
                 try forwardOldestSegment()
-            } catch LogError.full {
+            } catch {
                 // What is needed fills the reserve: trims come first.
+                guard error == .full else { throw error }
                 return
             }
         }
