@@ -71,6 +71,9 @@ package struct LogConfiguration: Hashable, Sendable {
 enum Block {
     static let bytes = 4_096
 
+    /// One block of zeros, to pad with.
+    static let zeros = [UInt8](repeating: 0, count: bytes)
+
     /// `count` rounded up to whole blocks.
     static func roundedUp(_ count: Int) -> Int { (count + bytes - 1) / bytes * bytes }
 }

@@ -134,7 +134,7 @@ struct LogWriter: Sendable {
             bodyChecksum: CRC32C(buffer.bytes, in: headerBytes..<buffer.count).rawValue,
             previousDirectory: previousDirectory, checksum: 0)
         previousChecksum = header.stamp(&buffer)
-        buffer.zeros(header.batchBytes - buffer.count)
+        buffer.raw(Bytes(sharing: Block.zeros, in: 0..<header.batchBytes - buffer.count))
         precondition(buffer.count <= room, "a batch of \(buffer.count) B, room for \(room) B")
         let planned = PlannedWrite(offset: offset, bytes: buffer.bytes)
         offset += buffer.count

@@ -45,7 +45,7 @@ func recover(
 func entry(_ index: UInt64, term: UInt64 = 1, bytes: Int = 20) -> Entry {
     Entry(
         index: LogIndex(index), term: Term(term), kind: .commands,
-        payload: (0..<bytes).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ Int(index)) })
+        payload: [UInt8](repeating: UInt8(truncatingIfNeeded: index &* 7 &+ term), count: bytes))
 }
 
 /// Entries of replica 1 of `tablet`.

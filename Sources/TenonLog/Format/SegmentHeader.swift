@@ -64,7 +64,7 @@ struct SegmentHeader: Hashable, Sendable {
         writer.identifier(firstBatch)
         writer.uint64(UInt64(segmentBytes))
         writer.uint32(CRC32C(writer.bytes).rawValue)
-        writer.zeros(Block.bytes - writer.count)
+        writer.raw(Bytes(sharing: Block.zeros, in: 0..<Block.bytes - writer.count))
         return writer.bytes
     }
 }

@@ -77,8 +77,9 @@ struct RecordIndex: Sendable {
         liveBytes += RecordIndex.bytes(of: value)
     }
 
-    /// Notes that records were lost before `batch` that nothing names: every tablet is suspect,
-    /// and so is each that shows up later, until a reset makes it anew.
+    /// Notes that records were lost before `batch` that nothing names: every replica is suspect,
+    /// and so is each that shows up later, until the tablet's tombstone shows that it was made
+    /// anew since. A reset does not end it: the lost records may have held a vote.
     mutating func noteUnknownLoss(before batch: BatchNumber) {
         unknownLoss = batch
         for tablet in tablets.keys.sorted() { setSuspicion(tablet, batch) }
@@ -116,7 +117,8 @@ struct RecordIndex: Sendable {
             liveBytes -= tablet.liveBytes
         }
         var tablet = Tablet(replica: summary.replica)
-        tablet.suspicion = unknownLoss
+        let isNewSinceLoss = tombstones[summary.tablet].map { $0.batch >= unknownLoss ?? .first }
+        tablet.suspicion = isNewSinceLoss == true ? nil : unknownLoss
         liveBytes += tablet.liveBytes
         return tablet
     }
@@ -187,7 +189,6 @@ extension RecordIndex.Tablet {
             setBase(summary, batch)
         case .reset:
             runs.removeAll()
-            suspicion = nil
             setBase(summary, batch)
         case .suspicion:
             suspicion = batch

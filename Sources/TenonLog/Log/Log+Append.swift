@@ -26,7 +26,7 @@ extension Log {
     func write(_ records: [BatchRecord], for purpose: WritePurpose) throws(LogError) {
         try makeRoom(for: purpose) { $0.boundBytes(records) }
         let batch = writer.nextBatch
-        try writeBatch { $0.plan(records) }
+        try writeBatch(atMost: writer.boundBytes(records)) { $0.plan(records) }
         for record in records {
             index.apply(record.summary, batch: batch)
             if case .given(.metadata(let key, let value)) = record {
@@ -35,13 +35,15 @@ extension Log {
         }
     }
 
-    /// Performs the batch that `plan` makes. There is room for it in the active segment.
-    func writeBatch(_ plan: (inout LogWriter) -> PlannedWrite) throws(LogError) {
-        let start = writer.offset
-        // Space first: where zeros were written, the batch itself cannot run out of it.
+    /// Performs the batch of at most `bytes` that `plan` makes. There is room for it in the
+    /// active segment.
+    func writeBatch(
+        atMost bytes: Int, _ plan: (inout LogWriter) -> PlannedWrite
+    ) throws(LogError) {
+        // Space first: where zeros were written the batch itself cannot run out of it, and until
+        // here nothing has changed.
+        try zeroActive(upTo: writer.offset + bytes)
         let planned = plan(&writer)
-        precondition(planned.offset == start, "batch planned at \(planned.offset), not \(start)")
-        try zeroActive(upTo: planned.offset + planned.bytes.count)
         try performWrite(planned)
         used[used.count - 1].blocks.append(UInt32(planned.offset / Block.bytes))
     }

@@ -21,12 +21,11 @@ extension Log {
     /// copy a whole one.
     func forwardWhenLow(after bytes: Int) throws(LogError) {
         guard segmentsInHand < Log.segmentsInHandLow, used.count > 1 else { return }
-        releaseSegments()
-        guard segmentsInHand < Log.segmentsInHandLow, used.count > 1 else { return }
         do throws(LogError) {
             try forward(bytes: max(configuration.forwardingStepBytes, 2 * bytes))
-        } catch LogError.full {
+        } catch {
             // The append before this is durable; the next one that needs a segment says so.
+            guard error == .full else { throw error }
         }
     }
 

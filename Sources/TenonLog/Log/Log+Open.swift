@@ -92,7 +92,9 @@ extension Log {
         try startSegment()
         guard let last = replay.last else { return }
         let directory = last.read?.records.map(\.summary) ?? []
-        try writeBatch { $0.rewrite(last.header, stored: last.read?.stored, directory: directory) }
+        try writeBatch(atMost: last.header.batchBytes) {
+            $0.rewrite(last.header, stored: last.read?.stored, directory: directory)
+        }
     }
 
     /// Crashes in a row take a segment each; copying forward gets them back.
@@ -104,8 +106,9 @@ extension Log {
             attemptsLeft -= 1
             do throws(LogError) {
                 try forwardOldestSegment()
-            } catch LogError.full {
+            } catch {
                 // What is needed fills the reserve: trims come first.
+                guard error == .full else { throw error }
                 return
             }
         }

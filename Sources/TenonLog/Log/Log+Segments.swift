@@ -37,13 +37,21 @@ extension Log {
         var attemptsLeft = used.count
         while writer.room < bytes(writer) {
             releaseSegments()
-            if segmentsInHand > purpose.segmentsLeft {
-                try startSegment()
-                continue
-            }
+            if segmentsInHand > purpose.segmentsLeft, try startSegmentIfSpace() { continue }
             guard purpose != .forwarding, attemptsLeft > 0, used.count > 1 else { throw .full }
             attemptsLeft -= 1
             try forwardOldestSegment()
+        }
+    }
+
+    /// Starts a segment; false when the disk has no space for a new one.
+    private func startSegmentIfSpace() throws(LogError) -> Bool {
+        do throws(LogError) {
+            try startSegment()
+            return true
+        } catch {
+            guard error == .full else { throw error }
+            return false
         }
     }
 
@@ -113,12 +121,15 @@ extension Log {
         let isUnprepared = { (file: SegmentFile) in
             file.zeroedBytes < self.configuration.segmentBytes
         }
-        if let place = free.firstIndex(where: isUnprepared) {
+        let active = used.count - 1
+        if isUnprepared(used[active].file) {
+            try zeroActive(upTo: used[active].file.zeroedBytes + 1)
+        } else if let place = free.firstIndex(where: isUnprepared) {
             try zero(&free[place], upTo: free[place].zeroedBytes + 1)
         } else if used.count + free.count < configuration.segmentsReserved {
             try addSegment()
         }
-        return free.contains(where: isUnprepared)
+        return isUnprepared(used[active].file) || free.contains(where: isUnprepared)
             || used.count + free.count < configuration.segmentsReserved
     }
 

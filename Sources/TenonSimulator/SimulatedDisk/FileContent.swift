@@ -145,7 +145,7 @@ struct FileContent {
 
     private static func extend(_ bytes: inout [UInt8], to size: Int) {
         guard bytes.count < size else { return }
-        bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
+        bytes += [UInt8](repeating: 0, count: size - bytes.count)
     }
 }
 
