@@ -99,7 +99,7 @@ final class Block: Sendable {
     func firstEntry(
         atOrAfter key: [UInt8], _ version: Timestamp, key found: inout [UInt8]
     ) -> BlockEntry? {
-        var offset = lastRestart { compareEntries($0, $1, key, version) < 0 }
+        var offset = lastRestart(before: key, version)
         while offset < entriesEnd {
             let entry = entry(at: offset, key: &found)
             if compareEntries(found, entry.version, key, version) >= 0 { return entry }
@@ -110,7 +110,7 @@ final class Block: Sendable {
 
     /// The last key below `bound`; nil when there is none.
     func lastKey(below bound: [UInt8]) -> [UInt8]? {
-        var offset = lastRestart { key, _ in compareKeys(key, bound) < 0 }
+        var offset = lastRestart(before: bound, .newest)
         var key: [UInt8] = []
         var last: [UInt8]?
         while offset < entriesEnd {
@@ -122,42 +122,72 @@ final class Block: Sendable {
         return last
     }
 
-    /// The offset of the last restart whose entry fulfils `isBefore`; of the first when none does.
-    private func lastRestart(_ isBefore: ([UInt8], Timestamp) -> Bool) -> Int {
+    /// The offset of the last restart before (`key`, `version`); of the first when none is.
+    private func lastRestart(before key: [UInt8], _ version: Timestamp) -> Int {
         var low = 0
         var high = restartCount
-        var key: [UInt8] = []
         while high - low > 1 {
             let middle = (low + high) / 2
-            let entry = entry(at: restart(middle), key: &key)
-            if isBefore(key, entry.version) { low = middle } else { high = middle }
+            if isRestart(middle, before: key, version) { low = middle } else { high = middle }
         }
         return restart(low)
     }
 
+    /// Whether a restart is before (`key`, `version`): its key stands whole, so it is compared
+    /// where it lies.
+    private func isRestart(
+        _ index: Int, before key: [UInt8], _ version: Timestamp
+    ) -> Bool {
+        guard let header = header(at: restart(index)) else {
+            preconditionFailure("restart \(index) of \(restartCount) that was checked")
+        }
+        let order = unsafe bytes.withUnsafeBytes { all in
+            unsafe key.withUnsafeBytes { probe in
+                unsafe compareBytes(UnsafeRawBufferPointer(rebasing: all[header.rest]), probe)
+            }
+        }
+        return order < 0 || (order == 0 && header.version > version)
+    }
+
     // MARK: Parsing
 
-    private func parse(at offset: Int, key: inout [UInt8], isRestart: Bool) -> BlockEntry? {
+    /// The fields of an entry before its key and value, and where these lie.
+    private struct Header {
+        var shared: Int
+        var version: Timestamp
+        var isTombstone: Bool
+        var rest: Range<Int>
+        var value: Range<Int>
+    }
+
+    /// Reads an entry's fields; nil when one reaches past the last entry.
+    private func header(at offset: Int) -> Header? {
         var place = offset
         guard let shared = varint(&place), let restCount = varint(&place),
             let valueMark = varint(&place)
         else { return nil }
         let valueCount = valueMark >> 1
-        guard shared <= key.count, !isRestart || shared == 0,
-            restCount <= entriesEnd - place, valueCount <= entriesEnd - place,
-            place + 8 + restCount + valueCount <= entriesEnd
-        else { return nil }
+        guard place + 8 + restCount + valueCount <= entriesEnd else { return nil }
         var version: UInt64 = 0
         for step in 0..<8 { version |= UInt64(bytes[place + step]) << UInt64(8 * step) }
-        place += 8
-        key.removeSubrange(shared...)
-        key.append(contentsOf: bytes[place..<place + restCount])
-        place += restCount
-        return BlockEntry(
-            version: Timestamp(version), isTombstone: valueMark & 1 == 1,
-            value: place..<place + valueCount, next: place + valueCount)
+        let rest = place + 8..<place + 8 + restCount
+        return Header(
+            shared: shared, version: Timestamp(version), isTombstone: valueMark & 1 == 1,
+            rest: rest, value: rest.upperBound..<rest.upperBound + valueCount)
     }
 
+    private func parse(at offset: Int, key: inout [UInt8], isRestart: Bool) -> BlockEntry? {
+        guard let header = header(at: offset), header.shared <= key.count,
+            !isRestart || header.shared == 0
+        else { return nil }
+        key.removeSubrange(header.shared...)
+        key.append(contentsOf: bytes[header.rest])
+        return BlockEntry(
+            version: header.version, isTombstone: header.isTombstone, value: header.value,
+            next: header.value.upperBound)
+    }
+
+    /// At most five bytes, so at most 35 bits: sums of a few cannot overflow.
     private func varint(_ place: inout Int) -> Int? {
         var value = 0
         var shift = 0
