@@ -3,6 +3,8 @@ package import TenonStore
 
 /// Why a tablet stops. Nothing is applied to it afterwards, and nothing of it is flushed.
 package enum KVError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The configuration breaks one of its bounds. Start with another.
+    case invalidConfiguration(String)
     /// The entry is to be applied by rules that this software does not know (Rule S6). Another
     /// version of the software goes on.
     case unknownLogicVersion(LogicVersion, at: LogIndex)
@@ -15,6 +17,7 @@ package enum KVError: Error, Equatable, Sendable, CustomStringConvertible {
 
     package var description: String {
         switch self {
+        case .invalidConfiguration(let reason): "state machine configuration: \(reason)"
         case .unknownLogicVersion(let version, let index):
             "entry \(index) has logic version \(version), this software knows \(LogicVersion.newest)"
         case .corruptEntry(let index, let error): "entry \(index) is not valid: \(error)"

@@ -114,6 +114,19 @@ struct FlushTests {
     }
 }
 
+@Suite("State machine configuration")
+struct ConfigurationTests {
+    @Test("A value out of its bounds is refused by name")
+    func bounds() throws {
+        try StateMachine.Configuration().validate()
+        var configuration = StateMachine.Configuration()
+        configuration.sessionsMax = 0
+        let refusal = KVError.invalidConfiguration("sessionsMax is 0, not in 16...10000000")
+        #expect(throws: refusal) { try configuration.validate() }
+        #expect(throws: refusal) { try TabletHarness(configuration: configuration) }
+    }
+}
+
 @Suite("Digests")
 struct DigestTests {
     @Test("The log digest tells payloads, terms, kinds and order apart")

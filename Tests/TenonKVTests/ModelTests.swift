@@ -72,7 +72,7 @@ struct ModelTests {
 
     @Test(
         "Replicas that flush, compact and restart at other times agree in everything",
-        arguments: 1...8)
+        arguments: 1...6)
     func replicasAgree(seed: UInt64) throws {
         let steady = try run(seed: seed, flushes: 0)
         for flushes: UInt64 in [2, 9, 40] {

@@ -52,7 +52,7 @@ struct SessionTable {
 
         /// Where `sequence` stands, or would. - Complexity: O(log n), O(1) at either end.
         func place(of sequence: SequenceNumber) -> Int {
-            guard let last = records[head...].last, last.sequence >= sequence else {
+            guard head < records.count, records[records.count - 1].sequence >= sequence else {
                 return records.count
             }
             var (low, high) = (head, records.count - 1)
@@ -139,7 +139,9 @@ struct SessionTable {
         guard mark > clients[slot].mark else { return }
         clients[slot].mark = mark
         clients[slot].isChanged = true
-        while let first = clients[slot].living.first, first.sequence < mark {
+        while clients[slot].head < clients[slot].records.count,
+            clients[slot].records[clients[slot].head].sequence < mark
+        {
             removeRecord(at: clients[slot].head, client: slot)
         }
     }
@@ -241,7 +243,12 @@ struct SessionTable {
     /// Puts a record where its sequence stands.
     mutating func insert(_ record: Record, client slot: Int) {
         let place = clients[slot].place(of: record.sequence)
-        clients[slot].records.insert(record, at: place)
+        if place == clients[slot].records.count {
+            // The common case, several times cheaper than the general one.
+            clients[slot].records.append(record)
+        } else {
+            clients[slot].records.insert(record, at: place)
+        }
         recordCount += 1
         recordBytes += record.bytes
         recordAges.push(
@@ -256,17 +263,22 @@ struct SessionTable {
     }
 
     private mutating func removeRecord(at place: Int, client slot: Int) {
-        let record = clients[slot].records[place]
         recordCount -= 1
-        recordBytes -= record.bytes
-        if record.isStored { removals.append(.record(clients[slot].id, record.sequence)) }
+        recordBytes -= clients[slot].records[place].bytes
+        if clients[slot].records[place].isStored {
+            let sequence = clients[slot].records[place].sequence
+            removals.append(.record(clients[slot].id, sequence))
+        }
         guard place == clients[slot].head else {
             clients[slot].records.remove(at: place)
             return
         }
         // The common case: the mark passes the first. Room is won back once half is empty.
         clients[slot].head += 1
-        if clients[slot].head * 2 >= clients[slot].records.count {
+        if clients[slot].head == clients[slot].records.count {
+            clients[slot].records.removeAll(keepingCapacity: true)
+            clients[slot].head = 0
+        } else if clients[slot].head * 2 >= clients[slot].records.count {
             clients[slot].records.removeFirst(clients[slot].head)
             clients[slot].head = 0
         }

@@ -16,7 +16,8 @@ package final class StateMachine {
         /// How long a write may be retried, in log time after its first issue. Longer: clients
         /// survive longer outages; shorter: a smaller table. 1 s … 1 h.
         package var sessionWindow = TimeSpan.seconds(600)
-        /// How far a first issue may lie ahead of the log's time before the write is refused.
+        /// How far a first issue may lie ahead of the log's time before the write is refused:
+        /// further than honest clocks differ, no further than the floor may jump. 1 ms … 10 min.
         package var sessionAheadMax = TimeSpan.seconds(60)
         /// Outcomes kept, and clients known, each. 16 … 10,000,000.
         package var sessionsMax = 100_000
@@ -24,12 +25,31 @@ package final class StateMachine {
         package var sessionBytesMax = 64 << 20
         /// Bytes of values that the outcomes of one entry carry; a conditional write that would
         /// go over it is refused, as is a transaction that reads more than ``answerBytesMax``.
+        /// 1 KiB … 1 GiB.
         package var entryAnswerBytesMax = 64 << 20
         /// Bytes of values in one answer: of a transaction's gets, or of one getMany. Leaves room
-        /// for headers within ``Limits/frameBytesMax``.
+        /// for headers within ``Limits/frameBytesMax``. 64 B … 16 MiB.
         package var answerBytesMax = 8 << 20
 
         package init() {}
+
+        /// - Throws: `invalidConfiguration` naming the field, its value and its bounds.
+        package func validate() throws(KVError) {
+            try check("sessionWindow (ms)", sessionWindow.wholeMilliseconds, 1_000...3_600_000)
+            try check("sessionAheadMax (ms)", sessionAheadMax.wholeMilliseconds, 1...600_000)
+            try check("sessionsMax", sessionsMax, 16...10_000_000)
+            try check("sessionBytesMax", sessionBytesMax, 64 << 10...4 << 30)
+            try check("entryAnswerBytesMax", entryAnswerBytesMax, 1 << 10...1 << 30)
+            try check("answerBytesMax", answerBytesMax, 64...Limits.frameBytesMax)
+        }
+
+        private func check(
+            _ field: String, _ value: Int, _ bounds: ClosedRange<Int>
+        ) throws(KVError) {
+            guard bounds.contains(value) else {
+                throw .invalidConfiguration("\(field) is \(value), not in \(bounds)")
+            }
+        }
     }
 
     package let tablet: TabletID
@@ -59,12 +79,13 @@ package final class StateMachine {
     /// The state machine over what `store` holds: all that its last flush recorded, or nothing.
     /// Blocks on reads of system keys: for start-up, and after a snapshot was installed.
     ///
-    /// - Throws: `damagedState` when the system keys are not what was written or belong to
-    ///   another tablet; `store` when they cannot be read.
+    /// - Throws: `invalidConfiguration`; `damagedState` when the system keys are not what was
+    ///   written or belong to another tablet; `store` when they cannot be read.
     package init(
         store: Store, tablet: TabletID, bounds: KeyInterval,
         configuration: Configuration = Configuration()
     ) throws(KVError) {
+        try configuration.validate()
         self.store = store
         self.tablet = tablet
         self.bounds = bounds
