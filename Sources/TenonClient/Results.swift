@@ -90,7 +90,7 @@ public struct ScanPage: Hashable, Sendable {
     /// Keys in the scan's order. They share the memory of the page they came in.
     public let items: [Item]
     /// Asks for the page after this one; nil at the end of the scan.
-    public let next: PageToken?
+    public let next: ScanToken?
     /// Where the page stood.
     public let at: Point
 }

@@ -100,7 +100,7 @@ package struct Directory: Hashable, Sendable {
                     id: try reader.identifier(KeyspaceID.self),
                     name: try reader.lengthPrefixedText("keyspace", atMost: Limits.nameBytesMax)))
         }
-        let tabletCount = try reader.count("tablets", itemBytes: 30, atMost: Directory.tabletsMax)
+        let tabletCount = try reader.count("tablets", itemBytes: 29, atMost: Directory.tabletsMax)
         tablets.reserveCapacity(tabletCount)
         for _ in 0..<tabletCount { tablets.append(try TabletDescriptor(from: &reader)) }
     }

@@ -23,22 +23,23 @@ import Testing
     }
 
     @Test func `A list is separated by commas and not empty`() throws {
-        #expect(try Endpoint.list("a:1, b:2,[::1]:3").map(\.description) == ["a:1", "b:2", "[::1]:3"])
+        #expect(
+            try Endpoint.list("a:1, b:2,[::1]:3").map(\.description) == ["a:1", "b:2", "[::1]:3"])
         #expect(throws: TenonError.self) { try Endpoint.list(" ,") }
     }
 }
 
 @Suite struct PageTokenTests {
     @Test func `Both kinds go round`() throws {
-        for place: PageToken.Place in [.border("m"), .border(""), .within(.init(7), token: "t")] {
-            let token = PageToken(place)
-            #expect(try PageToken(bytes: token.bytes) == token)
+        for place: ScanToken.Place in [.border("m"), .border(""), .within(.init(7), token: "t")] {
+            let token = ScanToken(place)
+            #expect(try ScanToken(bytes: token.bytes) == token)
         }
     }
 
     @Test(arguments: [[], [1], [2, 1], [1, 3], [1, 2, 0, 0]] as [[UInt8]])
     func `Garbage is refused as invalid`(bytes: [UInt8]) {
-        #expect { try PageToken(bytes: Bytes(bytes)) } throws: {
+        #expect { try ScanToken(bytes: Bytes(bytes)) } throws: {
             ($0 as? TenonError)?.kind == .invalid
         }
     }

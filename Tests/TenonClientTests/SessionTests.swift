@@ -10,19 +10,19 @@ import Testing
 
     @Test func `Sequences count up from one and carry the mark of their time`() throws {
         var sessions = allocator()
-        let first = try #require(sessions.open(firstIssue: Timestamp(7)))
+        let first = try sessions.opened(firstIssue: Timestamp(7))
         #expect(first.sequence == SequenceNumber(1))
         #expect(first.lowWaterMark == SequenceNumber(1))
         #expect(first.firstIssue == Timestamp(7))
         sessions.close(first.sequence)
-        let second = try #require(sessions.open(firstIssue: Timestamp(8)))
+        let second = try sessions.opened(firstIssue: Timestamp(8))
         #expect(second.sequence == SequenceNumber(2))
         #expect(second.lowWaterMark == SequenceNumber(2))
     }
 
     @Test func `The mark waits for the oldest open sequence and then jumps`() throws {
         var sessions = allocator()
-        for _ in 1...5 { _ = try #require(sessions.open(firstIssue: .zero)) }
+        for _ in 1...5 { _ = try sessions.opened(firstIssue: .zero) }
         for sequence: UInt64 in [2, 3, 5] { sessions.close(SequenceNumber(sequence)) }
         #expect(sessions.lowWaterMark == SequenceNumber(1))
         sessions.close(SequenceNumber(1))
@@ -34,22 +34,24 @@ import Testing
     @Test func `A full window opens no sequence until the oldest closes`() throws {
         var sessions = allocator()
         for _ in 0..<SessionAllocator.windowMax {
-            _ = try #require(sessions.open(firstIssue: .zero))
+            _ = try sessions.opened(firstIssue: .zero)
         }
-        #expect(sessions.open(firstIssue: .zero) == nil)
+        let refused = sessions.open(firstIssue: .zero)
+        #expect(refused == nil)
         sessions.close(SequenceNumber(1))
-        #expect(sessions.open(firstIssue: .zero) != nil)
+        _ = try sessions.opened(firstIssue: .zero)
     }
 
-    @Test(arguments: 0..<20 as Range<UInt64>)
-    func `The mark is the lowest open sequence, whatever the order of endings`(seed: UInt64) throws {
+    @Test(arguments: 0..<8 as Range<UInt64>)
+    func `The mark is the lowest open sequence, whatever the order of endings`(seed: UInt64) throws
+    {
         var random = SeededGenerator(seed: seed)
         var sessions = allocator()
         var open: Set<UInt64> = []
         var next: UInt64 = 1
-        for _ in 0..<20_000 {
+        for _ in 0..<3_000 {
             if open.isEmpty || random.below(2) == 0 {
-                let session = try #require(sessions.open(firstIssue: .zero))
+                let session = try sessions.opened(firstIssue: .zero)
                 #expect(session.sequence.rawValue == next)
                 open.insert(next)
                 next += 1
@@ -103,5 +105,13 @@ import Testing
         clock.welcome(time(1_000_000), at: moment(0))
         clock.welcome(time(1_000_010), at: moment(50))
         #expect(clock.estimate(at: moment(50)) == time(1_000_010))
+    }
+}
+
+extension SessionAllocator {
+    /// Opens a sequence in a window that has room.
+    fileprivate mutating func opened(firstIssue: Timestamp) throws -> Session {
+        let session = open(firstIssue: firstIssue)
+        return try #require(session)
     }
 }

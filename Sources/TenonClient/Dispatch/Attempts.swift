@@ -36,7 +36,9 @@ struct Attempts {
     var outcome: TenonError.Outcome { isWrite && mayHaveBeenApplied ? .unknown : .notApplied }
 
     /// The attempt was sent and its connection was lost, or went silent.
-    mutating func lost(_ problem: String, pausing policy: PausePolicy, _ random: inout SeededGenerator)
+    mutating func lost(
+        _ problem: String, pausing policy: PausePolicy, _ random: inout SeededGenerator
+    )
         -> TimeSpan
     {
         mayHaveBeenApplied = mayHaveBeenApplied || isWrite

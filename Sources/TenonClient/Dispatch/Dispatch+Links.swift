@@ -60,7 +60,8 @@ extension Dispatch {
 
     /// Takes the calls of a link away from it: the node is gone, or silent for too long.
     mutating func moveCalls(from link: Int, at now: Instant) {
-        let complaint = links[link].isSuspected
+        let complaint =
+            links[link].isSuspected
             ? "\(links[link].endpoint) does not answer" : links[link].complaint
         for place in 0..<pending.capacity where pending.isUsed(place) {
             let id = pending.id(at: place)
@@ -93,8 +94,9 @@ extension Dispatch {
     private mutating func welcome(
         _ welcome: ServerWelcome, on link: Int, at now: Instant
     ) throws(Breach) {
-        guard ProtocolRange.current.agreed(
-            with: ProtocolRange(oldest: welcome.version, newest: welcome.version)) != nil
+        guard
+            ProtocolRange.current.agreed(
+                with: ProtocolRange(oldest: welcome.version, newest: welcome.version)) != nil
         else { throw .refused("it speaks protocol version \(welcome.version) only") }
         guard cluster == .none || welcome.cluster == cluster else {
             throw .refused("it belongs to the cluster \(welcome.cluster), not to \(cluster)")

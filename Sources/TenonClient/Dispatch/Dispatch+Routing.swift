@@ -118,7 +118,7 @@ extension Dispatch {
             guard routes.directory != nil else { return .directory }
             return only(node, pending, now)
         case .anywhere:
-            guard let link = anyLink(at: now) else { return .pause(allResting()) }
+            guard let link = anyLink(at: now) else { return .pause(reachingNobody) }
             return .link(link, header(of: pending, tablet: nil, now))
         }
     }
@@ -133,7 +133,7 @@ extension Dispatch {
         {
             return .link(link, header(of: pending, tablet: place, now))
         }
-        guard let link = anyLink(at: now) else { return .pause(allResting()) }
+        guard let link = anyLink(at: now) else { return .pause(reachingNobody) }
         return .link(link, header(of: pending, tablet: place, now))
     }
 
@@ -193,9 +193,10 @@ extension Dispatch {
             "there is no keyspace \"\(name)\"; there is \(names.joined(separator: ", "))")
     }
 
-    private func allResting() -> String {
+    /// What keeps the client from every node, for a message.
+    var reachingNobody: String {
         let complaints = links.prefix(5).map(\.complaint)
-        return "no node can be reached: " + complaints.joined(separator: "; ")
+        return "no node answers: " + complaints.joined(separator: "; ")
     }
 }
 

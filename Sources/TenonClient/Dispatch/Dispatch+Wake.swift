@@ -28,7 +28,12 @@ extension Dispatch {
     private mutating func wake(_ id: RequestID, at now: Instant) {
         guard let call = pending[id] else { return }
         if call.call.deadline <= now {
-            complete(id, .failure(call.attempts.expired(isUnderWay: call.isSent)))
+            complete(
+                id,
+                .failure(
+                    call.stage == .unrouted
+                        ? TenonError(.unavailable, .notApplied, reachingNobody)
+                        : call.attempts.expired(isUnderWay: call.isSent)))
             return
         }
         wakeNoLater(than: call.call.deadline)

@@ -35,7 +35,7 @@ extension Keyspace {
     ///   token of another scan, ``TenonError/Kind/historyGone``, and as ``get(_:at:timeout:)``.
     public func scanPage(
         _ range: ScanRange = ScanRange(), limit: Int = Keyspace.pageLimit,
-        at version: Version? = nil, page: PageToken? = nil, timeout: Duration? = nil
+        at version: Version? = nil, page: ScanToken? = nil, timeout: Duration? = nil
     ) async throws(TenonError) -> ScanPage {
         try Keyspace.check(from: range.from, to: range.to)
         guard (1...Limits.scanItemsMax).contains(limit) else {
@@ -55,7 +55,7 @@ extension Keyspace {
         }
         return ScanPage(
             items: items.map { Item(key: $0.key, value: $0.value) },
-            next: next.map { PageToken(.within(tablet.id, token: $0)) }
+            next: next.map { ScanToken(.within(tablet.id, token: $0)) }
                 ?? Keyspace.border(of: tablet, range),
             at: Point(point))
     }
@@ -76,9 +76,28 @@ extension Keyspace {
                 timeout: timeout))
     }
 
+    /// Where each tablet of a range stands now, in the order of keys: everything acknowledged
+    /// before is at or below these versions.
+    package func points(
+        of range: ScanRange, timeout: Duration? = nil
+    ) async throws(TenonError) -> [Point] {
+        let deadline = client.deadline(after: timeout)
+        var points: [Point] = []
+        for tablet in try await tablets(deadline)
+        where tablet.overlaps(from: range.from, to: range.to) {
+            let part = tablet.part(from: range.from, to: range.to)
+            let answer = try await client.perform(
+                .ask(.scan(ScanRequest(from: part.from, to: part.to, limit: 1))),
+                .tablet(tablet.id), deadline: deadline)
+            guard case .page(_, _, let point) = answer else { throw answer.isOfTheWrongKind }
+            points.append(Point(point))
+        }
+        return points
+    }
+
     /// The tablet that the next page is of.
     private static func tablet(
-        of range: ScanRange, _ page: PageToken?, in tablets: [TabletDescriptor]
+        of range: ScanRange, _ page: ScanToken?, in tablets: [TabletDescriptor]
     ) throws(TenonError) -> TabletDescriptor {
         let found: TabletDescriptor? =
             switch page?.place {
@@ -105,13 +124,13 @@ extension Keyspace {
     }
 
     /// Where a scan that has finished a tablet goes on; nil when it has finished its range.
-    private static func border(of tablet: TabletDescriptor, _ range: ScanRange) -> PageToken? {
+    private static func border(of tablet: TabletDescriptor, _ range: ScanRange) -> ScanToken? {
         if range.isReversed {
-            return tablet.lower > range.from ? PageToken(.border(tablet.lower)) : nil
+            return tablet.lower > range.from ? ScanToken(.border(tablet.lower)) : nil
         }
         guard let upper = tablet.upper else { return nil }
         if let to = range.to, to <= upper { return nil }
-        return PageToken(.border(upper))
+        return ScanToken(.border(upper))
     }
 }
 
@@ -134,7 +153,7 @@ public struct ScanPages: AsyncSequence, Sendable {
     /// Asks for one page after the other.
     public struct AsyncIterator: AsyncIteratorProtocol {
         let pages: ScanPages
-        private var token: PageToken?
+        private var token: ScanToken?
         private var isAtEnd = false
 
         init(pages: ScanPages) { self.pages = pages }

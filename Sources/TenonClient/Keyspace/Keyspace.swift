@@ -138,7 +138,8 @@ public struct Keyspace: Sendable {
         guard let to else { return }
         try check(to)
         guard from < to else {
-            throw TenonError(.invalid, .notApplied, "an empty range: its start is not below its end")
+            throw TenonError(
+                .invalid, .notApplied, "an empty range: its start is not below its end")
         }
     }
 }

@@ -205,7 +205,7 @@ enum BuildCommit {
         git.executableURL = URL(filePath: "/usr/bin/env")
         let folder = URL(filePath: executable).deletingLastPathComponent().path
         git.arguments = ["git", "-C", folder, "rev-parse", "HEAD"]
-        let output = Pipe()
+        let output = Foundation.Pipe()
         git.standardOutput = output
         git.standardError = FileHandle.nullDevice
         guard (try? git.run()) != nil else { return "unknown" }

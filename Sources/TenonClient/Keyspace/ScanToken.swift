@@ -7,7 +7,7 @@ public import TenonCore
 /// kind 1, a tablet's border: key             forward: go on at it; backward: go on below it
 /// kind 2, within a tablet: tablet 8 · token  the node's own token, which holds key and version
 /// ```
-public struct PageToken: Hashable, Sendable {
+public struct ScanToken: Hashable, Sendable {
     enum Place: Hashable, Sendable {
         case border(Bytes)
         case within(TabletID, token: Bytes)
@@ -26,7 +26,7 @@ public struct PageToken: Hashable, Sendable {
     /// - Throws: ``TenonError/Kind/invalid`` when these bytes are no token.
     public init(bytes: Bytes) throws(TenonError) {
         do {
-            self.init(try PageToken.decode(bytes))
+            self.init(try ScanToken.decode(bytes))
         } catch {
             throw TenonError(.invalid, .notApplied, "this is no page token of a scan")
         }
@@ -35,13 +35,13 @@ public struct PageToken: Hashable, Sendable {
     /// The token for another process to go on with.
     public var bytes: Bytes {
         var writer = ByteWriter(capacity: 32)
-        writer.uint8(PageToken.format)
+        writer.uint8(ScanToken.format)
         switch place {
         case .border(let key):
-            writer.uint8(PageToken.borderKind)
+            writer.uint8(ScanToken.borderKind)
             writer.raw(key)
         case .within(let tablet, let token):
-            writer.uint8(PageToken.withinKind)
+            writer.uint8(ScanToken.withinKind)
             writer.identifier(tablet)
             writer.raw(token)
         }
