@@ -77,6 +77,7 @@ package enum JobOutcome: Sendable {
     case blocks(LoadedBlocks)
     case storeSlice(StoreJobProgress)
     case snapshotChunk(SnapshotChunk)
+    case snapshotWritten(SnapshotReceiver)
     case done
     case storeFailure(StoreError)
     case fileFailure(FileError)

@@ -35,7 +35,7 @@ final class TabletHarness {
         // Small blocks, so that a few keys spread over several and reads have to ask for them.
         storeConfiguration.blockBytes = 256
         let store = try Store.open(
-            fileSystem: disk, directory: "tablet", configuration: storeConfiguration,
+            fileSystem: disk, directory: "/data/tablet", configuration: storeConfiguration,
             cache: BlockCache(bytesMax: 1 << 10))
         let state = try StateMachine(
             store: store, tablet: tablet, bounds: bounds, configuration: configuration)

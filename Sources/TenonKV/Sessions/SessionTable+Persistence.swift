@@ -132,8 +132,8 @@ extension OperationResult {
     }
 }
 
-extension TenonCore.StoredValue {
-    fileprivate func compacted() -> TenonCore.StoredValue {
-        TenonCore.StoredValue(bytes: bytes.compacted(), version: version)
+extension StoredValue {
+    fileprivate func compacted() -> StoredValue {
+        StoredValue(bytes: bytes.compacted(), version: version)
     }
 }

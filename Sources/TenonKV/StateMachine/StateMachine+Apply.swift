@@ -200,8 +200,7 @@ extension StateMachine {
     /// The newest value of a key, in a turn in which `prepare` has seen to its blocks.
     func newest(_ key: Bytes, _ blocks: PinnedBlocks) -> StoredValue? {
         switch store.get(.user(key), at: .newest, blocks: blocks) {
-        case .ready(let found):
-            return found
+        case .ready(let found): return found
         case .needs:
             preconditionFailure("tablet \(tablet) applies after \(appliedIndex) without its blocks")
         }

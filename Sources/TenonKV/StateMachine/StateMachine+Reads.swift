@@ -3,10 +3,10 @@ package import TenonStore
 
 /// The answer to a get: what the key has, and where the read stood (Rule S7).
 package struct ReadAnswer: Hashable, Sendable {
-    package var value: TenonCore.StoredValue?
+    package var value: StoredValue?
     package var at: Timestamp
 
-    package init(value: TenonCore.StoredValue?, at: Timestamp) {
+    package init(value: StoredValue?, at: Timestamp) {
         self.value = value
         self.at = at
     }
@@ -14,7 +14,7 @@ package struct ReadAnswer: Hashable, Sendable {
 
 /// The answer to a getMany: one value a key, in the order of the keys, all at one version.
 package struct ReadManyAnswer: Hashable, Sendable {
-    package var values: [TenonCore.StoredValue?]
+    package var values: [StoredValue?]
     package var at: Timestamp
 }
 

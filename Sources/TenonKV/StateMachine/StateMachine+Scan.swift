@@ -33,7 +33,7 @@ package struct ScanAnswer: Hashable, Sendable {
     /// One key and what it has.
     package struct Item: Hashable, Sendable {
         package var key: Bytes
-        package var value: TenonCore.StoredValue
+        package var value: StoredValue
     }
 
     package var items: [Item]

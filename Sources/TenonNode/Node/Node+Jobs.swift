@@ -19,6 +19,8 @@ extension Node {
             }
         case .snapshotSend(let key): snapshotSendFinished(key, outcome, now: now)
         case .snapshotReceive(let key): snapshotReceiveFinished(key, outcome, now: now)
+        case .cleanUp:
+            if case .fileFailure(let error) = outcome { notice(.warning, "\(error)") }
         }
     }
 

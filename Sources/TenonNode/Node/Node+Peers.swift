@@ -77,7 +77,7 @@ extension Node {
         do {
             switch (frame.kind, stream) {
             case (.peerMessages, .consensus): try readMessages(frame.body, from: node, now: now)
-            case (.peerBulk, .bulk): try readBulk(frame.body, from: node)
+            case (.peerBulk, .bulk): try readBulk(frame.body, from: node, now: now)
             default:
                 throw DecodingError.unknownKind(
                     field: "frame of a peer", value: UInt64(frame.kind.rawValue))
@@ -125,7 +125,7 @@ extension Node {
                 tablet.quarantine(
                     "its log digest at \(index) differs from the majority's", into: &$0)
             }
-        case .snapshotProgress(let progress): snapshotProgressed(progress, from: node)
+        case .snapshotProgress(let progress): snapshotProgressed(progress, from: node, now: now)
         }
     }
 

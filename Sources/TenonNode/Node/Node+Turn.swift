@@ -17,6 +17,7 @@ extension Node {
             for tablet in tablets { finish(tablet, now: now, wallTime: wallTime) }
         }
         lookAfter(now: now, wallTime: wallTime)
+        lookAfterSnapshots(now: now)
         startLogWork(now: now)
         collectOutput()
         let ordered = effects
@@ -47,6 +48,23 @@ extension Node {
             with(tablet) { tablet.upkeep(now: now, wallTime: wallTime, into: &$0) }
         }
         wantFlushesForLogSpace()
+    }
+
+    private func lookAfterSnapshots(now: Instant) {
+        let installed = installedSnapshots
+        let made = checkpointsMade
+        let wanted = snapshotsWanted
+        installedSnapshots = []
+        checkpointsMade = []
+        snapshotsWanted = []
+        for id in installed { if let tablet = tablet(id) { snapshotInstalled(tablet, now: now) } }
+        for (key, manifest) in made {
+            if let manifest { checkpointMade(manifest, for: key, now: now) }
+        }
+        for (id, follower) in wanted {
+            if let tablet = tablet(id) { snapshotWanted(tablet, by: follower, now: now) }
+        }
+        continueSnapshots(now: now)
     }
 
     /// When the next turn must come even if nothing happens.

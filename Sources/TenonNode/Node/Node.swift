@@ -36,6 +36,10 @@ package final class Node {
     var jobs: [JobID: JobPurpose] = [:]
     private var nextJob: UInt64 = 1
     var snapshots = SnapshotTransfers()
+    /// What tablets asked for in this turn, looked at when their own turn is over.
+    var snapshotsWanted: [(tablet: TabletID, follower: ReplicaID)] = []
+    var checkpointsMade: [(key: SnapshotKey, manifest: SnapshotManifest?)] = []
+    var installedSnapshots: [TabletID] = []
     var digestRounds: [TabletID: DigestRound] = [:]
 
     package internal(set) var effects = Effects()
@@ -113,7 +117,10 @@ package final class Node {
         }
         touchedClients.append(contentsOf: output.touched)
         effects.notices.append(contentsOf: output.notices)
-        for wanted in output.snapshotsWanted { snapshotWanted(tablet, by: wanted.follower) }
+        snapshotsWanted += output.snapshotsWanted
+        if let made = output.checkpoint { checkpointsMade.append(made) }
+        if output.isSnapshotInstallFailed { snapshotInstallFailed(tablet) }
+        if output.isSnapshotInstalled { installedSnapshots.append(tablet.id) }
         if output.wantsTurn { wantsTurn = true }
         if let halt = output.halt { effects.halt = halt }
     }
@@ -153,4 +160,6 @@ enum JobPurpose {
     case saveIdentity(FolderIdentity)
     case snapshotSend(SnapshotKey)
     case snapshotReceive(SnapshotKey)
+    /// Removing files nobody refers to any more.
+    case cleanUp
 }

@@ -9,7 +9,7 @@ extension Tablet {
     /// in memory waits for its blocks, and those behind it wait with it (Rule S9).
     func applyCommitted(into output: inout TabletOutput) {
         var commands = 0
-        while let entry = applyQueue.first, !isApplyWaiting, problem == nil {
+        while let entry = applyQueue.first, !isApplyWaiting, !isApplyPaused, problem == nil {
             if commands >= Tablet.commandsAppliedPerTurn {
                 output.wantsTurn = true
                 return

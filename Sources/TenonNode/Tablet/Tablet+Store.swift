@@ -11,7 +11,7 @@ extension Tablet {
     /// Starts what the store wants done: a flush when the memtable is full or wanted on disk,
     /// otherwise a compaction. One job at a time.
     func startStoreWork(now: Instant, into output: inout TabletOutput) {
-        guard storeJob == nil, now >= storeRetryAt, problem == nil else { return }
+        guard storeJob == nil, !isApplyPaused, now >= storeRetryAt, problem == nil else { return }
         freezeIfDue(into: &output)
         guard let job = store.nextJob() else { return }
         run(job, into: &output)
@@ -51,13 +51,27 @@ extension Tablet {
         case .finished(let result):
             storeJob = nil
             store.install(result)
-            if result.kind == .flush { trim(into: &output) }
+            finished(result, into: &output)
             startStoreWork(now: now, into: &output)
         }
     }
 
+    private func finished(_ result: StoreJobResult, into output: inout TabletOutput) {
+        switch result.kind {
+        case .flush: trim(into: &output)
+        case .compaction, .scrub: break
+        case .checkpoint:
+            if let key = checkpointFor { output.checkpoint = (key, result.snapshot) }
+            checkpointFor = nil
+        case .snapshotInstall: output.isSnapshotInstalled = true
+        }
+    }
+
     func storeJobFailed(_ error: StoreError, now: Instant, into output: inout TabletOutput) {
+        if case .snapshotInstall? = storeJob?.kind { output.isSnapshotInstallFailed = true }
         storeJob = nil
+        checkpointFor = nil
+        isApplyPaused = false
         store.abandonJob()
         switch error {
         case .damaged: quarantine("\(error)", into: &output)
@@ -73,9 +87,11 @@ extension Tablet {
     /// moment may still want.
     func trim(into output: inout TabletOutput) {
         guard let flushed = store.flushed else { return }
+        // Space comes first: a follower that is sent a snapshot may need another one.
+        let bound = isTrimming ? flushed.index : min(flushed.index, trimHold ?? flushed.index)
         let bytes = isTrimming ? 0 : configuration.retainedLogBytes / configuration.tabletCount
         isTrimming = false
-        guard let through = raft.trimPoint(notAbove: flushed.index, keepingBytes: bytes) else {
+        guard let through = raft.trimPoint(notAbove: bound, keepingBytes: bytes) else {
             return
         }
         output.records.append(

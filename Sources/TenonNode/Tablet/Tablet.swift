@@ -15,7 +15,7 @@ final class Tablet {
     let configuration: NodeConfiguration
     var raft: Raft
     let store: Store
-    let machine: StateMachine
+    var machine: StateMachine
     var clock: HybridClock
 
     /// Writes of this turn, until the entry under construction closes.
@@ -32,6 +32,8 @@ final class Tablet {
     var applyQueue = FIFO<Entry>()
     var applyBlocks = PinnedBlocks()
     var isApplyWaiting = false
+    /// Set while the store takes up a snapshot.
+    var isApplyPaused = false
     /// For reads that have loaded nothing: always empty.
     let noBlocks = PinnedBlocks()
 
@@ -41,6 +43,10 @@ final class Tablet {
     /// Set when somebody needs the memtable on disk: log space, a snapshot.
     var isFlushWanted = false
     var isTrimming = false
+    /// The transfer that the checkpoint under way is for.
+    var checkpointFor: SnapshotKey?
+    /// The log is kept from here on for a follower that is being sent a snapshot.
+    var trimHold: LogIndex?
 
     var lastUpkeep = Instant.zero
     /// The version of the last write of a client that this replica knows of.

@@ -1,6 +1,7 @@
 import TenonCore
 import TenonLog
 import TenonRaft
+import TenonStore
 
 /// What a tablet asks of its node in a turn.
 struct TabletOutput {
@@ -14,6 +15,10 @@ struct TabletOutput {
     var touched: [ClientConnection] = []
     var nodeMessages: [(to: NodeID, message: NodeMessage)] = []
     var snapshotsWanted: [(tablet: TabletID, follower: ReplicaID)] = []
+    /// A checkpoint job ended; nil when it failed and may be ordered again.
+    var checkpoint: (key: SnapshotKey, manifest: SnapshotManifest?)?
+    var isSnapshotInstalled = false
+    var isSnapshotInstallFailed = false
     var notices: [Notice] = []
     /// Work was left over: the node wants another turn at once.
     var wantsTurn = false

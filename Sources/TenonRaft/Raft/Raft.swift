@@ -110,8 +110,10 @@ package struct Raft: Sendable {
         package var base: LogPosition
         /// From `base.index + 1` on.
         package var entries: [Entry]
-        /// The last entry whose effect the state machine holds durably; not before `base`. Its
-        /// next entries are handed out again.
+        /// The last entry whose effect the state machine holds durably; not before `base`. The
+        /// entries after it are handed out again. A log that does not lead up to it was left by a
+        /// crash right after a snapshot's installation, and is dropped; one that is damaged is for
+        /// the caller to find (Rule L2), and never gets here.
         package var flushed: LogPosition
         /// The configuration in force as of `flushed`, from the same flush.
         package var membership: Membership

@@ -215,6 +215,6 @@ final class MergeOutput {
     func removeFiles() {
         writer = nil
         let numbers = context.manifest.nextTable.rawValue..<nextTable.rawValue
-        _ = context.folder.removeUnreferenced(numbers.map { TableNumber($0).fileName })
+        context.folder.discard(numbers.map { TableNumber($0).fileName })
     }
 }

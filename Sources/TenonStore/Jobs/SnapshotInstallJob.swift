@@ -57,7 +57,7 @@ final class SnapshotInstallJob: StoreJob, @unchecked Sendable {
             phase = .over
             if case .manifestFailed = error { throw error }
             let numbers = context.manifest.nextTable.rawValue..<nextTable.rawValue
-            _ = context.folder.removeUnreferenced(numbers.map { TableNumber($0).fileName })
+            context.folder.discard(numbers.map { TableNumber($0).fileName })
             throw error
         }
     }

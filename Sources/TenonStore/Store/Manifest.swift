@@ -175,7 +175,7 @@ struct Manifest: Sendable, Equatable {
             try file.sync()
         } catch {
             guard error.reason == .noSpace else { throw .manifestFailed(error) }
-            _ = folder.removeUnreferenced([Manifest.newFileName])
+            folder.discard([Manifest.newFileName])
             throw .noSpace(path: newPath)
         }
         do throws(FileError) {

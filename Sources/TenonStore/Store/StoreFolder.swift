@@ -55,6 +55,18 @@ struct StoreFolder: Sendable {
         return left
     }
 
+    /// Removes what a job that failed has half made. The folder is synced, so that a file system
+    /// that gives space back only then has it for the next attempt (Rule L6).
+    func discard(_ names: [String]) {
+        guard removeUnreferenced(names) < names.count else { return }
+        do throws(FileError) {
+            try fileSystem.syncDirectory(path)
+        } catch {
+            // The job's own error is on its way to the caller, and says more than this one.
+            return
+        }
+    }
+
     /// Removes the folder and what is in it, which nobody refers to; false when that fails.
     func removeUnreferencedTree() -> Bool {
         do throws(FileError) {

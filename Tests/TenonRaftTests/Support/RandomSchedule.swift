@@ -8,6 +8,8 @@ struct Weather {
     var duplicationPercent: UInt64 = 5
     var delayMillisecondsMax: UInt64 = 20
     var writeMillisecondsMax: UInt64 = 15
+    /// One in so many writes takes up to two seconds.
+    var stalledWriteEvery: UInt64 = 400
     /// One in so many steps.
     var crashEvery: UInt64 = 150
     var partitionEvery: UInt64 = 200
@@ -92,7 +94,8 @@ struct RandomSchedule {
     /// included.
     mutating func recover() throws {
         weather = Weather(
-            lossPercent: 0, duplicationPercent: 0, delayMillisecondsMax: 2, writeMillisecondsMax: 2)
+            lossPercent: 0, duplicationPercent: 0, delayMillisecondsMax: 2, writeMillisecondsMax: 2,
+            stalledWriteEvery: .max)
         partition = nil
         for position in replicas.indices where isDown[position] { restart(position) }
         try run(for: .seconds(4))
@@ -267,7 +270,10 @@ struct RandomSchedule {
             startSnapshots(position)
             if !replicas[position].writes.isEmpty, !writeIsScheduled[position] {
                 writeIsScheduled[position] = true
-                schedule(.write(replicas[position].raft.replica), in: weather.writeMillisecondsMax)
+                let isStalled = chance(oneIn: weather.stalledWriteEvery)
+                schedule(
+                    .write(replicas[position].raft.replica),
+                    in: isStalled ? 2_000 : weather.writeMillisecondsMax)
             }
             if !replicas[position].raft.hasReady { return }
         }
@@ -281,7 +287,8 @@ struct RandomSchedule {
         if random.below(100) < weather.lossPercent { return }
         schedule(.message(message), in: weather.delayMillisecondsMax)
         if random.below(100) < weather.duplicationPercent {
-            schedule(.message(message), in: weather.delayMillisecondsMax * 20)
+            // Late enough to arrive in another term or after a restart.
+            schedule(.message(message), in: weather.delayMillisecondsMax * 150)
         }
     }
 

@@ -1,0 +1,186 @@
+import TenonCore
+import TenonKV
+import TenonRaft
+import TenonStore
+import TenonWire
+
+/// Receiving snapshots, and making one the content of a tablet.
+extension Node {
+    func readBulk(_ body: Bytes, from node: NodeID, now: Instant) throws(DecodingError) {
+        let (tablet, transfer, message) = try SnapshotMessage.decode(from: body)
+        let key = SnapshotKey(tablet: tablet, peer: node, transfer: transfer)
+        switch message {
+        case .begin(let manifest): beginReceiving(manifest, key, now: now)
+        case .chunk(_, let chunk): take(chunk, key, now: now)
+        }
+    }
+
+    private func beginReceiving(_ manifest: SnapshotManifest, _ key: SnapshotKey, now: Instant) {
+        guard let tablet = tablet(key.tablet), tablet.problem == nil else {
+            return tell(key, .failed, chunk: 0)
+        }
+        // One at a time for a tablet: a later one takes the place of one that is not yet
+        // being installed.
+        if let other = snapshots.incoming.first(where: { $0.key.tablet == key.tablet }) {
+            guard !other.isInstallStarted, !other.isWriting else {
+                return tell(key, .failed, chunk: 0)
+            }
+            snapshots.incoming.removeAll { $0.key == other.key }
+        }
+        guard manifest.flush.index > tablet.raft.commit else {
+            return tell(key, .installed, chunk: 0)
+        }
+        snapshots.incoming.append(
+            IncomingSnapshot(key: key, manifest: manifest, lastProgress: now))
+        notice(
+            .info,
+            "tablet \(key.tablet): receiving a snapshot of \(manifest.bytes) bytes "
+                + "from node \(key.peer)")
+    }
+
+    private func take(_ chunk: SnapshotChunk, _ key: SnapshotKey, now: Instant) {
+        guard let place = snapshots.incomingPlace(key) else { return }
+        guard snapshots.incoming[place].waiting.count < IncomingSnapshot.chunksMax else {
+            return abandon(key, "more chunks at once than agreed")
+        }
+        snapshots.incoming[place].lastProgress = now
+        snapshots.incoming[place].waiting.append(chunk)
+        writeNext(key)
+    }
+
+    func continueReceiving(_ key: SnapshotKey, now: Instant) {
+        guard let place = snapshots.incomingPlace(key) else { return }
+        let transfer = snapshots.incoming[place]
+        switch transfer.phase {
+        case .receiving:
+            let isLate = now.since(transfer.lastProgress) > OutgoingSnapshot.patience
+            if isLate && !transfer.isWriting { abandon(key, "its sender went silent") }
+        case .installing: install(key)
+        }
+    }
+
+    private func writeNext(_ key: SnapshotKey) {
+        guard let place = snapshots.incomingPlace(key), !snapshots.incoming[place].isWriting,
+            !snapshots.incoming[place].waiting.isEmpty, let tablet = tablet(key.tablet)
+        else { return }
+        let transfer = snapshots.incoming[place]
+        let chunk = snapshots.incoming[place].waiting.removeFirst()
+        snapshots.incoming[place].isWriting = true
+        let fileSystem = self.fileSystem
+        let directory = tablet.store.directory
+        let manifest = transfer.manifest
+        let begun = transfer.receiver
+        start(.snapshotReceive(key), lane: .bulk) {
+            do throws(StoreError) {
+                // Made by the first job, for it touches the disk.
+                let receiver: SnapshotReceiver
+                if let begun {
+                    receiver = begun
+                } else {
+                    receiver = try SnapshotReceiver(
+                        manifest, fileSystem: fileSystem, storeDirectory: directory)
+                }
+                try receiver.receive(chunk)
+                return .snapshotWritten(receiver)
+            } catch {
+                return .storeFailure(error)
+            }
+        }
+    }
+
+    func snapshotReceiveFinished(_ key: SnapshotKey, _ outcome: JobOutcome, now: Instant) {
+        guard let place = snapshots.incomingPlace(key) else { return }
+        snapshots.incoming[place].isWriting = false
+        guard case .snapshotWritten(let receiver) = outcome else {
+            return abandon(key, "\(outcome)")
+        }
+        snapshots.incoming[place].receiver = receiver
+        snapshots.incoming[place].written += 1
+        snapshots.incoming[place].lastProgress = now
+        tell(key, .received, chunk: snapshots.incoming[place].written)
+        if receiver.isComplete {
+            snapshots.incoming[place].phase = .installing
+            install(key)
+        } else {
+            writeNext(key)
+        }
+    }
+
+    /// Lets the store take the snapshot up once it is free. Nothing is applied meanwhile, so
+    /// that no write goes to a memtable that is about to be dropped.
+    private func install(_ key: SnapshotKey) {
+        guard let place = snapshots.incomingPlace(key), let tablet = tablet(key.tablet),
+            !snapshots.incoming[place].isInstallStarted,
+            let receiver = snapshots.incoming[place].receiver
+        else { return }
+        guard receiver.manifest.flush.index > tablet.machine.appliedIndex else {
+            // The log brought the follower further meanwhile.
+            snapshots.incoming.remove(at: place)
+            return tell(key, .installed, chunk: 0)
+        }
+        guard tablet.storeJob == nil, let job = tablet.store.installSnapshotJob(receiver) else {
+            return
+        }
+        snapshots.incoming[place].isInstallStarted = true
+        tablet.isApplyPaused = true
+        with(tablet) { tablet.run(job, into: &$0) }
+    }
+
+    /// The store holds the snapshot now: state machine and log go on from there.
+    func snapshotInstalled(_ tablet: Tablet, now: Instant) {
+        guard let place = snapshots.incoming.firstIndex(where: { $0.key.tablet == tablet.id })
+        else { preconditionFailure("tablet \(tablet.id) installed a snapshot nobody sent") }
+        let transfer = snapshots.incoming.remove(at: place)
+        with(tablet) { tablet.beginAfterSnapshot(now: now, into: &$0) }
+        counters.snapshotsInstalled += 1
+        notice(
+            .info,
+            "tablet \(tablet.id): the snapshot is installed, "
+                + "applied through \(tablet.machine.appliedIndex)")
+        tell(transfer.key, .installed, chunk: transfer.written)
+        wantsTurn = true
+    }
+
+    /// The store could not take the snapshot up; the sender may begin anew.
+    func snapshotInstallFailed(_ tablet: Tablet) {
+        let transfer = snapshots.incoming.first { $0.key.tablet == tablet.id }
+        if let transfer { abandon(transfer.key, "it cannot be installed now") }
+    }
+
+    private func abandon(_ key: SnapshotKey, _ reason: String) {
+        notice(.warning, "tablet \(key.tablet): the snapshot is given up: \(reason)")
+        snapshots.incoming.removeAll { $0.key == key }
+        tell(key, .failed, chunk: 0)
+    }
+
+    private func tell(_ key: SnapshotKey, _ state: SnapshotProgress.State, chunk: UInt64) {
+        let progress = SnapshotProgress(
+            tablet: key.tablet, transfer: key.transfer, chunk: chunk, state: state)
+        peers.send(.snapshotProgress(progress), to: key.peer)
+    }
+}
+
+extension Tablet {
+    /// Goes on from the snapshot that the store holds now.
+    func beginAfterSnapshot(now: Instant, into output: inout TabletOutput) {
+        isApplyPaused = false
+        do {
+            machine = try StateMachine(store: store, tablet: id, bounds: machine.bounds)
+            let membership = try Membership(payload: machine.flushedConfiguration.array)
+            let position = LogPosition(index: machine.appliedIndex, term: machine.appliedTerm)
+            let isNewer = raft.installSnapshot(at: position, membership: membership, now: now)
+            // When the log had come as far by itself, what it handed out up to the snapshot is
+            // in the snapshot, and the rest is still to be applied.
+            while let entry = applyQueue.first, isNewer || entry.index <= position.index {
+                _ = applyQueue.removeFirst()
+            }
+            if !isNewer { raft.applied(through: position.index) }
+        } catch {
+            quarantine("the snapshot cannot be used: \(error)", into: &output)
+        }
+        isApplyWaiting = false
+        applyBlocks = PinnedBlocks()
+        contentDigest = ContentDigestState()
+        clock.observe(machine.lastVersion)
+    }
+}

@@ -1,0 +1,198 @@
+import TenonCore
+import TenonRaft
+import TenonStore
+import TenonWire
+
+/// The snapshots of a node.
+struct SnapshotTransfers {
+    /// In the order in which they began.
+    var outgoing: [OutgoingSnapshot] = []
+    var incoming: [IncomingSnapshot] = []
+    var nextTransfer: UInt64 = 1
+
+    var isEmpty: Bool { outgoing.isEmpty && incoming.isEmpty }
+
+    func outgoingPlace(_ key: SnapshotKey) -> Int? { outgoing.firstIndex { $0.key == key } }
+    func incomingPlace(_ key: SnapshotKey) -> Int? { incoming.firstIndex { $0.key == key } }
+}
+
+/// Sending snapshots to followers that need what the log does not hold any more.
+extension Node {
+    /// Transfers at a time; the next follower waits, and Raft asks again.
+    static let outgoingSnapshotsMax = 2
+
+    func snapshotWanted(_ tablet: Tablet, by follower: ReplicaID, now: Instant) {
+        guard let peer = tablet.node(of: follower) else { return }
+        let isUnderWay = snapshots.outgoing.contains {
+            $0.key.tablet == tablet.id && $0.key.peer == peer
+        }
+        guard !isUnderWay else { return }
+        guard snapshots.outgoing.count < Node.outgoingSnapshotsMax else {
+            return tablet.raft.snapshotFailed(to: follower)
+        }
+        // Unlike any of an earlier boot, so that late answers are not taken for ours.
+        let transfer = identity.boot.rawValue << 32 | snapshots.nextTransfer
+        snapshots.nextTransfer += 1
+        let key = SnapshotKey(tablet: tablet.id, peer: peer, transfer: transfer)
+        snapshots.outgoing.append(
+            OutgoingSnapshot(
+                key: key, follower: follower,
+                directory: "\(directory)/cell-0/snapshots/\(tablet.id)-\(transfer)", now: now))
+        tablet.isFlushWanted = true
+        notice(.info, "tablet \(tablet.id): node \(peer) needs a snapshot")
+    }
+
+    /// Goes on with every transfer as far as it can.
+    func continueSnapshots(now: Instant) {
+        guard !snapshots.isEmpty else { return }
+        for key in snapshots.outgoing.map(\.key) { continueSending(key, now: now) }
+        for key in snapshots.incoming.map(\.key) { continueReceiving(key, now: now) }
+        for tablet in tablets {
+            tablet.trimHold = snapshots.outgoing
+                .filter { $0.key.tablet == tablet.id }.compactMap(\.index).min()
+        }
+        noteHeldBytes()
+    }
+
+    private func noteHeldBytes() {
+        let sending = snapshots.outgoing.reduce(0) { $0 + $1.heldBytes }
+        let receiving = snapshots.incoming.reduce(0) {
+            $0 + ($1.waiting.count + ($1.isWriting ? 1 : 0)) * SnapshotChunk.bytesMax
+        }
+        counters.snapshotBytesHeldMax = max(
+            counters.snapshotBytesHeldMax, UInt64(sending + receiving))
+    }
+
+    private func continueSending(_ key: SnapshotKey, now: Instant) {
+        guard let place = snapshots.outgoingPlace(key), let tablet = tablet(key.tablet) else {
+            return
+        }
+        let transfer = snapshots.outgoing[place]
+        if case .over = transfer.phase {
+            if !transfer.isBusy { remove(transfer) }
+            return
+        }
+        let isLate = now.since(transfer.lastProgress) > OutgoingSnapshot.patience
+        if tablet.raft.role != .leader || isLate { return giveUp(key, tablet) }
+        switch transfer.phase {
+        case .checkpoint: startCheckpoint(transfer, of: tablet)
+        case .sending: loadNext(key)
+        case .over: break
+        }
+    }
+
+    /// Orders the checkpoint when the store is free and what it flushed is recent enough for the
+    /// follower to go on from with the log.
+    private func startCheckpoint(_ transfer: OutgoingSnapshot, of tablet: Tablet) {
+        guard tablet.storeJob == nil, let flushed = tablet.store.flushed,
+            flushed.index >= tablet.raft.basePosition.index,
+            let job = tablet.store.checkpointJob(to: transfer.directory)
+        else { return }
+        tablet.checkpointFor = transfer.key
+        with(tablet) { tablet.run(job, into: &$0) }
+    }
+
+    /// The checkpoint is made: tell the receiver what comes.
+    func checkpointMade(_ manifest: SnapshotManifest, for key: SnapshotKey, now: Instant) {
+        guard let place = snapshots.outgoingPlace(key) else { return }
+        let reader = SnapshotReader(
+            fileSystem: fileSystem, directory: snapshots.outgoing[place].directory,
+            manifest: manifest)
+        snapshots.outgoing[place].begin(reader, now: now)
+        sendBulk(.begin(manifest), key)
+        loadNext(key)
+    }
+
+    private func loadNext(_ key: SnapshotKey) {
+        guard let place = snapshots.outgoingPlace(key),
+            let reader = snapshots.outgoing[place].reader,
+            let position = snapshots.outgoing[place].takeLoad()
+        else { return }
+        start(.snapshotSend(key), lane: .bulk) {
+            do throws(StoreError) {
+                return .snapshotChunk(try reader.chunk(at: position))
+            } catch {
+                return .storeFailure(error)
+            }
+        }
+    }
+
+    func snapshotSendFinished(_ key: SnapshotKey, _ outcome: JobOutcome, now: Instant) {
+        guard let place = snapshots.outgoingPlace(key), let tablet = tablet(key.tablet) else {
+            return
+        }
+        switch outcome {
+        case .snapshotChunk(let chunk):
+            let number = snapshots.outgoing[place].didLoad(chunk)
+            guard case .sending = snapshots.outgoing[place].phase else { return }
+            sendBulk(.chunk(number: number, chunk), key)
+            loadNext(key)
+        default:
+            notice(.warning, "tablet \(key.tablet): the snapshot cannot be read: \(outcome)")
+            giveUp(key, tablet)
+        }
+    }
+
+    private func sendBulk(_ message: SnapshotMessage, _ key: SnapshotKey) {
+        var writer = ByteWriter(capacity: SnapshotChunk.bytesMax + 256)
+        writer.frame(.peerBulk) {
+            message.encode(tablet: key.tablet, transfer: key.transfer, to: &$0)
+        }
+        effects.peerOutput.append((key.peer, .bulk, writer.take()))
+    }
+
+    func snapshotProgressed(_ progress: SnapshotProgress, from node: NodeID, now: Instant) {
+        let key = SnapshotKey(tablet: progress.tablet, peer: node, transfer: progress.transfer)
+        guard let place = snapshots.outgoingPlace(key), let tablet = tablet(key.tablet) else {
+            return
+        }
+        switch progress.state {
+        case .received:
+            snapshots.outgoing[place].acknowledge(progress.chunk, now: now)
+            loadNext(key)
+        case .installed:
+            let transfer = snapshots.outgoing[place]
+            if let index = transfer.index {
+                tablet.raft.snapshotSent(to: transfer.follower, at: index)
+            }
+            counters.snapshotsSent += 1
+            snapshots.outgoing[place].end()
+        case .failed: giveUp(key, tablet)
+        }
+        wantsTurn = true
+    }
+
+    private func giveUp(_ key: SnapshotKey, _ tablet: Tablet) {
+        guard let place = snapshots.outgoingPlace(key) else { return }
+        notice(.warning, "tablet \(key.tablet): the snapshot for node \(key.peer) is given up")
+        tablet.raft.snapshotFailed(to: snapshots.outgoing[place].follower)
+        snapshots.outgoing[place].end()
+        wantsTurn = true
+    }
+
+    /// Forgets a transfer and its checkpoint's folder. What cannot be removed now is removed at
+    /// the next start.
+    private func remove(_ transfer: OutgoingSnapshot) {
+        if let tablet = tablet(transfer.key.tablet), tablet.checkpointFor == transfer.key {
+            return  // The checkpoint is still being made.
+        }
+        snapshots.outgoing.removeAll { $0.key == transfer.key }
+        let fileSystem = self.fileSystem
+        let directory = transfer.directory
+        start(.cleanUp, lane: .bulk) {
+            do throws(FileError) {
+                try fileSystem.removeTree(directory)
+                return .done
+            } catch {
+                return .fileFailure(error)
+            }
+        }
+    }
+
+    /// A bulk link broke: what was on it is lost.
+    func snapshotLinkDown(_ node: NodeID) {
+        for key in snapshots.outgoing.map(\.key) where key.peer == node {
+            if let tablet = tablet(key.tablet) { giveUp(key, tablet) }
+        }
+    }
+}
