@@ -119,7 +119,7 @@ struct ClusterStop: AsyncParsableCommand {
             let cluster = try LocalCluster.open(directory: folder.directory)
             let killed = try await cluster.stop()
             for name in killed {
-                printToStandardError("\(name) did not stop in time and was killed")
+                Console.note("\(name) did not stop in time and was killed")
             }
             print("stopped")
         }
@@ -249,7 +249,7 @@ func reportingClusterErrors(_ body: () async throws -> Void) async throws {
     } catch let exit as ExitCode {
         throw exit
     } catch {
-        printToStandardError("tenon: \(error)")
+        Console.note("tenon: \(error)")
         throw ExitCode(2)
     }
 }

@@ -111,7 +111,7 @@ struct DrillRun: AsyncParsableCommand {
     }
 
     private func tell(_ line: String) {
-        if !json { printToStandardError(line) }
+        if !json { Console.note(line) }
     }
 
     private func present(_ result: DrillReport) throws {
