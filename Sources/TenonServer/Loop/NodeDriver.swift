@@ -25,6 +25,8 @@ final class NodeDriver: @unchecked Sendable {
 
     private var clients: [ConnectionID: any Channel] = [:]
     private var peerLinks: [PeerLinkKey: PeerDialer] = [:]
+    /// The links that peers made to this node: the newest of each kind.
+    private var inboundPeers: [PeerLinkKey: any Channel] = [:]
     private var nextConnection: UInt64 = 1
     private var isTurnScheduled = false
     private var turnBegan = Instant.zero
@@ -114,9 +116,9 @@ final class NodeDriver: @unchecked Sendable {
         }
         for job in effects.jobs { start(job) }
         for (connection, reason) in effects.clientsToClose { closeClient(connection, reason) }
-        for (peer, reason) in effects.peersToClose {
+        for (peer, _) in effects.peersToClose {
             for stream in [PeerStream.consensus, .bulk] {
-                peerLinks[PeerLinkKey(node: peer, stream: stream)]?.reset(reason)
+                inboundPeers[PeerLinkKey(node: peer, stream: stream)]?.close(promise: nil)
             }
         }
     }
@@ -235,6 +237,17 @@ final class NodeDriver: @unchecked Sendable {
         let refusal = node.heard(hello, now: clock.now)
         wantTurn()
         return refusal
+    }
+
+    /// A peer that was welcomed sends on `channel` from now on. An older link of the same kind is
+    /// closed: a process that another start of its folder has replaced is not heard any more
+    /// (Rule I2).
+    func peerOpened(_ key: PeerLinkKey, _ channel: any Channel) {
+        inboundPeers.updateValue(channel, forKey: key)?.close(promise: nil)
+    }
+
+    func peerClosed(_ key: PeerLinkKey, _ channel: any Channel) {
+        if inboundPeers[key] === channel { inboundPeers.removeValue(forKey: key) }
     }
 
     func hello(to receiver: NodeID, stream: PeerStream) -> PeerHello {

@@ -49,7 +49,16 @@ final class InboundConnection: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         timeout?.cancel()
-        if case .client(let connection) = phase { driver.clientClosed(connection) }
+        ended(context)
+    }
+
+    private func ended(_ context: ChannelHandlerContext) {
+        switch phase {
+        case .client(let connection): driver.clientClosed(connection)
+        case .peer(let node, let stream):
+            driver.peerClosed(PeerLinkKey(node: node, stream: stream), context.channel)
+        case .preface, .clientHello, .peerHello, .closed: break
+        }
         phase = .closed
     }
 
@@ -142,6 +151,8 @@ final class InboundConnection: ChannelInboundHandler {
         }
         decoder.admitLongFrames()
         phase = .peer(hello.identity.node, hello.stream)
+        driver.peerOpened(
+            PeerLinkKey(node: hello.identity.node, stream: hello.stream), context.channel)
     }
 
     private func unexpected(_ frame: Frame) -> DecodingError {
@@ -150,8 +161,7 @@ final class InboundConnection: ChannelInboundHandler {
 
     /// Ends the connection, and says why once in the log.
     private func close(_ context: ChannelHandlerContext, _ reason: String) {
-        if case .client(let connection) = phase { driver.clientClosed(connection) }
-        phase = .closed
+        ended(context)
         timeout?.cancel()
         let remote = context.remoteAddress.map { "\($0)" } ?? "somebody"
         driver.logger.warning("closing the connection of \(remote): it \(reason)")

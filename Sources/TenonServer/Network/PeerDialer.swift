@@ -66,11 +66,6 @@ final class PeerDialer: @unchecked Sendable {
         channel.writeAndFlush(channel.allocator.buffer(bytes: bytes), promise: promise)
     }
 
-    func reset(_ reason: String) {
-        lastProblem = reason
-        channel?.close(promise: nil)
-    }
-
     func connected(_ channel: any Channel) {
         self.channel = channel
         var writer = ByteWriter()
