@@ -27,6 +27,7 @@ extension Log {
         try makeRoom(for: purpose) { $0.boundBytes(records) }
         let batch = writer.nextBatch
         try writeBatch(atMost: writer.boundBytes(records)) { $0.plan(records) }
+        if purpose != .entries || records.contains(where: \.mayFree) { oldestTablets = nil }
         for record in records {
             index.apply(record.summary, batch: batch)
             if case .given(.metadata(let key, let value)) = record {
@@ -110,6 +111,16 @@ extension Log {
             start = end
         }
         return pieces
+    }
+}
+
+extension BatchRecord {
+    /// Whether records of earlier batches may not be needed any more after this one.
+    fileprivate var mayFree: Bool {
+        switch self {
+        case .given(.trim), .given(.reset), .given(.remove): true
+        default: false
+        }
     }
 }
 

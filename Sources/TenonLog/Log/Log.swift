@@ -29,6 +29,8 @@ package final class Log: @unchecked Sendable {
     var free: [SegmentFile]
     /// What is being copied out of the oldest segment.
     var forwarding: Forwarding?
+    /// What ``oldestSegmentTablets()`` found; nil when records that free something came since.
+    var oldestTablets: (use: SegmentUse, tablets: [TabletID])?
     /// The error after which nothing works any more.
     var failure: FileError?
     /// Tablets in which copying forward found damage.
@@ -67,17 +69,26 @@ package final class Log: @unchecked Sendable {
         failure == nil && index.liveBytes + bytes <= configuration.entriesBytesMax
     }
 
-    /// Figures and needs. - Complexity: O(runs), below a millisecond mostly.
+    /// Figures and needs. - Complexity: O(1), but O(runs) once after each trim and each segment.
     package var status: LogStatus {
-        let oldestEnd = used.first?.endBatch ?? writer.nextBatch
-        return LogStatus(
+        LogStatus(
             segmentsReserved: configuration.segmentsReserved, segmentsUsed: used.count,
             freeBytes: max(0, configuration.entriesBytesMax - index.liveBytes),
             liveBytes: index.liveBytes, capacityBytes: configuration.entriesBytesMax,
             fileBytes: (used.count + free.count) * configuration.segmentBytes,
             lastBatch: writer.nextBatch.rawValue - 1, syncs: syncs, bytesWritten: bytesWritten,
-            oldestSegmentTablets: index.tabletsWithEntries(before: oldestEnd),
+            oldestSegmentTablets: oldestSegmentTablets(),
             damagedTablets: damagedTablets.sorted())
+    }
+
+    /// The tablets with entries in the oldest segment. Kept between calls: a status is asked for
+    /// with every append.
+    private func oldestSegmentTablets() -> [TabletID] {
+        guard let oldest = used.first else { return [] }
+        if let kept = oldestTablets, kept.use == oldest.use, used.count > 1 { return kept.tablets }
+        let tablets = index.tabletsWithEntries(before: oldest.endBatch)
+        oldestTablets = (oldest.use, tablets)
+        return tablets
     }
 
     /// Throws what ended the log, if anything did.
