@@ -133,6 +133,7 @@ package struct TenonServer: Service {
         }
         try await loop.submit {
             driver.wantTurn()
+            driver.prepareLogAhead()
             for (node, address) in addresses {
                 for stream in [PeerStream.consensus, .bulk] {
                     let key = PeerLinkKey(node: node, stream: stream)

@@ -39,5 +39,23 @@ final class LogThread: @unchecked Sendable {
         }
     }
 
+    /// Zeroes the next step of the log's reserve, between pieces of work.
+    ///
+    /// - Parameter done: told whether there is more to prepare; false as well when the disk has
+    ///   no space for it now.
+    func prepareAhead(then loop: any EventLoop, _ done: @escaping @Sendable (Bool) -> Void) {
+        pool.submit { state in
+            guard state == .active else { return }
+            let hasMore: Bool
+            do throws(LogError) {
+                hasMore = try self.log.prepareAhead()
+            } catch {
+                // No space, or a failed log: the append that needs the room says so itself.
+                hasMore = false
+            }
+            loop.execute { done(hasMore) }
+        }
+    }
+
     func stop() { pool.shutdownGracefully { _ in } }
 }

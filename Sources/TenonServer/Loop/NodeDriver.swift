@@ -169,6 +169,18 @@ final class NodeDriver: @unchecked Sendable {
         logThread.start()
     }
 
+    /// How long the log thread is left alone between two steps of zeroing the reserve.
+    private static let prepareAheadPause = TimeAmount.milliseconds(20)
+
+    /// Completes the log's reserve little by little, so that a disk that fills up later does not
+    /// stop the log (Rule L6).
+    func prepareLogAhead() {
+        logThread.prepareAhead(then: loop) { hasMore in
+            guard hasMore, self.haltReason == nil else { return }
+            self.loop.scheduleTask(in: NodeDriver.prepareAheadPause) { self.prepareLogAhead() }
+        }
+    }
+
     func stop() {
         timer?.cancel()
         readers.shutdownGracefully { _ in }
