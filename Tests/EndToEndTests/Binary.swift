@@ -33,7 +33,7 @@ enum Binary {
 
 /// The program while it runs, its outputs collected as they come.
 final class RunningProcess: Sendable {
-    private nonisolated(unsafe) let process = Process()
+    private let process = Process()
     private let input = Foundation.Pipe()
     private let output: Task<Data, Never>
     private let errors: Task<Data, Never>

@@ -61,7 +61,7 @@ struct RefusalTests {
         #expect(try await Binary.run(["serve", "--no-such-setting", "1"]).exitCode == 64)
         let folder = NSTemporaryDirectory() + "tenon-e2e-\(UUID().uuidString)"
         let wrong = try await Binary.run([
-            "serve", "--name", "n1", "--data", folder, "--listen", "127.0.0.1:0", "--cluster",
+            "serve", "--name", "n1", "--data", folder, "--listen", "127.0.0.1:1", "--cluster",
             "n1=127.0.0.1:1", "--retention", "soon",
         ])
         #expect(wrong.exitCode != 0)

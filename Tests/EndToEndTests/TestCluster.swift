@@ -8,7 +8,7 @@ struct TestCluster: Sendable {
 
     /// Small files, so that segments fill and memtables flush within a test.
     private static let smallFiles = [
-        "--serve-option", "segment-bytes=37748736", "--serve-option", "segments=3",
+        "--serve-option", "segment-bytes=37748736", "--serve-option", "segments=5",
         "--serve-option", "memtable-bytes=1048576",
     ]
 
