@@ -253,6 +253,31 @@ import Testing
         try await cluster.stop()
     }
 
+    @Test func `Calls that fail at once never get each other's answers`() async throws {
+        try await withCluster { _, tenon in
+            try await tenon.keyspace("default").put("a", "1")
+            try await withThrowingTaskGroup { group in
+                for number in 0..<400 {
+                    group.addTask { await Self.read(tenon, number) }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    /// Reads where the keyspace exists for every third number only.
+    private static func read(_ tenon: TenonClient, _ number: Int) async {
+        let isThere = number % 3 == 0
+        let keys = tenon.keyspace(isThere ? "default" : "none-\(number)")
+        do throws(TenonError) {
+            let value = try await keys.get("a")
+            #expect(value?.bytes == "1")
+            #expect(isThere)
+        } catch {
+            #expect(error.message.contains("\"none-\(number)\""))
+        }
+    }
+
     @Test func `A call after the shutdown is refused`() async throws {
         let tenon = try TenonClient(endpoints: [Endpoint("127.0.0.1:1")])
         await tenon.shutdown()

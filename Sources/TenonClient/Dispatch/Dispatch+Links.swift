@@ -119,11 +119,11 @@ extension Dispatch {
     ) throws(Breach) {
         if case .directory(let directory) = answer { install(directory) }
         // A late answer to a call that has ended.
-        guard let call = pending[id] else { return }
-        guard call.call.accepts(answer) else { throw .garbage("an answer of the wrong kind") }
+        guard let isAccepted = pending[id]?.call.accepts(answer) else { return }
+        guard isAccepted else { throw .garbage("an answer of the wrong kind") }
         if case .refusal(let refusal) = answer {
             // A refusal of an attempt that was given up says nothing about the one under way.
-            if call.stage == .sent(link: link) { refused(id, refusal, by: link, at: now) }
+            if pending[id]?.stage == .sent(link: link) { refused(id, refusal, by: link, at: now) }
             return
         }
         if case .outcome(_, let point) = answer { clock.observe(point.version, at: now) }

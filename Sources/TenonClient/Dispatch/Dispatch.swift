@@ -68,6 +68,8 @@ struct Dispatch {
 
     /// Hands over what has to be done.
     mutating func takeEffects() -> Effects {
+        // Not before: the shell keeps the waiting tasks by place, and hears of endings only here.
+        pending.reuseEmptied()
         defer { effects = Effects() }
         return effects
     }

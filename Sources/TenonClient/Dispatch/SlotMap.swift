@@ -2,6 +2,9 @@ internal import TenonCore
 
 /// Elements by number, in an array with a free list. A number is not used twice: its upper half
 /// counts the uses of its place, so a late answer to an old request finds nothing.
+///
+/// A place is used again only after ``reuseEmptied()``: whoever keeps something of its own by
+/// place has to be told first that the element is gone.
 struct SlotMap<Element> {
     private struct Slot {
         var use: UInt32
@@ -10,6 +13,8 @@ struct SlotMap<Element> {
 
     private var slots: [Slot] = []
     private var free: [UInt32] = []
+    /// Places whose element was taken out, not to be used again yet.
+    private var emptied: [UInt32] = []
 
     /// How many elements there are.
     private(set) var count = 0
@@ -62,14 +67,21 @@ struct SlotMap<Element> {
 
     /// Takes the element of `id` out; nil when it was taken out before.
     mutating func remove(_ id: RequestID) -> Element? {
-        guard let element = self[id] else { return nil }
         let place = SlotMap.place(of: id)
-        slots[place].element = nil
+        // Taken, not copied: an element holds a dozen references.
+        guard let element = self[id].take() else { return nil }
         // 2^32 uses of one place take a day at 50,000 calls a second; the next use of the place
         // is answered long before the number comes round.
         slots[place].use &+= 1
-        free.append(UInt32(place))
+        emptied.append(UInt32(place))
         count -= 1
         return element
+    }
+
+    /// Lets the places of elements that were taken out be used again.
+    mutating func reuseEmptied() {
+        guard !emptied.isEmpty else { return }
+        free += emptied
+        emptied.removeAll(keepingCapacity: true)
     }
 }

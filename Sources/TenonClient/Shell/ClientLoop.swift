@@ -18,12 +18,19 @@ final class ClientLoop: @unchecked Sendable {
 
     private var dispatch: Dispatch
     /// The tasks that wait, by the place of their call's slot, and what their calls weigh.
-    private var waiters: [(waiter: Waiter, byteCount: Int)?] = []
+    private var waiters: [Waiting?] = []
     private var channels: [Int: any Channel] = [:]
     private var batch = Inbox.Batch()
     private var timer: Scheduled<Void>?
     private var timerAt = Instant.distantFuture
     private var isShutDown = false
+
+    /// A task that waits, for which call, and what the call weighs.
+    private struct Waiting {
+        let id: RequestID
+        let waiter: Waiter
+        let byteCount: Int
+    }
 
     init(
         endpoints: [Endpoint], configuration: TenonClient.Configuration,
@@ -110,7 +117,9 @@ final class ClientLoop: @unchecked Sendable {
     private func keep(_ submission: Inbox.Submission, _ id: RequestID) {
         let place = SlotMap<PendingCall>.place(of: id)
         while waiters.count <= place { waiters.append(nil) }
-        waiters[place] = (submission.waiter, submission.call.byteCount)
+        precondition(waiters[place] == nil, "two calls at place \(place)")
+        waiters[place] = Waiting(
+            id: id, waiter: submission.waiter, byteCount: submission.call.byteCount)
     }
 
     /// Bytes arrived on a link; ``turnEnded()`` follows when the socket is read empty.
@@ -159,11 +168,11 @@ final class ClientLoop: @unchecked Sendable {
         inbox.ended(calls: completions.count, bytes: bytes)
         for completion in completions {
             let place = SlotMap<PendingCall>.place(of: completion.id)
-            guard let (waiter, _) = waiters[place] else {
+            guard let waiting = waiters[place], waiting.id == completion.id else {
                 preconditionFailure("call \(completion.id) ended and nobody waits for it")
             }
             waiters[place] = nil
-            waiter.resume(completion.result)
+            waiting.waiter.resume(completion.result)
         }
     }
 

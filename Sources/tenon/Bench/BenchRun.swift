@@ -30,9 +30,10 @@ struct BenchRun {
     private func work(_ keyspace: Keyspace) async -> [BenchWorker.Result] {
         let start = ContinuousClock.now
         var random = SystemRandomNumberGenerator()
-        let seed: UInt64 = random.next()
         return await withTaskGroup(of: BenchWorker.Result.self) { group in
             for number in 0..<plan.clients {
+                // Drawn, not counted up: seeds a step apart give the same sequence, shifted.
+                let seed: UInt64 = random.next()
                 group.addTask {
                     await BenchWorker(plan, keyspace, number: number, seed: seed)
                         .run(from: start)

@@ -46,7 +46,7 @@ struct BenchWorker {
         self.plan = plan
         self.keyspace = keyspace
         self.number = number
-        random = SeededGenerator(seed: seed &+ UInt64(number) &* 0x9E37_79B9_7F4A_7C15)
+        random = SeededGenerator(seed: seed)
         sequence = UInt64(number + 1) << 40
         result.latencies.reserveCapacity(1 << 14)
     }

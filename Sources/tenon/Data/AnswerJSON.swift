@@ -10,7 +10,9 @@ enum AnswerJSON {
     }
 
     /// The answer to a get.
-    static func got(_ read: Stood<StoredValue?>) -> JSON { ok(members(of: read.value), at: read.at) }
+    static func got(_ read: Stood<StoredValue?>) -> JSON {
+        ok(members(of: read.value), at: read.at)
+    }
 
     /// The answer to a getMany: keys of several tablets stood at points of their own, which their
     /// items tell; `at` is that of the first.

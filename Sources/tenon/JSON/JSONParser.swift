@@ -108,7 +108,8 @@ struct JSONParser {
     private mutating func string() throws(JSONError) -> String {
         offset += 1
         let start = offset
-        while let byte = peek, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 {
+        while let byte = peek, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20
+        {
             offset += 1
         }
         if peek == UInt8(ascii: "\"") {
@@ -168,7 +169,8 @@ struct JSONParser {
     private mutating func fourDigits() throws(JSONError) -> UInt16 {
         guard bytes.endIndex - offset >= 4,
             bytes[offset..<offset + 4].allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-            let code = UInt16(String(decoding: bytes[offset..<offset + 4], as: UTF8.self), radix: 16)
+            let code = UInt16(
+                String(decoding: bytes[offset..<offset + 4], as: UTF8.self), radix: 16)
         else { throw error("four hexadecimal digits are missing") }
         offset += 4
         return code
@@ -187,7 +189,9 @@ struct JSONParser {
     }
 
     private mutating func skipSpace() {
-        while let byte = peek, byte == 0x20 || (0x09...0x0D).contains(byte), byte != 0x0B, byte != 0x0C {
+        while let byte = peek, byte == 0x20 || (0x09...0x0D).contains(byte), byte != 0x0B,
+            byte != 0x0C
+        {
             offset += 1
         }
     }

@@ -40,9 +40,10 @@ struct Pipe: AsyncParsableCommand {
             while let line = try await lines.next() {
                 guard !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) else { continue }
                 let parsed = Pipe.parse(line)
-                let bound = if case .success(let request) = parsed, request.isToWait { 1 } else {
-                    inFlight
-                }
+                let bound =
+                    if case .success(let request) = parsed, request.isToWait { 1 } else {
+                        inFlight
+                    }
                 while running >= bound {
                     try await group.next()
                     running -= 1

@@ -28,7 +28,9 @@ struct Export: AsyncParsableCommand {
             let output = OutputStream()
             let range = prefix.map { ScanRange(prefix: Bytes($0)) } ?? ScanRange()
             let version: Version
-            if let at { version = Version(at) } else {
+            if let at {
+                version = Version(at)
+            } else {
                 version = try await newestVersion(keyspace, range)
             }
             var read = 0

@@ -82,7 +82,8 @@ enum TabSeparated {
     }
 
     /// The record of a line.
-    static func record(of line: ArraySlice<UInt8>) throws(InputError) -> (key: Bytes, value: Bytes) {
+    static func record(of line: ArraySlice<UInt8>) throws(InputError) -> (key: Bytes, value: Bytes)
+    {
         guard let split = line.firstIndex(of: tab) else {
             throw InputError("no tab between key and value")
         }
