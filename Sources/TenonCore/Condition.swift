@@ -86,7 +86,9 @@ extension Optional where Wrapped == StoredValue {
         self?.encode(to: &writer)
     }
 
-    package static func decode(from reader: inout ByteReader) throws(DecodingError) -> StoredValue? {
+    package static func decode(
+        from reader: inout ByteReader
+    ) throws(DecodingError) -> StoredValue? {
         try reader.flag("found") ? StoredValue(from: &reader) : nil
     }
 }

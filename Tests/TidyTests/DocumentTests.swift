@@ -110,8 +110,10 @@ struct Evidence {
         self.tree = tree
         let declaration = /\b(?:struct|class|enum|actor|extension) (\w+)/
         suites = Set(
-            tree.swiftFiles(under: "Tests").flatMap { file in
-                file.code.compactMap { $0.firstMatch(of: declaration).map { String($0.1) } }
+            SourceTree.tests.flatMap { file in
+                file.code.filter { $0.contains(" ") && !$0.hasPrefix("        ") }.compactMap {
+                    $0.firstMatch(of: declaration).map { String($0.1) }
+                }
             })
     }
 

@@ -3,8 +3,8 @@ import Testing
 /// Given the same inputs the engine does the same thing: what could break that is not in it.
 @Suite("The deterministic engine")
 struct EngineTests {
-    private let files = HouseTable.engineModules.flatMap {
-        SourceTree.current.swiftFiles(under: "Sources/" + $0)
+    private let files = SourceTree.sources.filter {
+        HouseTable.engineModules.contains($0.module)
     }
 
     @Test("There is an engine to look at")
@@ -89,7 +89,7 @@ enum UnorderedWalk {
 
     private static func declaredNames(in file: SourceFile) -> Set<String> {
         let declaration =
-            /\b(?:var|let) (\w+)(?:: (?:\[[^\[\]]+: .+\]|Set<)| = (?:\[[^\[\]]+: .+\]\(|\[:\]|Set<))/
+            /\b(?:var|let) (\w+)(?:: (?:\[[^\[\]()]+: .+\]|Set<)| = (?:\[[^\[\]()]+: .+\]\(|\[:\]|Set<))/
         return Set(
             file.code.compactMap { line in
                 line.firstMatch(of: declaration).map { String($0.1) }

@@ -40,7 +40,10 @@ enum HouseTable {
             targets: [
                 "TenonCore", "TenonLog", "TenonStore", "TenonWire", "TenonNode", "CTenon",
             ],
-            products: ["NIOCore", "NIOPosix", "Logging", "Configuration", "ServiceLifecycle"],
+            products: [
+                "NIOCore", "NIOPosix", "Logging", "Configuration", "ServiceLifecycle",
+                "SystemPackage",
+            ],
             toolchain: ["Glibc", "Synchronization"]),
         "TenonClient": Row(
             targets: ["TenonCore", "TenonWire"], products: ["NIOCore", "NIOPosix"],
@@ -49,7 +52,9 @@ enum HouseTable {
             targets: [
                 "TenonServer", "TenonClient", "TenonChecker", "TenonCore", "TenonWire", "CTenon",
             ],
-            products: ["ArgumentParser", "Histogram", "Logging", "ServiceLifecycle"],
+            products: [
+                "ArgumentParser", "Histogram", "Logging", "ServiceLifecycle", "UnixSignals",
+            ],
             toolchain: ["Glibc", "Synchronization", "Foundation", "Dispatch"]),
     ]
 

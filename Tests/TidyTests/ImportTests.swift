@@ -21,7 +21,7 @@ struct ImportTests {
 
     @Test("No source file imports what the table does not give its module")
     func importLines() {
-        for file in tree.swiftFiles(under: "Sources") {
+        for file in SourceTree.sources {
             guard let row = HouseTable.all[file.module] else {
                 Issue.record("\(file.path): the module \(file.module) is not in the table")
                 continue

@@ -3,8 +3,8 @@ import Testing
 @Suite("How the code is laid out")
 struct LayoutTests {
     private let tree = SourceTree.current
-    private var sources: [SourceFile] { tree.swiftFiles(under: "Sources") }
-    private var tests: [SourceFile] { tree.swiftFiles(under: "Tests") }
+    private var sources: [SourceFile] { SourceTree.sources }
+    private var tests: [SourceFile] { SourceTree.tests }
 
     /// Files over the bound, each with its reason.
     private static let longFiles: [String: String] = [:]
@@ -33,7 +33,9 @@ struct LayoutTests {
     @Test("No line of code is over 100 columns")
     func columns() {
         for file in sources + tests {
-            for (place, line) in file.code.enumerated() {
+            for (place, line) in file.code.enumerated() where line.utf8.count > Self.columnsMax {
+                // The formatter breaks no string, and neither need we.
+                if file.lines[place].contains("\"") { continue }
                 let code = line.replacing(/\s+$/, with: "")
                 guard code.count > Self.columnsMax, !code.contains(/= *\/|^\s*\//) else { continue }
                 Issue.record("\(file.path):\(place + 1): \(code.count) columns")
@@ -117,7 +119,8 @@ struct FunctionLength: Equatable {
 
     static func all(in file: SourceFile) -> [FunctionLength] {
         file.code.enumerated().compactMap { place, line in
-            guard line.contains(/\b(?:func [\w=<>+\-*\/!&|~%]+|init\??)\s*[<(]/),
+            guard line.contains("func ") || line.contains("init"),
+                line.contains(/\b(?:func [\w=<>+\-*\/!&|~%]+|init\??)\s*[<(]/),
                 line.contains(/^\s*(?:[@\w().]+ )*(?:func|init)\b/)
             else { return nil }
             let indentation = line.prefix { $0 == " " }

@@ -9,6 +9,10 @@ struct SourceTree: Sendable {
         root: URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent())
 
+    /// The Swift files of this package's sources and tests, read once for all tests.
+    static let sources = current.swiftFiles(under: "Sources")
+    static let tests = current.swiftFiles(under: "Tests")
+
     /// The Swift files under a folder, in the order of their paths; none when there is no folder.
     func swiftFiles(under folder: String) -> [SourceFile] {
         files(under: folder, suffix: ".swift").compactMap { path in
@@ -56,12 +60,14 @@ struct SourceFile: Sendable {
     let lines: [String]
     /// The same lines; comments and the insides of strings are blank.
     let code: [String]
+    /// ``code`` in one piece.
+    private let wholeCode: String
 
     init(path: String, text: String) {
         self.path = path
         lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        code = CodeMask.mask(text).split(separator: "\n", omittingEmptySubsequences: false)
-            .map(String.init)
+        wholeCode = CodeMask.mask(text)
+        code = wholeCode.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     }
 
     /// The module of a file under Sources.
@@ -84,8 +90,11 @@ struct SourceFile: Sendable {
 
     /// Lines of code that match, except those that a `// Tidy:` comment on the line, or in the
     /// comment right above it, gives a reason for.
+    ///
+    /// The whole file is searched at once, and only then line by line: most files have no match.
     func places(of pattern: Regex<Substring>) -> [String] {
-        code.enumerated().compactMap { place, line in
+        guard wholeCode.contains(pattern) else { return [] }
+        return code.enumerated().compactMap { place, line in
             guard line.contains(pattern), !isExcused(place) else { return nil }
             return "\(path):\(place + 1): \(lines[place].trimmingCharacters(in: .whitespaces))"
         }
@@ -139,11 +148,19 @@ enum CodeMask {
 
     private static let newline = UInt8(ascii: "\n")
     private static let space = UInt8(ascii: " ")
+    private static let backslash = UInt8(ascii: "\\")
+    private static let slash = UInt8(ascii: "/")
+    private static let quote = UInt8(ascii: "\"")
+    private static let hash = UInt8(ascii: "#")
 
     /// Moves `place` on over what begins at `index` and returns how long that is.
     private static func step(_ bytes: [UInt8], at index: Int, _ place: inout Place) -> Int {
         switch place {
-        case .code: return openingStep(bytes, at: index, &place)
+        case .code:
+            // Most bytes open nothing; the long look is for those that may.
+            let byte = bytes[index]
+            guard byte == slash || byte == quote || byte == hash else { return 1 }
+            return openingStep(bytes, at: index, &place)
         case .lineComment:
             if bytes[index] == newline { place = .code }
             return 1
@@ -155,9 +172,11 @@ enum CodeMask {
             if begins(bytes, at: index, "/*") { place = .blockComment(depth: depth + 1) }
             return 1
         case .text(let hashes, let isMultiline):
-            let hash = String(repeating: "#", count: hashes)
-            if begins(bytes, at: index, "\\" + hash) { return 2 + hashes }
-            let end = (isMultiline ? "\"\"\"" : "\"") + hash
+            let byte = bytes[index]
+            guard byte == backslash || byte == quote || byte == newline else { return 1 }
+            let marks = String(repeating: "#", count: hashes)
+            if begins(bytes, at: index, "\\" + marks) { return 2 + hashes }
+            let end = (isMultiline ? "\"\"\"" : "\"") + marks
             if begins(bytes, at: index, end) {
                 place = .code
                 return end.utf8.count

@@ -144,7 +144,9 @@ struct RecordIndex: Sendable {
     func checkInvariants() {
         #if INVARIANT_CHECKS || DEBUG
             var sum = tombstones.count * RecordIndex.stateBytes
+            // Tidy: a sum, whatever the order.
             for placed in metadata.values { sum += RecordIndex.bytes(of: placed.value) }
+            // Tidy: a sum, whatever the order.
             for tablet in tablets.values {
                 tablet.runs.checkInvariants()
                 sum += tablet.liveBytes

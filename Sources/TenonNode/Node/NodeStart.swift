@@ -79,7 +79,8 @@ package struct NodeStart {
 
     private mutating func restorePeer(_ key: UInt64, _ value: Bytes) {
         do {
-            peerMemories.append((NodeID(UInt32(truncatingIfNeeded: key)), try PeerMemory(decoding: value)))
+            let node = NodeID(UInt32(truncatingIfNeeded: key))
+            peerMemories.append((node, try PeerMemory(decoding: value)))
         } catch {
             notices.append(
                 Notice(.warning, "what the log remembers of node \(key) is unreadable: \(error)"))

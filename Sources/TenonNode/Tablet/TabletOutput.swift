@@ -9,8 +9,10 @@ struct TabletOutput {
     /// Completed when the log batch that holds ``records`` is durable (Rule L4).
     var tickets: [(tablet: TabletID, ticket: WriteTicket)] = []
     var messages: [RaftMessage] = []
-    var jobs: [(purpose: TabletJob, lane: BackgroundJob.Lane, perform: @Sendable () -> JobOutcome)] =
-        []
+    typealias Job = (
+        purpose: TabletJob, lane: BackgroundJob.Lane, perform: @Sendable () -> JobOutcome
+    )
+    var jobs: [Job] = []
     /// Connections that got their first output of this turn.
     var touched: [ClientConnection] = []
     var nodeMessages: [(to: NodeID, message: NodeMessage)] = []

@@ -13,7 +13,8 @@ package struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// - Throws: ``SettingError`` that says what form an address has.
     package init(parsing text: String, setting: String) throws(SettingError) {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+        guard let colon = text.lastIndex(of: ":"),
+            let port = Int(text[text.index(after: colon)...]),
             (1...65_535).contains(port)
         else {
             throw SettingError(

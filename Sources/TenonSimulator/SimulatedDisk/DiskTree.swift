@@ -174,7 +174,9 @@ struct DirectoryContent {
 
     /// Calls `body` with every inode that is named here; the order does not matter.
     fileprivate func forEachInode(_ body: (Int) -> Void) {
+        // Tidy: callers collect into sets.
         cached.values.forEach(body)
+        // Tidy: callers collect into sets.
         durable.values.forEach(body)
         for case .enter(_, let inode) in unsynced { body(inode) }
         for case .move(_, _, _, let inode) in unsynced { body(inode) }

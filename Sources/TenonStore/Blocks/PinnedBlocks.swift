@@ -29,7 +29,11 @@ package final class PinnedBlocks {
 
     /// Gives the cache what was loaded since the last call.
     func moveFresh(to cache: BlockCache) {
-        for (key, block) in fresh { cache.insert(key, block) }
+        // In one order everywhere: what the cache evicts decides what is read again.
+        let inOrder = fresh.sorted { left, right in
+            (left.key.table.rawValue, left.key.block) < (right.key.table.rawValue, right.key.block)
+        }
+        for (key, block) in inOrder { cache.insert(key, block) }
         fresh.removeAll()
     }
 }

@@ -166,7 +166,8 @@ extension DrillReport {
                 + "\(configuration.maximumOperationsPerSecond), "
                 + "\(text(configuration.writesInFlight)) writes in flight",
             "counters: \(counters.sum) = \(counters.acknowledged) acknowledged + "
-                + "\(counters.foundApplied) found applied (\(counters.answersDropped) answers dropped)",
+                + "\(counters.foundApplied) found applied "
+                + "(\(counters.answersDropped) answers dropped)",
             "linearizability: \(linearizability)",
         ] + notes + [verdict]
     }
