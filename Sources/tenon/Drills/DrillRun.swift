@@ -87,9 +87,11 @@ struct DrillRun: AsyncParsableCommand {
         let request = LocalCluster.Request(
             nodes: nodes, basePort: nil, tablets: tablets,
             serveOptions: try ClusterLayout.serveOptions(settings: options.settings))
-        defer { try? LocalFile.remove(temporary) }
-        return try await LocalCluster.withOwned(
+        let report = try await LocalCluster.withOwned(
             directory: temporary, request: request, body)
+        // After an error the folder stays, with the logs of the nodes in it.
+        try? LocalFile.remove(temporary)
+        return report
     }
 
     private func run(_ scenario: Scenario, on cluster: LocalCluster) async throws -> DrillReport {

@@ -45,15 +45,19 @@ struct DrillRunner {
 
     /// All rounds, then everything is read back once more.
     mutating func run() async throws -> DrillFindings {
-        // What was measured before is no part of any round.
-        _ = session.load.recorder.take()
+        // What was measured before is no part of any round, but the counters' histories begin there.
+        let measured = session.load.recorder.take().operations
+        counterOperations = measured.filter { $0.worker == session.load.configuration.workers }
+        try history.append(counterOperations)
         for (place, plan) in rounds.enumerated() {
             progress(
                 "round \(place + 1) of \(rounds.count): "
                     + "\(plan.injection.rawValue) \(plan.target.rawValue)")
             results.append(try await run(plan, number: place + 1))
         }
+        progress("reading everything back")
         try await readAllBack()
+        progress("checking the counters")
         let counters = try await checkCounters()
         return DrillFindings(
             rounds: results, counters: counters, historySha256: history.digest(),
