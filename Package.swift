@@ -28,7 +28,8 @@ let package = Package(
     traits: [
         .trait(
             name: "InvariantChecks",
-            description: "Check the dear invariants on the exit of every mutation (tests, simulation).")
+            description:
+                "Check the dear invariants on the exit of every mutation (tests, simulation).")
     ],
     dependencies: [
         // The edge's (Docs/Decisions/0001). The engine takes none of them.
@@ -107,7 +108,8 @@ let package = Package(
             name: "TenonWireTests", dependencies: ["TenonWire", "TenonCore"],
             swiftSettings: strict),
         .testTarget(
-            name: "TenonKVTests", dependencies: ["TenonKV", "TenonStore", "TenonCore", "TenonSimulator"],
+            name: "TenonKVTests",
+            dependencies: ["TenonKV", "TenonStore", "TenonCore", "TenonSimulator"],
             swiftSettings: strict),
         .testTarget(
             name: "TenonNodeTests",

@@ -118,7 +118,8 @@ package struct TenonServer: Service {
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             driver.stop()
             throw ServerError(
-                "\(settings.listen) is in use by another process: stop it, or give another --listen")
+                "\(settings.listen) is in use by another process: stop it, or give another --listen"
+            )
         } catch {
             driver.stop()
             throw ServerError("cannot listen on \(settings.listen): \(error)")

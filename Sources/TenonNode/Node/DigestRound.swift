@@ -60,7 +60,8 @@ extension Node {
         guard tablet.raft.role == .leader,
             let digest = tablet.digests.digest(at: report.index)
         else { return }
-        var round = digestRounds[tablet.id].flatMap { $0.index == report.index ? $0 : nil }
+        var round =
+            digestRounds[tablet.id].flatMap { $0.index == report.index ? $0 : nil }
             ?? DigestRound(
                 index: report.index, digest: digest,
                 voters: tablet.raft.membership.incoming.count)

@@ -168,7 +168,8 @@ extension Node {
     private func diskFullRefusal(of command: Bytes) -> Refusal? {
         guard logStatus.isNearlyFull, !Command.isDelete(command) else { return nil }
         return Refusal(
-            .diskFull, "the log of this node is full because its tables cannot be written: "
+            .diskFull,
+            "the log of this node is full because its tables cannot be written: "
                 + "free space on its disk; deletes and reads go on",
             retryAfterMilliseconds: 1_000)
     }
@@ -196,7 +197,8 @@ extension Node {
                 waiter,
                 .refusal(
                     Refusal(
-                        .unavailable, "node \(node) cannot take over tablet \(tablet.id): \(error)",
+                        .unavailable,
+                        "node \(node) cannot take over tablet \(tablet.id): \(error)",
                         retryAfterMilliseconds: 50)),
                 into: &output)
         }

@@ -27,7 +27,7 @@ package struct PosixFileSystem: FileSystem {
         }
         do {
             _ = try retrying("mkdir", path) { unsafe mkdir(path, 0o700) }
-        } catch where error.reason == .alreadyExists {
+        } catch  where error.reason == .alreadyExists {
             // Made by somebody else between the look and the call.
         }
     }

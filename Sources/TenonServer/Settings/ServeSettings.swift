@@ -47,7 +47,8 @@ package struct ServeSettings: Sendable {
     ) async throws(SettingError) -> ServeSettings {
         for key in fileKeys.sorted() where !kinds.contains(where: { $0.name == key }) {
             throw SettingError(
-                setting: key, problem: "\(file ?? "the file") sets it, but there is no such setting")
+                setting: key, problem: "\(file ?? "the file") sets it, but there is no such setting"
+            )
         }
         let reader = try await SettingReader(flags: flags, file: file, kinds: kinds)
         var settings = ServeSettings(
