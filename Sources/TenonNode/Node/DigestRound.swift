@@ -1,4 +1,5 @@
 import TenonCore
+import TenonKV
 import TenonRaft
 
 /// One comparison of log digests, as the leader counts it (Rule S5).
@@ -48,7 +49,14 @@ extension Node {
     func compareDigest(_ report: DigestReport, isQuestion: Bool, from node: NodeID) {
         guard let tablet = tablet(report.tablet) else { return }
         if isQuestion {
-            guard let digest = tablet.digests.digest(at: report.index) else { return }
+            guard let digest = tablet.digests.digest(at: report.index) else {
+                // Often the question comes in one frame with the news that the entry is
+                // committed: it is answered when the entry is applied.
+                if report.index > tablet.machine.appliedIndex {
+                    tablet.openQuestion = (report.index, node)
+                }
+                return
+            }
             let own = DigestReport(tablet: report.tablet, index: report.index, digest: digest)
             peers.send(.logDigest(own, isQuestion: false), to: node)
         } else {

@@ -8,6 +8,8 @@ extension Node {
     static let upkeepInterval = TimeSpan.milliseconds(100)
     /// An empty batch is written when nothing followed a batch for so long (Rule L1).
     static let sealDelay = TimeSpan.milliseconds(10)
+    /// How long records that found the log full wait before they are tried again.
+    static let logRetryDelay = TimeSpan.milliseconds(100)
 
     /// Closes the turn: everything that the events since the last turn make possible is done or
     /// ordered, and what is ordered is handed over.
@@ -74,6 +76,7 @@ extension Node {
             for tablet in tablets { next = min(next, tablet.raft.nextDeadline) }
         }
         if let sealAt, writing == nil { next = min(next, sealAt) }
+        if writing == nil, !gathering.isEmpty { next = min(next, logRetryAt) }
         return next
     }
 

@@ -28,8 +28,11 @@ package final class Node {
     var hasEntries: Bool
 
     var gathering = LogGathering()
-    /// The tickets of the batch that the log thread is writing; nil when it is idle.
-    var writing: [(tablet: TabletID, ticket: WriteTicket)]?
+    /// What the log thread is writing; nil when it is idle.
+    var writing: LogGathering?
+    /// The log was full: what gathered is tried again then.
+    var logRetryAt = Instant.zero
+    var isLogFull = false
     var logStatus: LogStatus
     var sealAt: Instant?
 

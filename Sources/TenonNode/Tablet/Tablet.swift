@@ -55,6 +55,8 @@ final class Tablet {
     /// The wall clock as the last turn read it.
     var lastWallTime = WallTime(milliseconds: 0)
     var digests = DigestHistory()
+    /// The leader's last question for a log digest that is not reached yet.
+    var openQuestion: (index: LogIndex, from: NodeID)?
     var contentDigest = ContentDigestState()
 
     /// What is wrong with this replica; nil while it is whole. A replica that is not whole
