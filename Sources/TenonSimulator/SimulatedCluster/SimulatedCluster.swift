@@ -166,14 +166,14 @@ package struct ClusterOptions: Sendable {
     /// Of a job's slice.
     package var jobDelay = TimeSpan.microseconds(100)...TimeSpan.milliseconds(2)
 
-    /// A cluster of three with one tablet and a log of 2 MiB.
+    /// A cluster of three with one tablet and a log of 1 MiB.
     package init(seed: UInt64) {
         self.seed = seed
-        log.segmentBytes = 256 << 10
+        log.segmentBytes = 128 << 10
         log.segmentsReserved = 8
-        log.batchBytesMax = 96 << 10
-        log.batchRecordsMax = 256
-        log.zeroingStepBytes = 64 << 10
+        log.batchBytesMax = 32 << 10
+        log.batchRecordsMax = 128
+        log.zeroingStepBytes = 32 << 10
         log.forwardingStepBytes = 16 << 10
     }
 }
