@@ -71,11 +71,13 @@ import Testing
     }
 
     @Test func `a full disk refuses writes, serves reads and deletes, and recovers`() throws {
-        let cluster = SimulatedCluster(small(3))
+        var options = small(3)
+        options.isLogReserved = true
+        let cluster = SimulatedCluster(options)
         #expect(cluster.form())
         for number in 0..<10 { #expect(cluster.put(key(number), value(number)) != nil) }
         // No table can be written any more: nothing is trimmed, and the logs fill up.
-        for host in cluster.hosts { host.disk.capacityBytes = host.disk.usedBytes + (96 << 10) }
+        for host in cluster.hosts { host.disk.capacityBytes = host.disk.usedBytes + (16 << 10) }
         var refusal: Refusal?
         var last = 0
         for number in 10..<2_000 where refusal == nil {

@@ -32,7 +32,9 @@ extension Node {
 
     private func finish(_ tablet: Tablet, now: Instant, wallTime: WallTime) {
         with(tablet) { output in
-            if tablet.raft.nextDeadline <= now { tablet.raft.tick(now: now, wallTime: wallTime) }
+            if tablet.needsTicks, tablet.raft.nextDeadline <= now {
+                tablet.raft.tick(now: now, wallTime: wallTime)
+            }
             tablet.finishTurn(wallTime: wallTime, now: now, into: &output)
             tablet.startStoreWork(now: now, into: &output)
             tablet.continueContentDigest(into: &output)
@@ -73,7 +75,9 @@ extension Node {
     package var nextDeadline: Instant {
         var next = isFormed ? nextUpkeep : nextReminder
         if isFormed {
-            for tablet in tablets { next = min(next, tablet.raft.nextDeadline) }
+            for tablet in tablets where tablet.needsTicks {
+                next = min(next, tablet.raft.nextDeadline)
+            }
         }
         if let sealAt, writing == nil { next = min(next, sealAt) }
         if writing == nil, !gathering.isEmpty { next = min(next, logRetryAt) }

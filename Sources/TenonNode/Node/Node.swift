@@ -44,6 +44,8 @@ package final class Node {
     var checkpointsMade: [(key: SnapshotKey, manifest: SnapshotManifest?)] = []
     var installedSnapshots: [TabletID] = []
     var digestRounds: [TabletID: DigestRound] = [:]
+    /// What followers reported of the newest content digest asked for.
+    var contentReports: [TabletID: ContentReports] = [:]
 
     package internal(set) var effects = Effects()
     var wantsTurn = false
@@ -124,6 +126,7 @@ package final class Node {
         if let made = output.checkpoint { checkpointsMade.append(made) }
         if output.isSnapshotInstallFailed { snapshotInstallFailed(tablet) }
         if output.isSnapshotInstalled { installedSnapshots.append(tablet.id) }
+        if output.isContentDigestDone { contentDigestDone(tablet) }
         if output.wantsTurn { wantsTurn = true }
         if let halt = output.halt { effects.halt = halt }
     }

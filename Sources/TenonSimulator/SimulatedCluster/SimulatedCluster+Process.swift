@@ -40,6 +40,8 @@ extension SimulatedCluster {
             configuration: configuration, generator: &generator)
         let (log, recovery) = try Log.open(
             fileSystem: host.disk, directory: folder.logDirectory, configuration: options.log)
+        // The server zeroes the reserve little by little; here it is there from the start.
+        if options.isLogReserved { while try log.prepareAhead() {} }
         let start = try NodeStart(
             configuration: configuration, folder: folder, fileSystem: host.disk,
             recovery: recovery, logStatus: log.status, seed: generator.next(), now: now)

@@ -159,6 +159,8 @@ package struct ClusterOptions: Sendable {
     package var blockCacheBytes = 1 << 20
     package var store = StoreConfiguration()
     package var log = LogConfiguration()
+    /// Whether a node has its log's whole reserve on disk before it does anything (Rule L6).
+    package var isLogReserved = false
     /// One way, of a frame.
     package var networkDelay = TimeSpan.microseconds(100)...TimeSpan.microseconds(900)
     /// Of a log write, its sync included.
