@@ -25,6 +25,9 @@ extension Log {
     /// Writes one batch, a seal when `records` is empty, and makes it durable.
     func write(_ records: [BatchRecord], for purpose: WritePurpose) throws(LogError) {
         try makeRoom(for: purpose) { $0.boundBytes(records) }
+        // Space before the plan: a disk that is full leaves the writer as it was, and the same
+        // batch can be made again under the same number.
+        try zeroActive(upTo: writer.offset + writer.boundBytes(records))
         let batch = writer.nextBatch
         try writeBatch(atMost: writer.boundBytes(records)) { $0.plan(records) }
         if purpose != .entries || records.contains(where: \.mayFree) { oldestTablets = nil }

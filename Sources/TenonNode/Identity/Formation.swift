@@ -149,7 +149,9 @@ package struct Formation: Sendable {
             }
             phase = .saving(cluster)
             return [.save(cluster)]
-        case .saved(let mine) where mine == cluster:
+        case .saved(let mine) where mine == cluster, .formed(let mine) where mine == cluster:
+            // A founder that restarted before anything was written asks again those who had its
+            // last word already.
             return [.acknowledge(cluster, to: founder)]
         case .saving, .saved, .formed, .refused:
             return []
@@ -158,9 +160,10 @@ package struct Formation: Sendable {
 
     /// A node has saved the id.
     package mutating func acknowledgement(of cluster: ClusterID, from node: NodeID) -> [Action] {
-        guard case .saved(cluster) = phase, me == founder,
-            let place = members.firstIndex(of: node)
-        else { return [] }
+        guard me == founder, let place = members.firstIndex(of: node) else { return [] }
+        // One that still asks has not heard the last word: its link was down.
+        if case .formed(cluster) = phase { return [.announce(cluster, to: [node])] }
+        guard case .saved(cluster) = phase else { return [] }
         acknowledged[place] = true
         let isComplete = members.indices.allSatisfy { members[$0] == me || acknowledged[$0] }
         guard isComplete else { return [] }

@@ -108,6 +108,10 @@ package struct NodeFolder: Sendable {
 
     package var logDirectory: String { directory + "/cell-0/log" }
     package var tabletsDirectory: String { directory + "/cell-0/tablets" }
+    /// Checkpoints that are being sent to peers. Nothing in it outlives the process.
+    package var snapshotsDirectory: String { NodeFolder.snapshots(in: directory) }
+
+    static func snapshots(in directory: String) -> String { directory + "/cell-0/snapshots" }
 
     /// Locks and opens `directory`, or makes it, and raises its boot number. The new number is
     /// durable when this returns (Rule I2).
@@ -157,7 +161,17 @@ package struct NodeFolder: Sendable {
         try fileSystem.createDirectory(folder.tabletsDirectory)
         try fileSystem.syncDirectory(directory + "/cell-0")
         try folder.save(identity)
+        // Without this a power cut takes the whole folder, and its node comes back as a wiped one.
+        try fileSystem.syncDirectory(parent(of: directory))
         return folder
+    }
+
+    /// The folder that holds `directory`.
+    private static func parent(of directory: String) -> String {
+        var path = Substring(directory)
+        while path.count > 1, path.last == "/" { path.removeLast() }
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     private static func check(

@@ -1,4 +1,5 @@
 import TenonCore
+import TenonKV
 import TenonRaft
 
 /// One comparison of log digests, as the leader counts it (Rule S5).
@@ -48,7 +49,14 @@ extension Node {
     func compareDigest(_ report: DigestReport, isQuestion: Bool, from node: NodeID) {
         guard let tablet = tablet(report.tablet) else { return }
         if isQuestion {
-            guard let digest = tablet.digests.digest(at: report.index) else { return }
+            guard let digest = tablet.digests.digest(at: report.index) else {
+                // Often the question comes in one frame with the news that the entry is
+                // committed: it is answered when the entry is applied.
+                if report.index > tablet.machine.appliedIndex {
+                    tablet.openQuestion = (report.index, node)
+                }
+                return
+            }
             let own = DigestReport(tablet: report.tablet, index: report.index, digest: digest)
             peers.send(.logDigest(own, isQuestion: false), to: node)
         } else {
@@ -67,10 +75,10 @@ extension Node {
                 voters: tablet.raft.membership.incoming.count)
         round.answer(report.digest, from: node)
         digestRounds[tablet.id] = round
-        act(on: round, tablet)
+        act(on: round, of: "log digest", tablet)
     }
 
-    private func act(on round: DigestRound, _ tablet: Tablet) {
+    private func act(on round: DigestRound, of kind: String, _ tablet: Tablet) {
         switch round.verdict {
         case .undecided, .allEqual: break
         case .minority(let nodes):
@@ -81,13 +89,69 @@ extension Node {
         case .leaderDiverged:
             with(tablet) {
                 tablet.quarantine(
-                    "its log digest at \(round.index) differs from the majority's", into: &$0)
+                    "its \(kind) at \(round.index) differs from the majority's", into: &$0)
             }
         case .noMajority:
             with(tablet) {
                 tablet.quarantine(
-                    "no majority agrees on the log digest at \(round.index)", into: &$0)
+                    "no majority agrees on the \(kind) at \(round.index)", into: &$0)
             }
         }
+    }
+
+    // MARK: Content
+
+    /// A replica here has its content digest: the leader counts it, others report it.
+    func contentDigestDone(_ tablet: Tablet) {
+        let own = ContentReport(
+            version: tablet.contentDigest.version, digest: tablet.contentDigest.digest)
+        guard tablet.raft.role == .leader else {
+            return peers.send(
+                .contentDigest(tablet: tablet.id, version: own.version, digest: own.digest),
+                to: tablet.leaderNode)
+        }
+        compareContent(of: tablet)
+    }
+
+    func count(_ report: ContentReport, from node: NodeID, for tablet: Tablet) {
+        guard tablet.raft.role == .leader else { return }
+        var reports = contentReports[tablet.id] ?? ContentReports()
+        reports.add(report, from: node)
+        contentReports[tablet.id] = reports
+        compareContent(of: tablet)
+    }
+
+    private func compareContent(of tablet: Tablet) {
+        let state = tablet.contentDigest
+        guard let reports = contentReports[tablet.id], state.version > .zero,
+            reports.version == state.version
+        else { return }
+        var round = DigestRound(
+            index: tablet.machine.appliedIndex, digest: state.digest,
+            voters: tablet.raft.membership.incoming.count)
+        for (node, digest) in reports.digests { round.answer(digest, from: node) }
+        act(on: round, of: "content digest", tablet)
+    }
+}
+
+/// A replica's content digest at a version.
+struct ContentReport {
+    var version: Timestamp
+    var digest: UInt64
+}
+
+/// What the replicas of a tablet said of their content at the newest version asked for.
+struct ContentReports {
+    private(set) var version = Timestamp.zero
+    private(set) var digests: [(node: NodeID, digest: UInt64)] = []
+
+    /// Takes a report; an older version's is too late.
+    mutating func add(_ report: ContentReport, from node: NodeID) {
+        guard report.version >= version else { return }
+        if report.version > version {
+            version = report.version
+            digests = []
+        }
+        digests.append((node, report.digest))
     }
 }

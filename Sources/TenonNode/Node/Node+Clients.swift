@@ -166,7 +166,7 @@ extension Node {
 
     /// With the log's reserve nearly used up only what frees space is taken (Rule L6).
     private func diskFullRefusal(of command: Bytes) -> Refusal? {
-        guard logStatus.isNearlyFull, !Command.isDelete(command) else { return nil }
+        guard isLogFull || logStatus.isNearlyFull, !Command.isDelete(command) else { return nil }
         return Refusal(
             .diskFull,
             "the log of this node is full because its tables cannot be written: "

@@ -7,33 +7,71 @@ extension Node {
     /// one batch (architecture section 6).
     func startLogWork(now: Instant) {
         guard writing == nil else { return }
-        if !gathering.isEmpty {
+        if !gathering.isEmpty, now >= logRetryAt {
             let batch = gathering
             gathering = LogGathering()
-            writing = batch.tickets
-            sealAt = nil
             if !batch.tickets.isEmpty { hasEntries = true }
-            effects.logWork = .append(batch.records)
+            write(batch)
+        } else if gathering.holdsTrims {
+            write(gathering.takeTrims())
         } else if let due = sealAt, now >= due {
             sealAt = nil
-            writing = []
+            writing = LogGathering()
             effects.logWork = .seal
         }
     }
 
-    /// The log thread is done: what it wrote is durable, or the process ends (Rule L6).
+    private func write(_ batch: LogGathering) {
+        writing = batch
+        sealAt = nil
+        effects.logWork = .append(batch.records)
+    }
+
+    /// The log thread is done: what it wrote is durable, or it has no room, or the process ends
+    /// (Rule L6).
     package func logFinished(_ result: LogResult, now: Instant) {
-        guard let tickets = writing else {
+        guard let written = writing else {
             preconditionFailure("the log finished work that nobody ordered")
         }
         writing = nil
         logStatus = result.status
-        if let failure = result.failure {
+        quarantineDamaged(result.status.damagedTablets)
+        switch result.failure {
+        case nil: break
+        case .full: return logWasFull(for: written, now: now)
+        case .some(let failure):
             effects.halt = "the log cannot be written: \(failure)"
             return
         }
+        noteRoom(for: written)
         sealAt = result.needsSeal ? now + Node.sealDelay : nil
-        for (tablet, ticket) in tickets { self.tablet(tablet)?.raft.persisted(ticket) }
+        for (tablet, ticket) in written.tickets { self.tablet(tablet)?.raft.persisted(ticket) }
+    }
+
+    /// Nothing was promised: the same records go first when there is room. Until then only what
+    /// makes room is written, and leaders whose writes wait hand over.
+    private func logWasFull(for refused: LogGathering, now: Instant) {
+        gathering.prepend(refused)
+        logRetryAt = now + Node.logRetryDelay
+        guard !isLogFull else { return }
+        isLogFull = true
+        notice(.error, "the log is full: writes wait until its tablets have flushed and trimmed")
+    }
+
+    private func noteRoom(for written: LogGathering) {
+        // A trim may have made the room that the records before it wait for.
+        logRetryAt = .zero
+        guard isLogFull, !written.tickets.isEmpty else { return }
+        isLogFull = false
+        notice(.info, "the log has room again")
+    }
+
+    /// Copying forward met damage: those tablets take no further part (Rule L2).
+    private func quarantineDamaged(_ damaged: [TabletID]) {
+        for id in damaged {
+            guard let tablet = tablet(id), tablet.problem == nil else { continue }
+            with(tablet) { tablet.quarantine("its log is damaged", into: &$0) }
+        }
     }
 
     /// Asks the tablets that hold the oldest segment to flush and trim when space gets short.
@@ -44,6 +82,31 @@ extension Node {
             tablet.isTrimming = true
             tablet.isFlushWanted = true
         }
+    }
+}
+
+extension LogGathering {
+    /// Whether something waits that makes room.
+    var holdsTrims: Bool { records.contains(where: \.isTrim) }
+
+    /// Takes out the records that make room. They may overtake the others: a trim speaks of
+    /// entries that are durable already (Rule L5), so none that waits is among them.
+    mutating func takeTrims() -> LogGathering {
+        let trims = records.filter(\.isTrim)
+        records.removeAll(where: \.isTrim)
+        return LogGathering(records: trims)
+    }
+
+    /// Puts what was refused before what came later.
+    mutating func prepend(_ earlier: LogGathering) {
+        records.insert(contentsOf: earlier.records, at: 0)
+        tickets.insert(contentsOf: earlier.tickets, at: 0)
+    }
+}
+
+extension LogRecord {
+    fileprivate var isTrim: Bool {
+        if case .trim = self { true } else { false }
     }
 }
 

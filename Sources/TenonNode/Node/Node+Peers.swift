@@ -117,13 +117,14 @@ extension Node {
             perform(formation.announced(cluster, by: node), now: now)
         case .logDigest(let report, let isQuestion):
             compareDigest(report, isQuestion: isQuestion, from: node)
-        case .contentDigest:
-            reached("content digest reported")
+        case .contentDigest(let id, let version, let digest):
+            guard let tablet = tablet(id) else { return }
+            count(ContentReport(version: version, digest: digest), from: node, for: tablet)
         case .diverged(let tablet, let index):
             guard let tablet = self.tablet(tablet) else { return }
             with(tablet) {
                 tablet.quarantine(
-                    "its log digest at \(index) differs from the majority's", into: &$0)
+                    "it differs from the majority as of \(index)", into: &$0)
             }
         case .snapshotProgress(let progress): snapshotProgressed(progress, from: node, now: now)
         }
@@ -131,7 +132,7 @@ extension Node {
 
     private func step(_ message: RaftMessage, now: Instant) {
         // Before the formation is complete nobody votes (Rule I1).
-        guard isFormed, let tablet = tablet(message.tablet) else { return }
+        guard isFormed, let tablet = tablet(message.tablet), tablet.takesMessages else { return }
         tablet.raft.step(message, now: now)
     }
 }

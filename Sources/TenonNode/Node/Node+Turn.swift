@@ -8,6 +8,8 @@ extension Node {
     static let upkeepInterval = TimeSpan.milliseconds(100)
     /// An empty batch is written when nothing followed a batch for so long (Rule L1).
     static let sealDelay = TimeSpan.milliseconds(10)
+    /// How long records that found the log full wait before they are tried again.
+    static let logRetryDelay = TimeSpan.milliseconds(100)
 
     /// Closes the turn: everything that the events since the last turn make possible is done or
     /// ordered, and what is ordered is handed over.
@@ -30,7 +32,9 @@ extension Node {
 
     private func finish(_ tablet: Tablet, now: Instant, wallTime: WallTime) {
         with(tablet) { output in
-            if tablet.raft.nextDeadline <= now { tablet.raft.tick(now: now, wallTime: wallTime) }
+            if tablet.needsTicks, tablet.raft.nextDeadline <= now {
+                tablet.raft.tick(now: now, wallTime: wallTime)
+            }
             tablet.finishTurn(wallTime: wallTime, now: now, into: &output)
             tablet.startStoreWork(now: now, into: &output)
             tablet.continueContentDigest(into: &output)
@@ -71,9 +75,12 @@ extension Node {
     package var nextDeadline: Instant {
         var next = isFormed ? nextUpkeep : nextReminder
         if isFormed {
-            for tablet in tablets { next = min(next, tablet.raft.nextDeadline) }
+            for tablet in tablets where tablet.needsTicks {
+                next = min(next, tablet.raft.nextDeadline)
+            }
         }
         if let sealAt, writing == nil { next = min(next, sealAt) }
+        if writing == nil, !gathering.isEmpty { next = min(next, logRetryAt) }
         return next
     }
 

@@ -28,8 +28,11 @@ package final class Node {
     var hasEntries: Bool
 
     var gathering = LogGathering()
-    /// The tickets of the batch that the log thread is writing; nil when it is idle.
-    var writing: [(tablet: TabletID, ticket: WriteTicket)]?
+    /// What the log thread is writing; nil when it is idle.
+    var writing: LogGathering?
+    /// The log was full: what gathered is tried again then.
+    var logRetryAt = Instant.zero
+    var isLogFull = false
     var logStatus: LogStatus
     var sealAt: Instant?
 
@@ -41,6 +44,8 @@ package final class Node {
     var checkpointsMade: [(key: SnapshotKey, manifest: SnapshotManifest?)] = []
     var installedSnapshots: [TabletID] = []
     var digestRounds: [TabletID: DigestRound] = [:]
+    /// What followers reported of the newest content digest asked for.
+    var contentReports: [TabletID: ContentReports] = [:]
 
     package internal(set) var effects = Effects()
     var wantsTurn = false
@@ -121,6 +126,7 @@ package final class Node {
         if let made = output.checkpoint { checkpointsMade.append(made) }
         if output.isSnapshotInstallFailed { snapshotInstallFailed(tablet) }
         if output.isSnapshotInstalled { installedSnapshots.append(tablet.id) }
+        if output.isContentDigestDone { contentDigestDone(tablet) }
         if output.wantsTurn { wantsTurn = true }
         if let halt = output.halt { effects.halt = halt }
     }

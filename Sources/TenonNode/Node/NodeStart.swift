@@ -56,10 +56,20 @@ package struct NodeStart {
         }
         for (key, value) in recovery.metadata { restorePeer(key, value) }
         noteRecovery(recovery.report)
+        try removeOldSnapshots(folder)
         let cache = BlockCache(bytesMax: configuration.blockCacheBytes)
         for descriptor in StaticDirectory.tablets(count: configuration.tabletCount) {
             let recovered = recovery.tablets.first { $0.tablet == descriptor.id }
             try open(descriptor, recovered, folder: folder, cache: cache, now: now)
+        }
+    }
+
+    /// Checkpoints of transfers that a crash ended: their links would keep dead tables on disk.
+    private func removeOldSnapshots(_ folder: NodeFolder) throws(StartError) {
+        do throws(FileError) {
+            try fileSystem.removeTree(folder.snapshotsDirectory)
+        } catch {
+            throw .file(error)
         }
     }
 

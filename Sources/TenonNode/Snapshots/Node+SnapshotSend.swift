@@ -37,7 +37,8 @@ extension Node {
         snapshots.outgoing.append(
             OutgoingSnapshot(
                 key: key, follower: follower,
-                directory: "\(directory)/cell-0/snapshots/\(tablet.id)-\(transfer)", now: now))
+                directory: "\(NodeFolder.snapshots(in: directory))/\(tablet.id)-\(transfer)",
+                now: now))
         tablet.isFlushWanted = true
         notice(.info, "tablet \(tablet.id): node \(peer) needs a snapshot")
     }

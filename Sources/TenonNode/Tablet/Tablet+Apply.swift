@@ -37,12 +37,21 @@ extension Tablet {
         raft.applied(through: entry.index)
         clock.observe(machine.lastVersion)
         digests.note(entry.index, machine.logDigest.value)
+        answerDigestQuestion(at: entry.index, into: &output)
         if let proposal = proposals.first, proposal.index <= entry.index {
             answerProposal(outcomes, of: entry, into: &output)
         }
         if outcomes.count == 1, case .upkeep(let version) = outcomes[0] {
             beginContentDigest(askedBy: entry, at: version)
         }
+    }
+
+    private func answerDigestQuestion(at index: LogIndex, into output: inout TabletOutput) {
+        guard let question = openQuestion, question.index <= index else { return }
+        openQuestion = nil
+        guard question.index == index else { return }
+        let report = DigestReport(tablet: id, index: index, digest: machine.logDigest.value)
+        output.nodeMessages.append((question.from, .logDigest(report, isQuestion: false)))
     }
 
     /// Upkeep stands alone in its entry; one kind of it asks for the content digest (Rule S5).

@@ -23,7 +23,8 @@ extension Tablet {
     private func take(_ ready: Ready, into output: inout TabletOutput) {
         persist(ready, into: &output)
         output.messages.append(contentsOf: ready.messages)
-        applyQueue.append(contentsOf: ready.committed)
+        // One that is quarantined applies nothing more: what it would apply is not kept.
+        if problem == nil { applyQueue.append(contentsOf: ready.committed) }
         for read in ready.confirmedReads { reads.confirm(read.token, index: read.index) }
         for token in ready.rejectedReads { reject(token, into: &output) }
         for follower in ready.snapshotsWanted { output.snapshotsWanted.append((id, follower)) }

@@ -23,7 +23,10 @@ extension Tablet {
         guard store.wantsFlush || isFlushWanted, store.canFreeze else { return }
         guard machine.appliedIndex <= raft.durableIndex else { return }
         isFlushWanted = false
-        if let flushed = store.flushed, flushed.index == machine.appliedIndex { return }
+        if let flushed = store.flushed, flushed.index == machine.appliedIndex {
+            // Nothing new to flush, but the log may still hold what was kept for followers.
+            return isTrimming ? trim(into: &output) : ()
+        }
         let membership = raft.membership(at: machine.appliedIndex)
         do {
             let record = try machine.prepareFlush(configuration: Bytes(membership.encoded()))

@@ -69,6 +69,8 @@ extension Tablet {
         }
         guard now.since(lastUpkeep) >= Tablet.upkeepInterval else { return }
         lastUpkeep = now
+        // Nobody can be served from here: let another lead.
+        if problem != nil, raft.role == .leader { handOver(now: now) }
         guard servesAsLeader else { return }
         raiseHistoryFloor(wallTime: wallTime)
         if machine.appliedIndex > lastDigestIndex { askForDigests(into: &output) }
@@ -110,6 +112,7 @@ extension Tablet {
             output.wantsTurn = true
         case .done(let digest):
             contentDigest.finish(digest)
+            output.isContentDigestDone = true
         case .historyGone:
             // The next request for a digest begins a new one at a newer version.
             contentDigest.giveUp()

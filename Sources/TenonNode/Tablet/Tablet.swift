@@ -55,6 +55,8 @@ final class Tablet {
     /// The wall clock as the last turn read it.
     var lastWallTime = WallTime(milliseconds: 0)
     var digests = DigestHistory()
+    /// The leader's last question for a log digest that is not reached yet.
+    var openQuestion: (index: LogIndex, from: NodeID)?
     var contentDigest = ContentDigestState()
 
     /// What is wrong with this replica; nil while it is whole. A replica that is not whole
@@ -84,6 +86,16 @@ final class Tablet {
         problem == nil && raft.isReadyToServe && machine.appliedTerm == raft.term
     }
 
+    /// Whether time may make this replica stand for election. One that is quarantined goes on
+    /// voting (Rule L7), but as a leader it could serve nobody.
+    var needsTicks: Bool { problem == nil || raft.role == .leader }
+
+    /// Whether this replica takes messages. One that is quarantined neither flushes nor trims:
+    /// it acknowledges until its log is at the bound, so that it does not fill up the node's.
+    var takesMessages: Bool {
+        problem == nil || raft.payloadBytes <= configuration.retainedLogBytes
+    }
+
     /// The node of the leader as far as it is known; 0 otherwise.
     var leaderNode: NodeID {
         raft.leader.flatMap { node(of: $0) } ?? NodeID(0)
@@ -97,6 +109,7 @@ final class Tablet {
     func quarantine(_ reason: String, into output: inout TabletOutput) {
         guard problem == nil else { return }
         problem = reason
+        _ = applyQueue.removeAll()
         output.notices.append(Notice(.error, "tablet \(id) is quarantined: \(reason)"))
         refuseAll(
             Refusal(.unavailable, "this replica is quarantined: \(reason)"), into: &output)

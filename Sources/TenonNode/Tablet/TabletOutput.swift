@@ -19,6 +19,7 @@ struct TabletOutput {
     var snapshotsWanted: [(tablet: TabletID, follower: ReplicaID)] = []
     /// A checkpoint job ended; nil when it failed and may be ordered again.
     var checkpoint: (key: SnapshotKey, manifest: SnapshotManifest?)?
+    var isContentDigestDone = false
     var isSnapshotInstalled = false
     var isSnapshotInstallFailed = false
     var notices: [Notice] = []

@@ -1,0 +1,189 @@
+package import TenonCore
+internal import TenonNode
+package import TenonWire
+
+/// How a call of a ``SimulatedClient`` ended.
+package enum CallResult: Sendable {
+    case answer(Answer)
+    /// Surely not applied: refused, or no attempt was ever sent.
+    case notApplied(Refusal?)
+    /// The deadline passed, or a later attempt was refused, after an earlier one may have run.
+    case unknown(Refusal?)
+}
+
+/// A client of a simulated cluster, as simple as a right one can be: it tries one node after the
+/// other until its deadline, follows hints, and makes its retries safe by its session (Rule S3).
+///
+/// One call at a time: the session's low-water mark is the call under way.
+package final class SimulatedClient {
+    private unowned let cluster: SimulatedCluster
+    package let number: Int
+    private let id: ClientID
+    private var nextSequence: UInt64 = 1
+    private var nextRequest: UInt64 = 1
+    /// By rank of the node.
+    private var links: [ClientLink?]
+    /// Which node to ask, by rank.
+    private var target: Int
+    private var call: Call?
+
+    /// How long one attempt may take before another node is asked.
+    private static let attemptTimeout = TimeSpan.milliseconds(800)
+    private static let pause = TimeSpan.milliseconds(20)
+
+    private struct Call {
+        let number: UInt64
+        let body: RequestBody
+        let tablet: TabletID
+        let deadline: Instant
+        let isWrite: Bool
+        let completion: (CallResult) -> Void
+        var mayBeApplied = false
+        var request = RequestID(0)
+        var attempt = 0
+        var lastRefusal: Refusal?
+    }
+
+    init(_ cluster: SimulatedCluster, number: Int, id: ClientID) {
+        self.cluster = cluster
+        self.number = number
+        self.id = id
+        links = Array(repeating: nil, count: cluster.hosts.count)
+        target = number % cluster.hosts.count
+    }
+
+    package var isIdle: Bool { call == nil }
+
+    /// The request body of `operation` with the next sequence number of this session.
+    package func write(_ operation: Operation) -> RequestBody {
+        let sequence = SequenceNumber(nextSequence)
+        nextSequence += 1
+        let session = Session(
+            client: id, sequence: sequence, firstIssue: Timestamp(cluster.wallTime),
+            lowWaterMark: sequence)
+        return .write(
+            command: Bytes(Command(operation: operation, session: session).encoded()))
+    }
+
+    /// Starts a call; `completion` hears how it ended, at the deadline at the latest.
+    package func start(
+        _ body: RequestBody, tablet: TabletID, within timeout: TimeSpan,
+        _ completion: @escaping (CallResult) -> Void
+    ) {
+        precondition(call == nil, "client \(number) is in a call already")
+        let isWrite = if case .write = body { true } else { false }
+        let number = nextRequest
+        nextRequest += 1
+        call = Call(
+            number: number, body: body, tablet: tablet, deadline: cluster.now + timeout,
+            isWrite: isWrite, completion: completion)
+        cluster.schedule(after: timeout) { [weak self] in
+            guard let self, let call = self.call, call.number == number else { return }
+            finish(call.mayBeApplied ? .unknown(call.lastRefusal) : .notApplied(call.lastRefusal))
+        }
+        attempt()
+    }
+
+    private func finish(_ result: CallResult) {
+        guard let call else { return }
+        self.call = nil
+        call.completion(result)
+    }
+
+    // MARK: Attempts
+
+    private func attempt() {
+        guard var current = call else { return }
+        current.attempt += 1
+        current.request = RequestID(nextRequest)
+        nextRequest += 1
+        let link = link(to: target)
+        if link != nil, current.isWrite { current.mayBeApplied = true }
+        call = current
+        guard let link else { return again(after: SimulatedClient.pause, atNext: true) }
+        link.sendToNode(encode(current))
+        let request = current.request
+        cluster.schedule(after: SimulatedClient.attemptTimeout) { [weak self] in
+            guard let self, self.call?.request == request else { return }
+            // The node may be dark: nobody says that the connection is gone.
+            links[target] = nil
+            again(after: .zero, atNext: true)
+        }
+    }
+
+    private func encode(_ call: Call) -> [UInt8] {
+        let left = UInt32(call.deadline.since(cluster.now).wholeMilliseconds)
+        let header = RequestHeader(
+            epoch: .first, timeoutMilliseconds: left, tablet: call.tablet, generation: .first)
+        var writer = ByteWriter()
+        writer.frame(.request, id: call.request) {
+            Request(header: header, body: call.body).encode(to: &$0)
+        }
+        return writer.take()
+    }
+
+    private func link(to rank: Int) -> ClientLink? {
+        if let link = links[rank] { return link }
+        let host = cluster.hosts[rank]
+        let isCut =
+            cluster.cuts.contains(Way(from: Way.clients, to: host.id))
+            || cluster.cuts.contains(Way(from: host.id, to: Way.clients))
+        guard let process = host.process, !isCut else { return nil }
+        let link = ClientLink(cluster, process) { [weak self] in
+            self?.received($0)
+        } closed: { [weak self] in
+            self?.linkClosed(rank)
+        }
+        links[rank] = link
+        return link
+    }
+
+    private func linkClosed(_ rank: Int) {
+        links[rank] = nil
+        if call != nil, target == rank { again(after: SimulatedClient.pause, atNext: true) }
+    }
+
+    /// Gives up the attempt under way and makes another one, at the next node when asked.
+    private func again(after delay: TimeSpan, atNext: Bool) {
+        guard let current = call else { return }
+        if atNext { target = (target + 1) % links.count }
+        call?.request = RequestID(0)
+        let (number, attempt) = (current.number, current.attempt)
+        cluster.schedule(after: delay) { [weak self] in
+            guard let self, call?.number == number, call?.attempt == attempt else { return }
+            self.attempt()
+        }
+    }
+
+    // MARK: Answers
+
+    private func received(_ frame: Frame) {
+        guard frame.kind == .answer, let call, call.request == frame.id else { return }
+        let answer: Answer
+        do throws(DecodingError) {
+            answer = try Answer(from: frame.body)
+        } catch {
+            preconditionFailure("a node's answer cannot be read: \(error)")
+        }
+        if case .refusal(let refusal) = answer {
+            refused(refusal, call)
+        } else {
+            finish(.answer(answer))
+        }
+    }
+
+    private func refused(_ refusal: Refusal, _ call: Call) {
+        self.call?.lastRefusal = refusal
+        // A first attempt that was refused for certain was never applied.
+        if call.attempt == 1, !refusal.isOutcomeUnknown { self.call?.mayBeApplied = false }
+        switch refusal.reason {
+        case .notLeader:
+            target = Int(refusal.leader.rawValue) - 1
+            again(after: SimulatedClient.pause / 4, atNext: false)
+        case .unavailable, .overloaded, .deadlinePassed:
+            again(after: SimulatedClient.pause, atNext: true)
+        case .invalid, .tooLarge, .diskFull, .historyGone, .denied, .staleDescriptor, .wrongEpoch:
+            finish(self.call?.mayBeApplied == true ? .unknown(refusal) : .notApplied(refusal))
+        }
+    }
+}

@@ -1,0 +1,240 @@
+import TenonCore
+import TenonNode
+import TenonSimulator
+import TenonStore
+import TenonWire
+import Testing
+
+/// Disks that fill up, fail and rot, and ends that send garbage.
+@Suite struct FaultTests {
+    private func key(_ number: Int) -> Bytes { Bytes("key\(number % 10)\(number)") }
+
+    /// Small files, so that few writes flush, trim and recycle.
+    private func small(_ seed: UInt64) -> ClusterOptions {
+        var options = ClusterOptions(seed: seed)
+        options.store.memtableBytesMax = 32 << 10
+        options.store.tableBytesMax = 32 << 10
+        options.store.levelBytesBase = 128 << 10
+        options.store.blockBytes = 1 << 10
+        options.retainedLogBytes = 16 << 10
+        options.blockCacheBytes = 16 << 10
+        return options
+    }
+
+    private func value(_ number: Int, bytes: Int = 2_000) -> Bytes {
+        var generator = SeededGenerator(seed: UInt64(number))
+        return Bytes((0..<bytes).map { _ in UInt8(truncatingIfNeeded: generator.next()) })
+    }
+
+    @Test func `a follower behind the trimmed log gets a snapshot`() throws {
+        let cluster = SimulatedCluster(small(1))
+        #expect(cluster.form())
+        let leader = try #require(cluster.leader())
+        let follower = leader % 3 + 1
+        cluster.crash(follower)
+        for number in 0..<120 { #expect(cluster.put(key(number), value(number)) != nil) }
+        let first = try #require(cluster.leader().flatMap { cluster.status($0)?.first })
+        #expect(first > 20, "the log was trimmed")
+        cluster.start(follower)
+        #expect(cluster.awaitEqualReplicas(within: .seconds(60)))
+        let status = cluster.host(follower).node?.status(now: cluster.now)
+        #expect(status?.counters.snapshotsInstalled == 1)
+        #expect(cluster.status(follower)?.logDigest == cluster.status(leader)?.logDigest)
+        // And it holds what it says: it serves alone with one other, also after a power cut.
+        cluster.cutPower(follower)
+        cluster.start(follower)
+        cluster.crash(leader)
+        for number in [0, 7, 119] { #expect(cluster.text(of: key(number)) != nil) }
+    }
+
+    @Test(arguments: [UInt64(1), 2, 3])
+    func `a change of leader amid a snapshot starts another`(seed: UInt64) throws {
+        let cluster = SimulatedCluster(small(seed))
+        #expect(cluster.form())
+        let leader = try #require(cluster.leader())
+        let follower = leader % 3 + 1
+        cluster.crash(follower)
+        for number in 0..<120 { #expect(cluster.put(key(number), value(number)) != nil) }
+        cluster.start(follower)
+        let asked = cluster.run(within: .seconds(20)) {
+            cluster.hosts.contains { $0.noticed("needs a snapshot") }
+        }
+        #expect(asked)
+        cluster.run(for: .milliseconds(4 * Int(seed)))
+        let sender = try #require(cluster.leader())
+        cluster.crash(sender)
+        #expect(cluster.put("after", "1") != nil)
+        cluster.start(sender)
+        #expect(cluster.awaitEqualReplicas(within: .seconds(60)))
+        #expect(cluster.status(1)?.logDigest == cluster.status(2)?.logDigest)
+        #expect(cluster.status(2)?.logDigest == cluster.status(3)?.logDigest)
+    }
+
+    @Test func `a full disk refuses writes, serves reads and deletes, and recovers`() throws {
+        var options = small(3)
+        options.isLogReserved = true
+        let cluster = SimulatedCluster(options)
+        #expect(cluster.form())
+        for number in 0..<10 { #expect(cluster.put(key(number), value(number)) != nil) }
+        // No table can be written any more: nothing is trimmed, and the logs fill up.
+        for host in cluster.hosts { host.disk.capacityBytes = host.disk.usedBytes + (16 << 10) }
+        var refusal: Refusal?
+        var last = 0
+        for number in 10..<2_000 where refusal == nil {
+            let result = cluster.write(
+                .put(key: key(number), value: value(number), condition: .none),
+                tablet: TabletID(2))
+            switch result {
+            case .answer: last = number
+            case .notApplied(let reason), .unknown(let reason): refusal = reason
+            }
+        }
+        #expect(refusal?.reason == .diskFull, "\(String(describing: refusal)) after \(last)")
+        #expect(cluster.hosts.allSatisfy { $0.isRunning })
+        #expect(cluster.text(of: key(last)) != nil)
+        let deleted = cluster.write(
+            .delete(key: key(0), condition: .none), tablet: TabletID(2))
+        guard case .answer(.outcome(.deleted, _)) = deleted else {
+            Issue.record("\(deleted)")
+            return
+        }
+        for host in cluster.hosts { host.disk.capacityBytes = nil }
+        let isBack = cluster.run(within: .seconds(30), every: .milliseconds(500)) {
+            cluster.put("back", "1") != nil
+        }
+        #expect(isBack)
+        #expect(cluster.text(of: key(last)) != nil)
+    }
+
+    @Test func `a follower whose log is full catches up when it has room again`() throws {
+        var options = small(4)
+        options.store.memtableBytesMax = 1 << 20
+        let cluster = SimulatedCluster(options)
+        #expect(cluster.form())
+        #expect(cluster.put("a", "1") != nil)
+        let leader = try #require(cluster.leader())
+        let disk = cluster.host(leader % 3 + 1).disk
+        disk.capacityBytes = disk.usedBytes
+        for number in 0..<200 { #expect(cluster.put(key(number), value(number)) != nil) }
+        #expect(cluster.host(leader % 3 + 1).isRunning)
+        #expect(cluster.host(leader % 3 + 1).noticed("log is full"))
+        disk.capacityBytes = nil
+        #expect(cluster.awaitEqualReplicas(within: .seconds(60)))
+    }
+
+    @Test func `a failed sync of the log ends the node`() throws {
+        let cluster = SimulatedCluster(ClusterOptions(seed: 5))
+        #expect(cluster.form())
+        let leader = try #require(cluster.leader())
+        cluster.host(leader).disk.inject(DiskFault(.failSync, on: "/log/"))
+        #expect(cluster.put("a", "1") != nil, "by the others")
+        #expect(!cluster.host(leader).isRunning)
+        #expect(cluster.host(leader).endReason?.contains("log cannot be written") == true)
+        cluster.start(leader)
+        #expect(cluster.awaitEqualReplicas())
+        #expect(cluster.text(of: "a") == "1")
+    }
+
+    @Test func `a damaged middle of the log quarantines its tablet only`() throws {
+        var options = ClusterOptions(seed: 6)
+        options.tabletCount = 4
+        let cluster = SimulatedCluster(options)
+        #expect(cluster.form())
+        for number in 0..<8 { #expect(cluster.put(Bytes("0\(number)"), "v") != nil) }
+        let marker = Array("damage me".utf8)
+        #expect(cluster.put("0x", Bytes(marker)) != nil)
+        for number in 0..<8 { #expect(cluster.put(Bytes("z\(number)"), "v") != nil) }
+        #expect(cluster.awaitEqualReplicas())
+        cluster.crash(1)
+        #expect(damage(marker, in: cluster.host(1).disk))
+        #expect(cluster.start(1))
+        let damaged = cluster.tablet(holding: "0x")
+        let statuses = try #require(cluster.host(1).node?.status(now: cluster.now).tablets)
+        #expect(statuses.filter { $0.health != "whole" }.map(\.tablet) == [damaged])
+        #expect(cluster.host(1).noticed("is quarantined"))
+        #expect(cluster.put("z9", "v") != nil)
+        #expect(cluster.text(of: "0x") == "damage me", "by the others")
+    }
+
+    /// Turns a bit over in the first place of the log that holds `marker`.
+    private func damage(_ marker: [UInt8], in disk: SimulatedDisk) -> Bool {
+        let directory = SimulatedHost.directory + "/cell-0/log"
+        for name in (try? disk.list(directory)) ?? [] {
+            let path = directory + "/" + name
+            guard let bytes = disk.contents(of: path), bytes.count > marker.count else { continue }
+            for start in 0..<bytes.count - marker.count
+            where bytes[start] == marker[0]
+                && bytes[start..<start + marker.count].elementsEqual(marker)
+            {
+                disk.flipBit(0, at: start, of: path)
+                return true
+            }
+        }
+        return false
+    }
+
+    @Test func `a damaged table quarantines the replica that holds it`() throws {
+        let cluster = SimulatedCluster(small(7))
+        #expect(cluster.form())
+        for number in 0..<60 { #expect(cluster.put(key(number), value(number)) != nil) }
+        #expect(cluster.awaitEqualReplicas())
+        let leader = try #require(cluster.leader())
+        let victim = leader % 3 + 1
+        let disk = cluster.host(victim).disk
+        let directory = SimulatedHost.directory + "/cell-0/tablets"
+        let tablet = try #require(try disk.list(directory).first)
+        let names = try disk.list(directory + "/" + tablet)
+        let table = try #require(names.first { $0.hasSuffix(".table") }, "\(names)")
+        disk.flipBit(1, at: 200, of: "\(directory)/\(tablet)/\(table)")
+        #expect(cluster.ask(leader, .contentDigest) == .done)
+        let isFound = cluster.run(within: .seconds(20), every: .milliseconds(10)) {
+            cluster.status(victim)?.health.contains("damaged") == true
+        }
+        #expect(isFound, "\(String(describing: cluster.status(victim)))")
+        #expect(cluster.put("b", "2") != nil)
+    }
+
+    @Test func `garbage ends its link and nothing else`() throws {
+        let cluster = SimulatedCluster(ClusterOptions(seed: 8))
+        #expect(cluster.form())
+        cluster.run(for: .milliseconds(300))
+        cluster.sendGarbage([1, 2, 3, 4, 5, 6, 7, 8, 9], from: 1, to: 2, .consensus)
+        var writer = ByteWriter()
+        writer.frame(.peerMessages) { $0.raw([9, 9, 9]) }
+        cluster.sendGarbage(writer.take(), from: 3, to: 1, .consensus)
+        writer.frame(.peerMessages) { $0.raw([9, 9, 9]) }
+        cluster.sendGarbage(writer.take(), from: 2, to: 3, .bulk)
+        cluster.run(for: .milliseconds(20))
+        #expect(!cluster.isUp(from: 1, to: 2))
+        #expect(!cluster.isUp(from: 3, to: 1))
+        #expect(!cluster.isUp(from: 2, to: 3, .bulk))
+        #expect(cluster.put("a", "1") != nil)
+        cluster.run(for: .seconds(1))
+        #expect(cluster.isUp(from: 1, to: 2) && cluster.isUp(from: 3, to: 1))
+        #expect(cluster.hosts.allSatisfy { $0.isRunning })
+    }
+
+    @Test func `a client that sends garbage is cut off, and told why where that is possible`()
+        throws
+    {
+        let cluster = SimulatedCluster(ClusterOptions(seed: 9))
+        #expect(cluster.form())
+        guard case .closed = cluster.sendRaw([1, 2, 3, 4, 5, 6, 7, 8], to: 1) else {
+            Issue.record("the connection stayed open")
+            return
+        }
+        var writer = ByteWriter()
+        writer.frame(.request, id: RequestID(1)) { $0.raw([1, 2, 3]) }
+        guard case .closed(let goodbye) = cluster.sendRaw(writer.take(), to: 1) else {
+            Issue.record("the connection stayed open")
+            return
+        }
+        #expect(goodbye?.contains("malformed") == true)
+        writer.frame(.peerMessages) { $0.raw([]) }
+        guard case .closed = cluster.sendRaw(writer.take(), to: 1) else {
+            Issue.record("the connection stayed open")
+            return
+        }
+        #expect(cluster.put("a", "1") != nil)
+    }
+}

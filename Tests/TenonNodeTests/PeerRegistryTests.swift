@@ -1,0 +1,109 @@
+import TenonCore
+import TenonNode
+import TenonWire
+import Testing
+
+/// Who is let in, and what is remembered of whom (Rule I2).
+@Suite struct PeerRegistryTests {
+    private let cluster = ClusterID(high: 1, low: 2)
+
+    private func registry() -> PeerRegistry {
+        PeerRegistry(
+            me: NodeID(1), members: [NodeID(1), NodeID(2), NodeID(3)], memberListDigest: 77)
+    }
+
+    private func hello(_ change: (inout PeerHello) -> Void = { _ in }) -> PeerHello {
+        var hello = PeerHello(
+            stream: .consensus, receiver: NodeID(1),
+            identity: PeerIdentity(
+                cluster: cluster, node: NodeID(2), folder: FolderID(high: 5, low: 6),
+                boot: BootNumber(3), nonce: 9, epoch: .first, hasEntries: true,
+                logPosition: 100, memberListDigest: 77))
+        change(&hello)
+        return hello
+    }
+
+    private func refusal(
+        _ registry: PeerRegistry, _ change: (inout PeerHello) -> Void
+    ) -> String? {
+        registry.refusal(of: hello(change), cluster: cluster, epoch: .first)
+    }
+
+    @Test func `a member is welcome`() {
+        #expect(refusal(registry()) { _ in } == nil)
+        #expect(refusal(registry()) { $0.identity.cluster = .none } == nil)
+        #expect(registry().refusal(of: hello(), cluster: .none, epoch: .first) == nil)
+    }
+
+    @Test func `strangers are refused, each for its reason`() {
+        let registry = registry()
+        let changes: [(String, (inout PeerHello) -> Void)] = [
+            ("version", { $0.versions = ProtocolRange(oldest: 90, newest: 91) }),
+            ("not another member", { $0.identity.node = NodeID(1) }),
+            ("not another member", { $0.identity.node = NodeID(7) }),
+            ("check the addresses", { $0.receiver = NodeID(3) }),
+            ("--cluster", { $0.identity.memberListDigest = 78 }),
+            ("belongs to cluster", { $0.identity.cluster = ClusterID(high: 8, low: 8) }),
+            ("epoch", { $0.identity.epoch = Epoch(0) }),
+        ]
+        for (part, change) in changes {
+            let reason = refusal(registry, change)
+            #expect(reason?.contains(part) == true, "\(part): \(reason ?? "welcome")")
+        }
+    }
+
+    @Test func `a remembered node is held to its folder, boot, nonce and position`() {
+        var registry = registry()
+        #expect(registry.remember(hello().identity, now: .zero) != nil)
+        #expect(registry.remember(hello().identity, now: .zero) == nil, "nothing new")
+        #expect(refusal(registry) { _ in } == nil)
+        #expect(refusal(registry) { $0.identity.boot = BootNumber(4) } == nil)
+        let changes: [(String, (inout PeerHello) -> Void)] = [
+            ("wiped", { $0.identity.folder = FolderID(high: 5, low: 7) }),
+            ("rolled back or cloned", { $0.identity.boot = BootNumber(2) }),
+            ("runs twice", { $0.identity.nonce = 10 }),
+            ("rolled back", { $0.identity.logPosition = 99 }),
+        ]
+        for (part, change) in changes {
+            let reason = refusal(registry, change)
+            #expect(reason?.contains(part) == true, "\(part): \(reason ?? "welcome")")
+        }
+    }
+
+    @Test func `what the log remembered holds after a restart`() throws {
+        var first = registry()
+        let remembered = first.remember(hello().identity, now: .zero)
+        let memory = try #require(remembered)
+        var second = registry()
+        second.restore(memory, of: NodeID(2))
+        second.restore(memory, of: NodeID(9))
+        #expect(second.memory(of: NodeID(2)) == memory)
+        #expect(second.memory(of: NodeID(9)) == nil)
+        #expect(refusal(second) { $0.identity.logPosition = 99 }?.contains("rolled back") == true)
+    }
+
+    @Test func `positions are written each minute or every 64 MiB, and held in memory at once`() {
+        var registry = registry()
+        _ = registry.remember(hello().identity, now: .zero)
+        #expect(registry.advance(NodeID(2), to: 90, now: .zero) == nil)
+        #expect(registry.memory(of: NodeID(2))?.position == 100, "never back")
+        let soon = Instant.zero + .seconds(1)
+        #expect(registry.advance(NodeID(2), to: 101, now: soon) == nil)
+        #expect(registry.memory(of: NodeID(2))?.position == 101)
+        #expect(registry.advance(NodeID(2), to: 100 + 16_384, now: soon)?.position == 16_484)
+        let later = soon + .seconds(60)
+        #expect(registry.advance(NodeID(2), to: 16_485, now: later)?.position == 16_485)
+        #expect(registry.advance(NodeID(3), to: 1, now: later) == nil, "never heard")
+    }
+
+    @Test func `a new boot keeps the highest position`() {
+        var registry = registry()
+        _ = registry.remember(hello().identity, now: .zero)
+        _ = registry.advance(NodeID(2), to: 150, now: .zero)
+        let next = hello {
+            $0.identity.boot = BootNumber(4)
+            $0.identity.logPosition = 151
+        }
+        #expect(registry.remember(next.identity, now: .zero)?.position == 151)
+    }
+}
