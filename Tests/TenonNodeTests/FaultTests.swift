@@ -135,6 +135,28 @@ import Testing
         #expect(cluster.text(of: "a") == "1")
     }
 
+    @Test func `a log write that a power cut tore is cut off, and nothing acknowledged is lost`() {
+        var tornTails = 0
+        for seed in UInt64(1)...8 {
+            let cluster = SimulatedCluster(ClusterOptions(seed: seed))
+            #expect(cluster.form())
+            #expect(cluster.put("before", "1") != nil)
+            // The power goes while the write is on its way to the disks.
+            cluster.client.start(
+                cluster.client.write(.put(key: "a", value: "2", condition: .none)),
+                tablet: TabletID(2), within: .seconds(5)
+            ) { _ in }
+            cluster.run(for: .microseconds(700 + 200 * Int(seed)))
+            for node in 1...3 { cluster.cutPower(node) }
+            #expect(cluster.form())
+            tornTails += cluster.hosts.count { $0.noticed("torn tail") }
+            #expect(cluster.run(within: .seconds(6)) { cluster.client.isIdle })
+            #expect(cluster.text(of: "before") == "1")
+            #expect(cluster.text(of: "a") == "2", "its retry is answered")
+        }
+        #expect(tornTails > 0)
+    }
+
     @Test func `a damaged middle of the log quarantines its tablet only`() throws {
         var options = ClusterOptions(seed: 6)
         options.tabletCount = 4
