@@ -46,21 +46,59 @@ struct Call: Sendable {
         }
     }
 
-    /// Whether `answer` is of a kind that this call can have. Any other is garbage.
+}
+
+extension Call.Work {
+    /// Whether `answer` is of a kind that this work can have. Any other is garbage.
+    ///
+    /// One switch in the other, not one over the pair: a pair would be a copy of both.
     func accepts(_ answer: Answer) -> Bool {
-        switch (work, answer) {
-        case (_, .refusal), (.write, .outcome), (.ask(.get), .value), (.ask(.getMany), .values),
-            (.ask(.scan), .page), (.ask(.describe), .directory), (.ask(.status), .status),
-            (.ask(.transferLeadership), .done), (.ask(.contentDigest), .done),
-            (.ask(.contentDigest), .outcome):
-            true
-        default: false
+        switch self {
+        case .write: answer.isOutcome || answer.isRefusal
+        case .ask(let body): body.accepts(answer) || answer.isRefusal
         }
     }
 }
 
+extension RequestBody {
+    fileprivate func accepts(_ answer: Answer) -> Bool {
+        switch answer {
+        case .value: if case .get = self { true } else { false }
+        case .values: if case .getMany = self { true } else { false }
+        case .page: if case .scan = self { true } else { false }
+        case .directory: self == .describe
+        case .status: self == .status
+        case .outcome: self == .contentDigest
+        case .done:
+            switch self {
+            case .transferLeadership, .contentDigest: true
+            default: false
+            }
+        case .refusal: false
+        }
+    }
+}
+
+extension Answer {
+    fileprivate var isOutcome: Bool { if case .outcome = self { true } else { false } }
+    fileprivate var isRefusal: Bool { if case .refusal = self { true } else { false } }
+}
+
 /// What a caller gets: any answer but a refusal, or the error.
-typealias CallResult = Result<Answer, TenonError>
+///
+/// Not a `Result`, which would be as large as the error is, and is moved a dozen times a call.
+enum CallResult: Sendable {
+    case success(Answer)
+    indirect case failure(TenonError)
+
+    /// The answer. - Throws: the error.
+    func get() throws(TenonError) -> Answer {
+        switch self {
+        case .success(let answer): return answer
+        case .failure(let error): throw error
+        }
+    }
+}
 
 /// A call under way.
 struct PendingCall {
@@ -83,6 +121,12 @@ struct PendingCall {
         /// To be tried again.
         case pausing(until: Instant)
     }
+
+    /// Lies in places that are not used, and holds no references.
+    static let vacant = PendingCall(
+        owner: .directory,
+        call: Call(work: .ask(.describe), route: .anywhere, deadline: .distantFuture),
+        attempts: Attempts(isWrite: false))
 
     let owner: Owner
     let call: Call
