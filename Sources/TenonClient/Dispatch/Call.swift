@@ -29,6 +29,18 @@ struct Call: Sendable {
     let route: Route
     /// When the caller stops waiting.
     let deadline: Instant
+    /// The kinds of answers it can have; kept, because looking into ``work`` touches its key.
+    private let answers: AnswerKinds
+
+    init(work: Work, route: Route, deadline: Instant) {
+        self.work = work
+        self.route = route
+        self.deadline = deadline
+        answers = work.answers
+    }
+
+    /// Whether `answer` is of a kind that this call can have. Any other is garbage.
+    func accepts(_ answer: Answer) -> Bool { answers.isSuperset(of: answer.kind) }
 
     /// Whether it may change something.
     var isWrite: Bool {
@@ -48,40 +60,51 @@ struct Call: Sendable {
 
 }
 
-extension Call.Work {
-    /// Whether `answer` is of a kind that this work can have. Any other is garbage.
-    ///
-    /// One switch in the other, not one over the pair: a pair would be a copy of both.
-    func accepts(_ answer: Answer) -> Bool {
-        switch self {
-        case .write: answer.isOutcome || answer.isRefusal
-        case .ask(let body): body.accepts(answer) || answer.isRefusal
-        }
-    }
+/// Kinds of answers, a bit each; a refusal, which any call can have, is none.
+struct AnswerKinds: OptionSet {
+    let rawValue: UInt8
+
+    static let outcome = AnswerKinds(rawValue: 1)
+    static let value = AnswerKinds(rawValue: 2)
+    static let values = AnswerKinds(rawValue: 4)
+    static let page = AnswerKinds(rawValue: 8)
+    static let directory = AnswerKinds(rawValue: 16)
+    static let status = AnswerKinds(rawValue: 32)
+    static let done = AnswerKinds(rawValue: 64)
 }
 
-extension RequestBody {
-    fileprivate func accepts(_ answer: Answer) -> Bool {
-        switch answer {
-        case .value: if case .get = self { true } else { false }
-        case .values: if case .getMany = self { true } else { false }
-        case .page: if case .scan = self { true } else { false }
-        case .directory: self == .describe
-        case .status: self == .status
-        case .outcome: self == .contentDigest
-        case .done:
-            switch self {
-            case .transferLeadership, .contentDigest: true
-            default: false
-            }
-        case .refusal: false
+extension Call.Work {
+    /// The kinds of answers that this can have. Any other is garbage.
+    fileprivate var answers: AnswerKinds {
+        switch self {
+        case .write: .outcome
+        case .ask(.get): .value
+        case .ask(.getMany): .values
+        case .ask(.scan): .page
+        case .ask(.describe): .directory
+        case .ask(.status): .status
+        case .ask(.transferLeadership): .done
+        case .ask(.contentDigest): [.done, .outcome]
+        // Writes go as operations, which get their session here.
+        case .ask(.write): []
         }
     }
 }
 
 extension Answer {
-    fileprivate var isOutcome: Bool { if case .outcome = self { true } else { false } }
-    fileprivate var isRefusal: Bool { if case .refusal = self { true } else { false } }
+    /// Of which kind it is.
+    fileprivate var kind: AnswerKinds {
+        switch self {
+        case .outcome: .outcome
+        case .value: .value
+        case .values: .values
+        case .page: .page
+        case .directory: .directory
+        case .status: .status
+        case .done: .done
+        case .refusal: []
+        }
+    }
 }
 
 /// What a caller gets: any answer but a refusal, or the error.

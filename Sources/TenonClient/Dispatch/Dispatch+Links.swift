@@ -118,7 +118,7 @@ extension Dispatch {
         if case .directory(let directory) = answer { install(directory) }
         // A late answer to a call that has ended.
         guard let place = pending.find(id) else { return }
-        guard pending[place].call.work.accepts(answer) else {
+        guard pending[place].call.accepts(answer) else {
             throw .garbage("an answer of the wrong kind")
         }
         if case .refusal(let refusal) = answer {

@@ -106,9 +106,14 @@ final class ClientLoop: @unchecked Sendable {
         eventLoop.assertInEventLoop()
         inbox.take(into: &batch)
         let now = ClientLoop.now
-        for submission in batch.submissions {
-            let id = dispatch.submit(submission.call, token: submission.token, at: now)
-            keep(submission, id)
+        // By place: taking submissions out one by one would copy them.
+        for place in batch.submissions.indices {
+            let token = batch.submissions[place].token
+            let id = dispatch.submit(batch.submissions[place].call, token: token, at: now)
+            keep(
+                Waiting(
+                    id: id, waiter: batch.submissions[place].waiter,
+                    byteCount: batch.submissions[place].byteCount))
         }
         if !batch.cancelled.isEmpty { dispatch.cancel(batch.cancelled) }
         batch.submissions.removeAll(keepingCapacity: true)
@@ -116,12 +121,11 @@ final class ClientLoop: @unchecked Sendable {
         act(now)
     }
 
-    private func keep(_ submission: Inbox.Submission, _ id: RequestID) {
-        let place = SlotMap<PendingCall>.place(of: id)
+    private func keep(_ waiting: Waiting) {
+        let place = SlotMap<PendingCall>.place(of: waiting.id)
         while waiters.count <= place { waiters.append(nil) }
         precondition(waiters[place] == nil, "two calls at place \(place)")
-        waiters[place] = Waiting(
-            id: id, waiter: submission.waiter, byteCount: submission.byteCount)
+        waiters[place] = waiting
     }
 
     /// Bytes arrived on a link; ``turnEnded()`` follows when the socket is read empty.
