@@ -68,7 +68,7 @@ extension EntryTree {
                     ? entries.probe(entry(of: node, slot)).head(skip: skip(of: node)) : UInt64.max
                 precondition(
                     self.head(of: node, slot) == head,
-                    "slot \(slot) of node \(node) has head \(self.head(of: node, slot)), not \(head)"
+                    "slot \(slot) of \(node) has head \(self.head(of: node, slot)), not \(head)"
                 )
             }
         }
