@@ -57,7 +57,6 @@ struct Call: Sendable {
         case .ask: 64
         }
     }
-
 }
 
 /// Kinds of answers, a bit each; a refusal, which any call can have, is none.
