@@ -18,6 +18,7 @@ internal import TenonWire
 public final class TenonClient: Sendable {
     let loop: ClientLoop
     let configuration: Configuration
+    private let timeout: TimeSpan
     private let group: MultiThreadedEventLoopGroup
 
     /// A client of the cluster that has nodes at `endpoints`; one that answers is enough.
@@ -32,6 +33,7 @@ public final class TenonClient: Sendable {
             throw TenonError(.invalid, .notApplied, "no endpoint given; write HOST:PORT,…")
         }
         self.configuration = configuration
+        timeout = TimeSpan(configuration.timeout)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var random = SystemRandomNumberGenerator()
         loop = ClientLoop(
@@ -53,7 +55,8 @@ public final class TenonClient: Sendable {
     func perform(
         _ work: Call.Work, _ route: Call.Route, timeout: Duration?
     ) async throws(TenonError) -> Answer {
-        try await perform(work, route, deadline: deadline(after: timeout))
+        try await loop.perform(Call(work: work, route: route, deadline: deadline(after: timeout)))
+            .get()
     }
 
     /// Does a call that ends by `deadline`.
@@ -65,7 +68,7 @@ public final class TenonClient: Sendable {
 
     /// The moment when a call that begins now has to end.
     func deadline(after timeout: Duration?) -> Instant {
-        ClientLoop.now + TimeSpan(timeout ?? configuration.timeout)
+        ClientLoop.now + (timeout.map { TimeSpan($0) } ?? self.timeout)
     }
 }
 

@@ -31,7 +31,8 @@ package enum Answer: Hashable, Sendable {
     /// A page of a scan; `next` is nil at the end of what was asked for in this tablet.
     case page([ScanItem], next: Bytes?, at: ReadPoint)
     case directory(Directory)
-    case status(NodeStatus)
+    /// Indirect: as large as it is, it would make every answer that large.
+    indirect case status(NodeStatus)
     /// An order to the node was taken.
     case done
     case refusal(Refusal)

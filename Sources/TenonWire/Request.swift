@@ -66,7 +66,8 @@ package enum RequestBody: Hashable, Sendable {
     /// The value of a key, the newest or as of a version.
     case get(key: Bytes, at: Timestamp?)
     case getMany(keys: [Bytes], at: Timestamp?)
-    case scan(ScanRequest)
+    /// Indirect, because it is three times as large as the others.
+    indirect case scan(ScanRequest)
     /// Nodes, keyspaces and tablets, from any node.
     case describe
     /// ``NodeStatus`` of this very node.

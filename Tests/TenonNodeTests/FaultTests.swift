@@ -135,6 +135,33 @@ import Testing
         #expect(cluster.text(of: "a") == "1")
     }
 
+    @Test func `a log write that a power cut tore is cut off, and nothing acknowledged is lost`() {
+        var tornTails = 0
+        for seed in UInt64(1)...8 {
+            let cluster = SimulatedCluster(ClusterOptions(seed: seed))
+            #expect(cluster.form())
+            #expect(cluster.put("before", "1") != nil)
+            // The power goes while the write is on its way to the disks.
+            cluster.client.start(
+                cluster.client.write(.put(key: "a", value: value(1), condition: .none)),
+                tablet: TabletID(2), within: .seconds(5)
+            ) { _ in }
+            cluster.run(for: .microseconds(700 + 200 * Int(seed)))
+            for node in 1...3 { cluster.cutPower(node) }
+            #expect(cluster.form())
+            tornTails += cluster.hosts.count { $0.noticed("torn tail") }
+            #expect(cluster.run(within: .seconds(6)) { cluster.client.isIdle })
+            #expect(cluster.text(of: "before") == "1")
+            // The retry of the write was answered.
+            guard case .answer(.value(let found, _)) = cluster.get("a") else {
+                Issue.record("seed \(seed): no answer")
+                continue
+            }
+            #expect(found?.bytes == value(1))
+        }
+        #expect(tornTails > 0)
+    }
+
     @Test func `a damaged middle of the log quarantines its tablet only`() throws {
         var options = ClusterOptions(seed: 6)
         options.tabletCount = 4

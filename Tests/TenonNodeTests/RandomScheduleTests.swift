@@ -1,3 +1,4 @@
+import Glibc
 import TenonChecker
 import TenonCore
 import TenonNode
@@ -25,7 +26,14 @@ import Testing
         return options
     }
 
-    @Test(arguments: UInt64(1)...6)
+    /// How many seeds are run: 6, or what the environment's TENON_SCHEDULE_SEEDS says, for a
+    /// sweep by hand.
+    private static var seedCount: UInt64 {
+        guard let text = unsafe getenv("TENON_SCHEDULE_SEEDS") else { return 6 }
+        return unsafe UInt64(String(cString: text)) ?? 6
+    }
+
+    @Test(arguments: 1...seedCount)
     func `a cluster under faults is linearizable and loses nothing`(seed: UInt64) {
         let cluster = SimulatedCluster(options(seed))
         #expect(cluster.form())

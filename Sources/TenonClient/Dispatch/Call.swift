@@ -29,6 +29,18 @@ struct Call: Sendable {
     let route: Route
     /// When the caller stops waiting.
     let deadline: Instant
+    /// The kinds of answers it can have; kept, because looking into ``work`` touches its key.
+    private let answers: AnswerKinds
+
+    init(work: Work, route: Route, deadline: Instant) {
+        self.work = work
+        self.route = route
+        self.deadline = deadline
+        answers = work.answers
+    }
+
+    /// Whether `answer` is of a kind that this call can have. Any other is garbage.
+    func accepts(_ answer: Answer) -> Bool { answers.isSuperset(of: answer.kind) }
 
     /// Whether it may change something.
     var isWrite: Bool {
@@ -46,21 +58,70 @@ struct Call: Sendable {
         }
     }
 
-    /// Whether `answer` is of a kind that this call can have. Any other is garbage.
-    func accepts(_ answer: Answer) -> Bool {
-        switch (work, answer) {
-        case (_, .refusal), (.write, .outcome), (.ask(.get), .value), (.ask(.getMany), .values),
-            (.ask(.scan), .page), (.ask(.describe), .directory), (.ask(.status), .status),
-            (.ask(.transferLeadership), .done), (.ask(.contentDigest), .done),
-            (.ask(.contentDigest), .outcome):
-            true
-        default: false
+}
+
+/// Kinds of answers, a bit each; a refusal, which any call can have, is none.
+struct AnswerKinds: OptionSet {
+    let rawValue: UInt8
+
+    static let outcome = AnswerKinds(rawValue: 1)
+    static let value = AnswerKinds(rawValue: 2)
+    static let values = AnswerKinds(rawValue: 4)
+    static let page = AnswerKinds(rawValue: 8)
+    static let directory = AnswerKinds(rawValue: 16)
+    static let status = AnswerKinds(rawValue: 32)
+    static let done = AnswerKinds(rawValue: 64)
+}
+
+extension Call.Work {
+    /// The kinds of answers that this can have. Any other is garbage.
+    fileprivate var answers: AnswerKinds {
+        switch self {
+        case .write: .outcome
+        case .ask(.get): .value
+        case .ask(.getMany): .values
+        case .ask(.scan): .page
+        case .ask(.describe): .directory
+        case .ask(.status): .status
+        case .ask(.transferLeadership): .done
+        case .ask(.contentDigest): [.done, .outcome]
+        // Writes go as operations, which get their session here.
+        case .ask(.write): []
+        }
+    }
+}
+
+extension Answer {
+    /// Of which kind it is.
+    fileprivate var kind: AnswerKinds {
+        switch self {
+        case .outcome: .outcome
+        case .value: .value
+        case .values: .values
+        case .page: .page
+        case .directory: .directory
+        case .status: .status
+        case .done: .done
+        case .refusal: []
         }
     }
 }
 
 /// What a caller gets: any answer but a refusal, or the error.
-typealias CallResult = Result<Answer, TenonError>
+///
+/// Not a `Result`, which would be as large as the error is, and is moved a dozen times a call.
+enum CallResult: Sendable {
+    case success(Answer)
+    indirect case failure(TenonError)
+
+    /// The answer. - Throws: the error.
+    func get() throws(TenonError) -> Answer {
+        switch self {
+        case .success(let answer): return answer
+        case .failure(let error): throw error
+        }
+    }
+}
 
 /// A call under way.
 struct PendingCall {
@@ -83,6 +144,12 @@ struct PendingCall {
         /// To be tried again.
         case pausing(until: Instant)
     }
+
+    /// Lies in places that are not used, and holds no references.
+    static let vacant = PendingCall(
+        owner: .directory,
+        call: Call(work: .ask(.describe), route: .anywhere, deadline: .distantFuture),
+        attempts: Attempts(isWrite: false))
 
     let owner: Owner
     let call: Call

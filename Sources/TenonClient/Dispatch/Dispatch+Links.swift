@@ -64,16 +64,15 @@ extension Dispatch {
             links[link].isSuspected
             ? "\(links[link].endpoint) does not answer" : links[link].complaint
         for place in 0..<pending.capacity where pending.isUsed(place) {
-            let id = pending.id(at: place)
-            guard let call = pending[id], call.stage.link == link else { continue }
+            guard pending[place].stage.link == link else { continue }
             let pause =
-                call.isSent
-                ? pending[id]?.attempts.lost(complaint, pausing: settings.pauses, &random)
-                : pending[id]?.attempts.unsent(complaint, pausing: settings.pauses, &random)
-            if case .node = call.call.route {
-                complete(id, .failure(TenonError(.unavailable, .notApplied, complaint)))
+                pending[place].isSent
+                ? pending[place].attempts.lost(complaint, pausing: settings.pauses, &random)
+                : pending[place].attempts.unsent(complaint, pausing: settings.pauses, &random)
+            if case .node = pending[place].call.route {
+                complete(place, .failure(TenonError(.unavailable, .notApplied, complaint)))
             } else {
-                rest(id, for: pause ?? settings.pauses.longest, at: now)
+                rest(place, for: pause, at: now)
             }
         }
     }
@@ -109,8 +108,7 @@ extension Dispatch {
         clock.welcome(welcome.clusterTime, at: now)
         links[link].welcomed(by: welcome.node)
         for place in 0..<pending.capacity where pending.isUsed(place) {
-            let id = pending.id(at: place)
-            if pending[id]?.stage == .queued(link: link) { route(id, at: now) }
+            if pending[place].stage == .queued(link: link) { route(place, at: now) }
         }
     }
 
@@ -119,38 +117,44 @@ extension Dispatch {
     ) throws(Breach) {
         if case .directory(let directory) = answer { install(directory) }
         // A late answer to a call that has ended.
-        guard let isAccepted = pending[id]?.call.accepts(answer) else { return }
-        guard isAccepted else { throw .garbage("an answer of the wrong kind") }
+        guard let place = pending.find(id) else { return }
+        guard pending[place].call.accepts(answer) else {
+            throw .garbage("an answer of the wrong kind")
+        }
         if case .refusal(let refusal) = answer {
             // A refusal of an attempt that was given up says nothing about the one under way.
-            if pending[id]?.stage == .sent(link: link) { refused(id, refusal, by: link, at: now) }
+            if pending[place].stage == .sent(link: link) {
+                refused(place, refusal, by: link, at: now)
+            }
             return
         }
         if case .outcome(_, let point) = answer { clock.observe(point.version, at: now) }
-        complete(id, .success(answer))
+        complete(place, .success(answer))
     }
 
     private mutating func refused(
-        _ id: RequestID, _ refusal: Refusal, by link: Int, at now: Instant
+        _ place: Int, _ refusal: Refusal, by link: Int, at now: Instant
     ) {
-        let isLeaderKnown = refusal.reason == .notLeader && learn(refusal.leader, from: id, link)
-        guard
-            let decision = pending[id]?.attempts.refused(
-                refusal, isLeaderKnown: isLeaderKnown, pausing: settings.pauses, &random)
-        else { return }
+        let isLeaderKnown =
+            refusal.reason == .notLeader
+            && learn(refusal.leader, of: pending[place].call.route, from: link)
+        let decision = pending[place].attempts.refused(
+            refusal, isLeaderKnown: isLeaderKnown, pausing: settings.pauses, &random)
         switch decision {
-        case .again: route(id, at: now)
-        case .pause(let pause): rest(id, for: pause, at: now)
+        case .again: route(place, at: now)
+        case .pause(let pause): rest(place, for: pause, at: now)
         case .reroute(let pause):
-            rest(id, for: pause, at: now)
+            rest(place, for: pause, at: now)
             fetchDirectory(at: now)
-        case .fail(let error): complete(id, .failure(error))
+        case .fail(let error): complete(place, .failure(error))
         }
     }
 
     /// Notes whom a node named as the leader (0: nobody). Returns whether it can be asked.
-    private mutating func learn(_ leader: NodeID, from id: RequestID, _ asked: Int) -> Bool {
-        guard let tablet = tablet(of: id) else { return false }
+    private mutating func learn(
+        _ leader: NodeID, of route: Call.Route, from asked: Int
+    ) -> Bool {
+        guard let tablet = tablet(of: route) else { return false }
         guard leader != NodeID(0), leader != links[asked].node, let link = link(of: leader),
             !links[link].isSuspected
         else {
@@ -168,15 +172,15 @@ extension Dispatch {
         routes.learn(leader: NodeID(0), of: tablet)
     }
 
-    private func tablet(of id: RequestID) -> TabletID? {
-        switch pending[id]?.call.route {
+    private func tablet(of route: Call.Route) -> TabletID? {
+        switch route {
         case .tablet(let tablet): return tablet
         case .key(let name, let key):
             guard let keyspace = routes.keyspace(named: name),
                 let place = routes.place(in: keyspace, holding: key)
             else { return nil }
-            return routes.directory?.tablets[place].id
-        case .node, .anywhere, nil: return nil
+            return routes.address(at: place).id
+        case .node, .anywhere: return nil
         }
     }
 }

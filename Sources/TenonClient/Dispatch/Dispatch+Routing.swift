@@ -12,31 +12,31 @@ extension Dispatch {
         case failure(TenonError)
     }
 
-    /// Sends a call to whom it concerns, or notes what it waits for.
-    mutating func route(_ id: RequestID, at now: Instant) {
-        guard let call = pending[id] else { return }
-        switch target(of: call, at: now) {
+    /// Sends the call at `place` to whom it concerns, or notes what it waits for.
+    mutating func route(_ place: Int, at now: Instant) {
+        let deadline = pending[place].call.deadline
+        switch target(of: pending[place].call.route, deadline, at: now) {
         case .link(let link, let header):
             if links[link].state == .ready {
-                send(id, header, on: link, at: now)
+                send(place, header, on: link, at: now)
             } else {
-                pending[id]?.stage = .queued(link: link)
+                pending[place].stage = .queued(link: link)
                 open(link, at: now)
             }
         case .directory:
-            pending[id]?.stage = .unrouted
+            pending[place].stage = .unrouted
             fetchDirectory(at: now)
         case .pause(let problem):
-            let pause = pending[id]?.attempts.unsent(problem, pausing: settings.pauses, &random)
-            rest(id, for: pause ?? settings.pauses.longest, at: now)
+            let pause = pending[place].attempts.unsent(problem, pausing: settings.pauses, &random)
+            rest(place, for: pause, at: now)
         case .failure(let error):
-            complete(id, .failure(error))
+            complete(place, .failure(error))
         }
     }
 
-    /// Lets a call wait.
-    mutating func rest(_ id: RequestID, for pause: TimeSpan, at now: Instant) {
-        pending[id]?.stage = .pausing(until: now + pause)
+    /// Lets the call at `place` wait.
+    mutating func rest(_ place: Int, for pause: TimeSpan, at now: Instant) {
+        pending[place].stage = .pausing(until: now + pause)
         wakeNoLater(than: now + pause)
     }
 
@@ -47,7 +47,7 @@ extension Dispatch {
             work: .ask(.describe), route: .anywhere, deadline: now + Dispatch.directoryTimeout)
         let id = insert(call, owner: .directory)
         directoryCall = id
-        route(id, at: now)
+        route(SlotMap<PendingCall>.place(of: id), at: now)
     }
 
     /// The question for the directory ended.
@@ -59,7 +59,7 @@ extension Dispatch {
             // The calls that wait for it ask again, up to their own deadlines.
             nextWake = .zero
         case .failure(let error):
-            for id in unroutedCalls() { complete(id, .failure(error)) }
+            for place in unroutedCalls() { complete(place, .failure(error)) }
         }
     }
 
@@ -83,10 +83,9 @@ extension Dispatch {
         nextWake = .zero
     }
 
-    /// The calls that wait for a directory, in the order of their slots.
-    func unroutedCalls() -> [RequestID] {
-        (0..<pending.capacity).filter { pending.isUsed($0) }.map { pending.id(at: $0) }
-            .filter { pending[$0]?.stage == .unrouted }
+    /// The places of the calls that wait for a directory.
+    func unroutedCalls() -> [Int] {
+        (0..<pending.capacity).filter { pending.isUsed($0) && pending[$0].stage == .unrouted }
     }
 
     /// Opens a link, unless that is under way.
@@ -96,8 +95,10 @@ extension Dispatch {
         wakeNoLater(than: now + Dispatch.watchInterval)
     }
 
-    private mutating func target(of pending: PendingCall, at now: Instant) -> Target {
-        switch pending.call.route {
+    private mutating func target(
+        of route: Call.Route, _ deadline: Instant, at now: Instant
+    ) -> Target {
+        switch route {
         case .key(let name, let key):
             guard routes.directory != nil else { return .directory }
             guard let keyspace = routes.keyspace(named: name) else {
@@ -106,45 +107,45 @@ extension Dispatch {
             guard let place = routes.place(in: keyspace, holding: key) else {
                 return .pause("no tablet holds the key; the directory is out of date")
             }
-            return leader(at: place, pending, now)
+            return leader(at: place, deadline, now)
         case .tablet(let tablet):
             guard routes.directory != nil else { return .directory }
             guard let place = routes.place(of: tablet) else {
                 return .failure(
                     TenonError(.invalid, .notApplied, "there is no tablet \(tablet)"))
             }
-            return leader(at: place, pending, now)
+            return leader(at: place, deadline, now)
         case .node(let node):
             guard routes.directory != nil else { return .directory }
-            return only(node, pending, now)
+            return only(node, deadline, now)
         case .anywhere:
             guard let link = anyLink(at: now) else { return .pause(reachingNobody) }
-            return .link(link, header(of: pending, tablet: nil, now))
+            return .link(link, header(deadline, tablet: nil, now))
         }
     }
 
     /// The leader of a tablet, or any node when the leader is not known or not reachable: a node
     /// that does not lead says who does.
     private mutating func leader(
-        at place: Int, _ pending: PendingCall, _ now: Instant
+        at place: Int, _ deadline: Instant, _ now: Instant
     ) -> Target {
         if let node = routes.leader(at: place), let link = link(of: node),
             links[link].isUsable(at: now), !links[link].isSuspected
         {
-            return .link(link, header(of: pending, tablet: place, now))
+            return .link(link, header(deadline, tablet: place, now))
         }
         guard let link = anyLink(at: now) else { return .pause(reachingNobody) }
-        return .link(link, header(of: pending, tablet: place, now))
+        return .link(link, header(deadline, tablet: place, now))
     }
 
-    private func only(_ node: NodeID, _ pending: PendingCall, _ now: Instant) -> Target {
+    private func only(_ node: NodeID, _ deadline: Instant, _ now: Instant) -> Target {
         guard let link = link(of: node) else {
             return .failure(TenonError(.invalid, .notApplied, "there is no node \(node)"))
         }
         guard links[link].isUsable(at: now) else {
             return .failure(TenonError(.unavailable, .notApplied, links[link].complaint))
         }
-        return .link(link, header(of: pending, tablet: nil, now))
+        return .link(link, header(deadline, tablet: nil, now))
     }
 
     /// The link to a node: the directory's members first.
@@ -172,15 +173,16 @@ extension Dispatch {
     }
 
     private func header(
-        of pending: PendingCall, tablet place: Int?, _ now: Instant
+        _ deadline: Instant, tablet place: Int?, _ now: Instant
     ) -> RequestHeader {
-        let left = pending.call.deadline.since(now).wholeMilliseconds
+        let left = deadline.since(now).wholeMilliseconds
         let timeout = UInt32(min(max(left, 1), Int(UInt32.max)))
-        guard let place, let tablet = routes.directory?.tablets[place] else {
+        guard let place else {
             return RequestHeader(
                 epoch: epoch, timeoutMilliseconds: timeout, tablet: .directory,
                 generation: .first)
         }
+        let tablet = routes.address(at: place)
         return RequestHeader(
             epoch: epoch, timeoutMilliseconds: timeout, keyspace: tablet.keyspace,
             tablet: tablet.id, generation: tablet.generation)

@@ -4,16 +4,18 @@ internal import TenonWire
 extension Dispatch {
     /// Encodes a call into its link's outbox. A write gets its session at its first sending:
     /// only then is the cluster's time known.
-    mutating func send(_ id: RequestID, _ header: RequestHeader, on link: Int, at now: Instant) {
-        guard let call = pending[id] else { return }
-        switch call.call.work {
+    mutating func send(_ place: Int, _ header: RequestHeader, on link: Int, at now: Instant) {
+        let id = pending.id(at: place)
+        switch pending[place].call.work {
         case .write(let operation):
-            guard let session = call.session ?? sessions.open(firstIssue: clock.estimate(at: now))
+            guard
+                let session = pending[place].session
+                    ?? sessions.open(firstIssue: clock.estimate(at: now))
             else {
-                complete(id, .failure(Dispatch.windowIsFull))
+                complete(place, .failure(Dispatch.windowIsFull))
                 return
             }
-            pending[id]?.session = session
+            pending[place].session = session
             let command = Command(operation: operation, session: session)
             links[link].outbox.frame(.request, id: id) { writer in
                 Request.encode(write: command, header: header, to: &writer)
@@ -22,7 +24,7 @@ extension Dispatch {
             let request = Request(header: header, body: body)
             links[link].outbox.frame(.request, id: id) { writer in request.encode(to: &writer) }
         }
-        pending[id]?.stage = .sent(link: link)
+        pending[place].stage = .sent(link: link)
         hasSent(on: link, at: now)
     }
 

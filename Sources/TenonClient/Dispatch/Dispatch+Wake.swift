@@ -10,10 +10,9 @@ extension Dispatch {
         nextWake = .distantFuture
         var owesAnswers = [Bool](repeating: false, count: links.count)
         for place in 0..<pending.capacity where pending.isUsed(place) {
-            let id = pending.id(at: place)
-            wake(id, at: now)
-            // A call may have moved to a link that is new since.
-            if case .sent(let link)? = pending[id]?.stage, link < owesAnswers.count {
+            wake(place, at: now)
+            // A call may have ended, or moved to a link that is new since.
+            if case .sent(let link) = pending[place].stage, link < owesAnswers.count {
                 owesAnswers[link] = true
             }
         }
@@ -25,24 +24,24 @@ extension Dispatch {
         if isWatching { wakeNoLater(than: now + Dispatch.watchInterval) }
     }
 
-    private mutating func wake(_ id: RequestID, at now: Instant) {
-        guard let call = pending[id] else { return }
-        if call.call.deadline <= now {
-            complete(
-                id,
-                .failure(
-                    call.stage == .unrouted
-                        ? TenonError(.unavailable, .notApplied, reachingNobody)
-                        : call.attempts.expired(isUnderWay: call.isSent)))
+    private mutating func wake(_ place: Int, at now: Instant) {
+        if pending[place].call.deadline <= now {
+            complete(place, .failure(expiry(of: pending[place])))
             return
         }
-        wakeNoLater(than: call.call.deadline)
-        switch call.stage {
-        case .pausing(let until) where until <= now: route(id, at: now)
+        wakeNoLater(than: pending[place].call.deadline)
+        switch pending[place].stage {
+        case .pausing(let until) where until <= now: route(place, at: now)
         case .pausing(let until): wakeNoLater(than: until)
-        case .unrouted: route(id, at: now)
+        case .unrouted: route(place, at: now)
         case .queued, .sent: break
         }
+    }
+
+    private func expiry(of call: PendingCall) -> TenonError {
+        call.stage == .unrouted
+            ? TenonError(.unavailable, .notApplied, reachingNobody)
+            : call.attempts.expired(isUnderWay: call.isSent)
     }
 
     private mutating func watch(_ link: Int, owesAnswers: Bool, at now: Instant) {

@@ -33,12 +33,14 @@ struct Dispatch {
     static let directoryTimeout = TimeSpan.seconds(2)
     /// While calls wait for answers the links' silence is looked at so often.
     static let watchInterval = TimeSpan.milliseconds(50)
+    /// The most room that an outbox keeps for the next turn, in bytes.
+    static let outboxBytesKept = 64 << 10
     /// The request id of a ping, which no slot has: pings ask for the directory.
     static let pingID = RequestID(UInt64.max)
 
     let settings: Settings
     var random: SeededGenerator
-    var pending = SlotMap<PendingCall>()
+    var pending = SlotMap(vacant: PendingCall.vacant)
     var links: [Link]
     var routes = RouteTable()
     var sessions: SessionAllocator
@@ -70,17 +72,25 @@ struct Dispatch {
     mutating func takeEffects() -> Effects {
         // Not before: the shell keeps the waiting tasks by place, and hears of endings only here.
         pending.reuseEmptied()
-        defer { effects = Effects() }
-        return effects
+        let taken = effects
+        effects = Effects()
+        // The next turn will end about as many calls.
+        effects.completions.reserveCapacity(taken.completions.count)
+        return taken
     }
 
     /// Hands over the bytes to send on a link.
-    mutating func takeOutbox(of link: Int) -> [UInt8] { links[link].outbox.take() }
+    mutating func takeOutbox(of link: Int) -> [UInt8] {
+        let bytes = links[link].outbox.take()
+        // The next turn will send about as much; growing from nothing would copy it five times.
+        links[link].outbox = ByteWriter(capacity: min(bytes.count, Dispatch.outboxBytesKept))
+        return bytes
+    }
 
     /// Takes a call. Its end comes as a completion with the returned id.
     mutating func submit(_ call: Call, token: UInt64, at now: Instant) -> RequestID {
         let id = insert(call, owner: .caller(token))
-        route(id, at: now)
+        route(SlotMap<PendingCall>.place(of: id), at: now)
         return id
     }
 
@@ -89,18 +99,17 @@ struct Dispatch {
     /// - Complexity: O(calls under way), whatever the number of tokens.
     mutating func cancel(_ tokens: Set<UInt64>) {
         for place in 0..<pending.capacity where pending.isUsed(place) {
-            let id = pending.id(at: place)
-            guard case .caller(let token)? = pending[id]?.owner, tokens.contains(token) else {
+            guard case .caller(let token) = pending[place].owner, tokens.contains(token) else {
                 continue
             }
-            abandon(id, .cancelled, "the calling task was cancelled")
+            abandon(place, .cancelled, "the calling task was cancelled")
         }
     }
 
     /// Ends every call: the client shuts down.
     mutating func shutdown() {
         for place in 0..<pending.capacity where pending.isUsed(place) {
-            abandon(pending.id(at: place), .unavailable, "the client was shut down")
+            abandon(place, .unavailable, "the client was shut down")
         }
         effects.closes = Array(links.indices)
     }
@@ -113,17 +122,18 @@ struct Dispatch {
     }
 
     /// Ends a call whose caller does not wait any longer.
-    private mutating func abandon(_ id: RequestID, _ kind: TenonError.Kind, _ message: String) {
-        guard let call = pending[id] else { return }
-        let expired = call.attempts.expired(isUnderWay: call.isSent)
-        complete(id, .failure(TenonError(kind, expired.outcome, message)))
+    private mutating func abandon(_ place: Int, _ kind: TenonError.Kind, _ message: String) {
+        let expired = pending[place].attempts.expired(isUnderWay: pending[place].isSent)
+        complete(place, .failure(TenonError(kind, expired.outcome, message)))
     }
 
-    /// Ends a call: closes its sequence and answers whoever asked.
-    mutating func complete(_ id: RequestID, _ result: CallResult) {
-        guard let call = pending.remove(id) else { return }
-        if let session = call.session { sessions.close(session.sequence) }
-        switch call.owner {
+    /// Ends the call at `place`: closes its sequence and answers whoever asked.
+    mutating func complete(_ place: Int, _ result: CallResult) {
+        if let session = pending[place].session { sessions.close(session.sequence) }
+        let owner = pending[place].owner
+        let id = pending.id(at: place)
+        pending.remove(at: place)
+        switch owner {
         case .caller: effects.completions.append((id, result))
         case .directory: directoryEnded(result)
         }

@@ -5,12 +5,18 @@ internal import TenonCore
 ///
 /// A place is used again only after ``reuseEmptied()``: whoever keeps something of its own by
 /// place has to be told first that the element is gone.
+///
+/// Elements are used where they lie: taking one out of an `Optional` copies it, and a call under
+/// way is some 200 bytes with half a dozen references.
 struct SlotMap<Element> {
     private struct Slot {
         var use: UInt32
-        var element: Element?
+        var isUsed: Bool
+        var element: Element
     }
 
+    /// What an unused place holds.
+    private let vacant: Element
     private var slots: [Slot] = []
     private var free: [UInt32] = []
     /// Places whose element was taken out, not to be used again yet.
@@ -22,18 +28,31 @@ struct SlotMap<Element> {
     /// The number of places, used and free.
     var capacity: Int { slots.count }
 
-    /// Where in the array the element of `id` is.
+    /// No elements; `vacant` lies in places that are not used.
+    init(vacant: Element) { self.vacant = vacant }
+
+    /// Where in the array the element of `id` is, or was.
     static func place(of id: RequestID) -> Int { Int(UInt32(truncatingIfNeeded: id.rawValue)) }
+
+    /// Where the element of `id` is; nil when it was taken out.
+    func find(_ id: RequestID) -> Int? {
+        let place = SlotMap.place(of: id)
+        guard place < slots.count, slots[place].use == UInt32(id.rawValue >> 32),
+            slots[place].isUsed
+        else { return nil }
+        return place
+    }
 
     /// Puts an element in. - Complexity: O(1) amortised.
     mutating func insert(_ element: Element) -> RequestID {
         count += 1
-        if let place = free.popLast() {
-            slots[Int(place)].element = element
-            return id(at: Int(place))
+        guard let place = free.popLast() else {
+            slots.append(Slot(use: 1, isUsed: true, element: element))
+            return id(at: slots.count - 1)
         }
-        slots.append(Slot(use: 1, element: element))
-        return id(at: slots.count - 1)
+        slots[Int(place)].isUsed = true
+        slots[Int(place)].element = element
+        return id(at: Int(place))
     }
 
     /// The number of the element at a place in `0..<capacity`; of a free place, its next one.
@@ -42,40 +61,24 @@ struct SlotMap<Element> {
     }
 
     /// Whether the place in `0..<capacity` holds an element.
-    func isUsed(_ place: Int) -> Bool { slots[place].element != nil }
+    func isUsed(_ place: Int) -> Bool { slots[place].isUsed }
 
-    /// The element of `id`; nil when it was taken out. Cannot be used to put one in.
-    subscript(id: RequestID) -> Element? {
-        _read {
-            let place = SlotMap.place(of: id)
-            if place < slots.count, slots[place].use == UInt32(id.rawValue >> 32) {
-                yield slots[place].element
-            } else {
-                yield nil
-            }
-        }
-        _modify {
-            let place = SlotMap.place(of: id)
-            if place < slots.count, slots[place].use == UInt32(id.rawValue >> 32) {
-                yield &slots[place].element
-            } else {
-                var none: Element?
-                yield &none
-            }
-        }
+    /// The element at a place that ``find(_:)`` gave.
+    subscript(place: Int) -> Element {
+        _read { yield slots[place].element }
+        _modify { yield &slots[place].element }
     }
 
-    /// Takes the element of `id` out; nil when it was taken out before.
-    mutating func remove(_ id: RequestID) -> Element? {
-        let place = SlotMap.place(of: id)
-        // Taken, not copied: an element holds a dozen references.
-        guard let element = self[id].take() else { return nil }
+    /// Takes the element at a used place out.
+    mutating func remove(at place: Int) {
+        precondition(slots[place].isUsed, "removing from place \(place), which is empty")
+        slots[place].element = vacant
+        slots[place].isUsed = false
         // 2^32 uses of one place take a day at 50,000 calls a second; the next use of the place
         // is answered long before the number comes round.
         slots[place].use &+= 1
         emptied.append(UInt32(place))
         count -= 1
-        return element
     }
 
     /// Lets the places of elements that were taken out be used again.

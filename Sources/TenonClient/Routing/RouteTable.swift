@@ -5,8 +5,18 @@ internal import TenonWire
 ///
 /// Both may be out of date: a node that is asked wrongly says so, and the table learns from it.
 struct RouteTable {
+    /// What a request says of its tablet.
+    struct Address: Hashable {
+        let id: TabletID
+        let keyspace: KeyspaceID
+        let generation: Generation
+    }
+
     /// The newest directory; nil until one was fetched.
     private(set) var directory: Directory?
+    /// The address of each tablet of the directory, in its order: numbers only, because a copy of
+    /// a descriptor for every request costs its references.
+    private var addresses: [Address] = []
     /// The leader of each tablet of the directory, in its order; 0 when it is not known.
     private var leaders: [NodeID] = []
     private var placeOfTablet: [TabletID: Int] = [:]
@@ -15,6 +25,9 @@ struct RouteTable {
     /// Replaces all that was known.
     mutating func install(_ directory: Directory) {
         leaders = directory.tablets.map(\.leader)
+        addresses = directory.tablets.map {
+            Address(id: $0.id, keyspace: $0.keyspace, generation: $0.generation)
+        }
         placeOfTablet = [:]
         for (place, tablet) in directory.tablets.enumerated() { placeOfTablet[tablet.id] = place }
         keyspaces = [:]
@@ -35,6 +48,9 @@ struct RouteTable {
         guard let tablets = directory?.tablets else { return nil }
         return tablets.place(in: keyspace, holding: key)
     }
+
+    /// What a request to the tablet at `place` says of it.
+    func address(at place: Int) -> Address { addresses[place] }
 
     /// The leader of the tablet at `place`, nil when it is not known.
     func leader(at place: Int) -> NodeID? {

@@ -62,7 +62,9 @@ final class ClientLoop: @unchecked Sendable {
         return await withTaskCancellationHandler {
             await unsafe withUnsafeContinuation { continuation in
                 let waiter = unsafe Waiter(continuation)
-                submit(Inbox.Submission(token: token, call: call, waiter: waiter))
+                submit(
+                    Inbox.Submission(
+                        token: token, call: call, byteCount: call.byteCount, waiter: waiter))
                 // A cancellation before the submission met nothing to cancel.
                 if Task.isCancelled { cancel(token) }
             }
@@ -72,7 +74,7 @@ final class ClientLoop: @unchecked Sendable {
     }
 
     private func submit(_ submission: Inbox.Submission) {
-        switch inbox.submit(submission, byteCount: submission.call.byteCount) {
+        switch inbox.submit(submission) {
         case .taken: break
         case .takenCallLoop: eventLoop.execute { self.drain() }
         case .refused(let error): submission.waiter.resume(.failure(error))
@@ -91,7 +93,7 @@ final class ClientLoop: @unchecked Sendable {
                 self.drain()
                 self.isShutDown = true
                 self.dispatch.shutdown()
-                self.act()
+                self.act(ClientLoop.now)
                 done.resume()
             }
         }
@@ -104,22 +106,26 @@ final class ClientLoop: @unchecked Sendable {
         eventLoop.assertInEventLoop()
         inbox.take(into: &batch)
         let now = ClientLoop.now
-        for submission in batch.submissions {
-            let id = dispatch.submit(submission.call, token: submission.token, at: now)
-            keep(submission, id)
+        // By place: taking submissions out one by one would copy them.
+        for place in batch.submissions.indices {
+            let token = batch.submissions[place].token
+            let id = dispatch.submit(batch.submissions[place].call, token: token, at: now)
+            keep(
+                Waiting(
+                    id: id, waiter: batch.submissions[place].waiter,
+                    byteCount: batch.submissions[place].byteCount))
         }
         if !batch.cancelled.isEmpty { dispatch.cancel(batch.cancelled) }
         batch.submissions.removeAll(keepingCapacity: true)
         batch.cancelled.removeAll()
-        act()
+        act(now)
     }
 
-    private func keep(_ submission: Inbox.Submission, _ id: RequestID) {
-        let place = SlotMap<PendingCall>.place(of: id)
+    private func keep(_ waiting: Waiting) {
+        let place = SlotMap<PendingCall>.place(of: waiting.id)
         while waiters.count <= place { waiters.append(nil) }
         precondition(waiters[place] == nil, "two calls at place \(place)")
-        waiters[place] = Waiting(
-            id: id, waiter: submission.waiter, byteCount: submission.call.byteCount)
+        waiters[place] = waiting
     }
 
     /// Bytes arrived on a link; ``turnEnded()`` follows when the socket is read empty.
@@ -128,17 +134,17 @@ final class ClientLoop: @unchecked Sendable {
     }
 
     /// All that was to be read in this turn was handed over.
-    func turnEnded() { act() }
+    func turnEnded() { act(ClientLoop.now) }
 
     /// A link's socket closed.
     func disconnected(_ link: Int, incarnation: Int, _ problem: String) {
-        dispatch.disconnected(link, incarnation: incarnation, problem, at: ClientLoop.now)
-        act()
+        let now = ClientLoop.now
+        dispatch.disconnected(link, incarnation: incarnation, problem, at: now)
+        act(now)
     }
 
     /// Does what the machine has decided.
-    private func act() {
-        let now = ClientLoop.now
+    private func act(_ now: Instant) {
         if dispatch.nextWake <= now, !isShutDown { dispatch.wake(at: now) }
         let effects = dispatch.takeEffects()
         if effects.hasNewDirectory { published.withLock { $0 = dispatch.routes.directory } }
@@ -165,6 +171,7 @@ final class ClientLoop: @unchecked Sendable {
         for completion in completions {
             bytes += waiters[SlotMap<PendingCall>.place(of: completion.id)]?.byteCount ?? 0
         }
+        // First, so that whoever is resumed and calls again finds room.
         inbox.ended(calls: completions.count, bytes: bytes)
         for completion in completions {
             let place = SlotMap<PendingCall>.place(of: completion.id)
@@ -183,7 +190,7 @@ final class ClientLoop: @unchecked Sendable {
         let pause = max(timerAt.since(now), .milliseconds(1))
         timer = eventLoop.scheduleTask(in: .nanoseconds(Int64(pause.nanoseconds))) {
             self.timerAt = .distantFuture
-            self.act()
+            self.act(ClientLoop.now)
         }
     }
 
@@ -221,8 +228,9 @@ final class ClientLoop: @unchecked Sendable {
                 return
             }
             channels[link] = channel
-            dispatch.connected(link, incarnation: incarnation, at: ClientLoop.now)
-            act()
+            let now = ClientLoop.now
+            dispatch.connected(link, incarnation: incarnation, at: now)
+            act(now)
         case .failure(let error):
             disconnected(link, incarnation: incarnation, ClientLoop.words(for: error))
         }

@@ -10,6 +10,8 @@ final class Inbox: Sendable {
     struct Submission: Sendable {
         let token: UInt64
         let call: Call
+        /// What the call weighs, see ``Call/byteCount``.
+        let byteCount: Int
         let waiter: Waiter
     }
 
@@ -25,10 +27,10 @@ final class Inbox: Sendable {
         var isClosed = false
         var callsInFlight = 0
         var bytesInFlight = 0
-        var lastToken: UInt64 = 0
     }
 
     private let state = Mutex(State())
+    private let lastToken = Atomic<UInt64>(0)
     private let callsMax: Int
     private let bytesMax: Int
 
@@ -37,7 +39,7 @@ final class Inbox: Sendable {
         self.bytesMax = bytesMax
     }
 
-    /// What the caller of ``submit(_:_:)`` has to do.
+    /// What the caller of ``submit(_:)`` has to do.
     enum Admission {
         /// Nothing: the loop knows.
         case taken
@@ -48,22 +50,17 @@ final class Inbox: Sendable {
     }
 
     /// A number for a call, under which it can be cancelled.
-    func nextToken() -> UInt64 {
-        state.withLock { state in
-            state.lastToken += 1
-            return state.lastToken
-        }
-    }
+    func nextToken() -> UInt64 { lastToken.wrappingAdd(1, ordering: .relaxed).newValue }
 
     /// Takes a call for the loop.
-    func submit(_ submission: Submission, byteCount: Int) -> Admission {
+    func submit(_ submission: Submission) -> Admission {
         state.withLock { state in
             guard !state.isClosed else { return .refused(Inbox.isShutDown) }
             guard state.callsInFlight < callsMax,
-                state.bytesInFlight == 0 || state.bytesInFlight + byteCount <= bytesMax
+                state.bytesInFlight == 0 || state.bytesInFlight + submission.byteCount <= bytesMax
             else { return .refused(overloaded(state.callsInFlight, state.bytesInFlight)) }
             state.callsInFlight += 1
-            state.bytesInFlight += byteCount
+            state.bytesInFlight += submission.byteCount
             state.batch.submissions.append(submission)
             return Inbox.callLoop(&state)
         }

@@ -40,11 +40,6 @@ extension Node {
         return nil
     }
 
-    /// A refused peer told us who it is: an empty node must learn from it that it was wiped.
-    package func heardRefusing(_ hello: PeerHello, now: Instant) {
-        perform(formation.heard(hello.identity), now: now)
-    }
-
     /// A link of ours to a peer is up: it welcomed us and is welcome.
     package func linkUp(_ node: NodeID, _ stream: PeerStream) {
         peers.up(node, stream)
@@ -61,7 +56,9 @@ extension Node {
         formation.lost(node)
         if stream == .bulk { snapshotLinkDown(node) }
         guard isReset, stream == .consensus, isFormed else { return }
-        for tablet in tablets { tablet.raft.peerUnreachable(node: node, now: now) }
+        for tablet in tablets where tablet.needsTicks {
+            tablet.raft.peerUnreachable(node: node, now: now)
+        }
         wantsTurn = true
     }
 

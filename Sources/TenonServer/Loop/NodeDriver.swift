@@ -219,8 +219,9 @@ final class NodeDriver: @unchecked Sendable {
 
     func clientSent(_ frame: Frame, _ connection: ConnectionID) {
         if frame.body.count <= 64 { refreshCounters() }
-        node.received(frame, from: connection, now: clock.now)
         wantTurn()
+        // All that arrives in one turn arrived when it began: a clock read a turn, not a request.
+        node.received(frame, from: connection, now: turnBegan)
     }
 
     func clientClosed(_ connection: ConnectionID) {

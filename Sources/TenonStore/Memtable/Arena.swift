@@ -79,6 +79,36 @@ internal import TenonCore
         return unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
     }
 
+    /// Moves `size` bytes inside what was allocated; the two places may overlap.
+    mutating func move(_ size: Int, from source: Int, to target: Int) {
+        check(source, size)
+        check(target, size)
+        unsafe memmove(base + target, base + source, size)
+    }
+
+    /// How many of the eight times eight numbers at `offset`, which ascend, are below `bound`.
+    ///
+    /// Eight groups by their last numbers, then one group, without a branch: what binary search
+    /// would fetch one after the other comes from memory all at once.
+    func countBelow(_ bound: UInt64, at offset: Int) -> Int {
+        check(offset, 512)
+        var groups = 0
+        for group in 0..<8 {
+            let last = unsafe base.loadUnaligned(
+                fromByteOffset: offset + 64 * group + 56, as: UInt64.self)
+            groups &+= last < bound ? 1 : 0
+        }
+        guard groups < 8 else { return 64 }
+        var count = 8 * groups
+        let start = offset + 64 * groups
+        for place in 0..<7 {
+            let number = unsafe base.loadUnaligned(
+                fromByteOffset: start + 8 * place, as: UInt64.self)
+            count &+= number < bound ? 1 : 0
+        }
+        return count
+    }
+
     /// The bytes of `range`, valid until the next `allocate`.
     func pointer(to range: Range<Int>) -> UnsafeRawBufferPointer {
         check(range.lowerBound, range.count)

@@ -56,6 +56,8 @@ struct BenchWorker {
         let end = start + .seconds(plan.seconds)
         var worker = self
         var due = worker.firstDue(start)
+        // The end of an operation is the beginning of the next: one clock read each.
+        var ended = ContinuousClock.now
         while true {
             let begun: ContinuousClock.Instant
             if let next = due {
@@ -65,11 +67,11 @@ struct BenchWorker {
                 begun = next
                 due = next + worker.interval
             } else {
-                begun = .now
+                begun = ended
                 guard begun < end else { break }
             }
             if Task.isCancelled { break }
-            await worker.step(begun)
+            ended = await worker.step(begun)
         }
         return worker.result
     }
@@ -84,7 +86,10 @@ struct BenchWorker {
         return start + interval * number / plan.clients
     }
 
-    private mutating func step(_ begun: ContinuousClock.Instant) async {
+    /// Does one operation. Returns when it ended.
+    private mutating func step(
+        _ begun: ContinuousClock.Instant
+    ) async -> ContinuousClock.Instant {
         let place = random.below(plan.keys.count)
         do throws(TenonError) {
             switch plan.workload {
@@ -94,12 +99,15 @@ struct BenchWorker {
                 if random.below(2) == 0 { try await put(place) } else { try await get(place) }
             case .scan: try await scan(place)
             }
-            let (seconds, atto) = (ContinuousClock.now - begun).components
+            let ended = ContinuousClock.now
+            let (seconds, atto) = (ended - begun).components
             let micros = seconds * 1_000_000 + atto / 1_000_000_000_000
             result.latencies.append(UInt32(clamping: micros))
+            return ended
         } catch {
             result.errors += 1
             result.problem = "\(error)"
+            return .now
         }
     }
 
