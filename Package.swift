@@ -134,6 +134,9 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
+        .testTarget(
+            name: "TenonCommandTests", dependencies: ["tenon", "TenonChecker", "TenonCore"],
+            swiftSettings: strict),
         // Checks of the source tree itself: imports, layout, words. No target of ours needed.
         .testTarget(name: "TidyTests", swiftSettings: strict),
         // Real processes of the release binary.

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 
 /// The program under test: `TENON_BINARY`, or the release build of this package.
@@ -49,8 +50,8 @@ final class RunningProcess: Sendable {
         process.standardError = errorPipe
         try process.run()
         // Both are read at once, or a full pipe would stop the program.
-        output = Task.detached { outputPipe.fileHandleForReading.readDataToEndOfFile() }
-        errors = Task.detached { errorPipe.fileHandleForReading.readDataToEndOfFile() }
+        output = Task { await Blocking.run { RunningProcess.readAll(outputPipe) } }
+        errors = Task { await Blocking.run { RunningProcess.readAll(errorPipe) } }
     }
 
     func write(_ text: String) {
@@ -63,13 +64,25 @@ final class RunningProcess: Sendable {
     func finish() async -> Binary.Result {
         let outputBytes = await output.value
         let errorBytes = await errors.value
-        process.waitUntilExit()
+        let process = process
+        await Blocking.run { process.waitUntilExit() }
         return Binary.Result(
             exitCode: process.terminationStatus,
             output: String(decoding: outputBytes, as: UTF8.self),
             errors: String(decoding: errorBytes, as: UTF8.self))
     }
 
-    /// SIGTERM.
-    func terminate() { process.terminate() }
+    private static func readAll(_ pipe: Foundation.Pipe) -> Data {
+        pipe.fileHandleForReading.readDataToEndOfFile()
+    }
+}
+
+/// Work that blocks, on threads of its own: on those of tasks it would stop all other tests, of
+/// which a machine with two cores has two.
+enum Blocking {
+    static func run<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { done in
+            DispatchQueue.global().async { done.resume(returning: body()) }
+        }
+    }
 }
