@@ -170,7 +170,7 @@ final class NodeDriver: @unchecked Sendable {
     }
 
     /// How long the log thread is left alone between two steps of zeroing the reserve.
-    private static let prepareAheadPause = TimeAmount.milliseconds(20)
+    private static let prepareAheadPause = TimeAmount.milliseconds(100)
 
     /// Completes the log's reserve little by little, so that a disk that fills up later does not
     /// stop the log (Rule L6).
