@@ -71,6 +71,8 @@ package struct TenonServer: Service {
                 configuration: configuration, folder: folder, fileSystem: fileSystem,
                 recovery: recovery, logStatus: log.status, seed: generator.next(), now: clock.now)
             for notice in start.notices { logger.warning("\(notice.text)") }
+            logger.info(
+                "boot \(folder.identity.boot): the log goes on after batch \(log.status.lastBatch)")
             let data = settings.data
             let driver = NodeDriver(
                 node: Node(start: start, now: clock.now), logThread: LogThread(log: log),

@@ -62,7 +62,13 @@ import Testing
             ("wiped", { $0.identity.folder = FolderID(high: 5, low: 7) }),
             ("rolled back or cloned", { $0.identity.boot = BootNumber(2) }),
             ("runs twice", { $0.identity.nonce = 10 }),
-            ("rolled back", { $0.identity.logPosition = 99 }),
+            (
+                "rolled back",
+                {
+                    $0.identity.boot = BootNumber(4)
+                    $0.identity.logPosition = 99
+                }
+            ),
         ]
         for (part, change) in changes {
             let reason = refusal(registry, change)
@@ -79,7 +85,18 @@ import Testing
         second.restore(memory, of: NodeID(9))
         #expect(second.memory(of: NodeID(2)) == memory)
         #expect(second.memory(of: NodeID(9)) == nil)
-        #expect(refusal(second) { $0.identity.logPosition = 99 }?.contains("rolled back") == true)
+        let rolledBack = refusal(second) {
+            $0.identity.boot = BootNumber(4)
+            $0.identity.logPosition = 99
+        }
+        #expect(rolledBack?.contains("rolled back") == true)
+    }
+
+    @Test func `a hello that newer messages overtook is welcome within one boot`() {
+        var registry = registry()
+        _ = registry.remember(hello().identity, now: .zero)
+        _ = registry.advance(NodeID(2), to: 150, now: .zero)
+        #expect(refusal(registry) { $0.identity.logPosition = 120 } == nil)
     }
 
     @Test func `positions are written each minute or every 64 MiB, and held in memory at once`() {

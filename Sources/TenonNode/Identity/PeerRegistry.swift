@@ -121,7 +121,9 @@ package struct PeerRegistry: Sendable {
         if peer.boot == memory.boot && peer.nonce != memory.nonce {
             return "node \(peer.node) runs twice: its folder was cloned"
         }
-        if peer.logPosition < memory.position {
+        // Within one boot it is one process, and a hello that was on its way while another link
+        // told of newer writes shows an older position: only a restart can come from older files.
+        if peer.boot > memory.boot && peer.logPosition < memory.position {
             return "node \(peer.node) comes with its log at \(peer.logPosition), it was at "
                 + "\(memory.position): its folder was rolled back"
         }

@@ -18,6 +18,16 @@ struct PendingRead {
     var deadline: Instant
     /// What was loaded for it so far; nil before the first block is missing.
     var blocks: PinnedBlocks?
+    /// The entry that moves the tablet's clock past the version it asks for (Rule S8).
+    var notBefore = LogIndex.zero
+
+    /// The version it asks for; nil for the newest.
+    var version: Timestamp? {
+        switch question {
+        case .get(_, let at), .getMany(_, let at): at
+        case .scan(let request): request.at
+        }
+    }
 }
 
 /// The reads of a tablet in their three waits.
@@ -42,6 +52,12 @@ struct ReadQueue {
 
     mutating func confirm(_ token: ReadToken, index: LogIndex) {
         guard let reads = take(token) else { return }
+        insert(reads.filter { $0.notBefore <= index }, at: index)
+        for read in reads where read.notBefore > index { insert([read], at: read.notBefore) }
+    }
+
+    private mutating func insert(_ reads: [PendingRead], at index: LogIndex) {
+        guard !reads.isEmpty else { return }
         let place = confirmed.lastIndex { $0.index <= index }.map { $0 + 1 } ?? 0
         confirmed.insert((index, reads), at: place)
     }
@@ -107,7 +123,40 @@ extension Tablet {
         guard problem == nil, raft.role == .leader else {
             return answer(read.waiter, .refusal(notServing), into: &output)
         }
+        var read = read
+        if let version = read.version, version > clock.last {
+            guard isNear(version) else {
+                return answer(read.waiter, .refusal(Tablet.tooFarAhead), into: &output)
+            }
+            guard let index = moveClock(past: version) else {
+                return answer(read.waiter, .refusal(Tablet.clockNotMoved), into: &output)
+            }
+            read.notBefore = index
+        }
         gatheredReads.append(read)
+    }
+
+    /// How far ahead of this node's clock a version may lie that a read asks for.
+    private static let readAheadMax = TimeSpan.milliseconds(500)
+    private static let tooFarAhead = Refusal(
+        .invalid, "the version lies more than 500 ms ahead of this node's clock")
+    private static let clockNotMoved = Refusal(
+        .unavailable, "the tablet's clock cannot be moved to the version at the moment",
+        retryAfterMilliseconds: 20)
+
+    private func isNear(_ version: Timestamp) -> Bool {
+        let latest = lastWallTime.milliseconds + UInt64(Tablet.readAheadMax.wholeMilliseconds)
+        return version < Timestamp(WallTime(milliseconds: latest))
+    }
+
+    /// Lets no later write of this tablet have a version at or below `version`, over changes of
+    /// leader too: an entry with a higher one says so in the log (Rule S8). Nil when nothing can
+    /// be proposed now.
+    private func moveClock(past version: Timestamp) -> LogIndex? {
+        guard servesAsLeader else { return nil }
+        clock.observe(version)
+        return proposeUpkeep(
+            .raiseHistoryFloor(to: machine.historyFloor), wallTime: lastWallTime)
     }
 
     /// Lets the reads of this turn join a round: one token for all of them.

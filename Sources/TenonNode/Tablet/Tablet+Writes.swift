@@ -58,15 +58,18 @@ extension Tablet {
     }
 
     /// Proposes a command that leaders issue of their own accord. Nobody waits for it.
-    func proposeUpkeep(_ operation: Operation, wallTime: WallTime) {
-        guard servesAsLeader else { return }
+    /// Returns where in the log it is; nil when it could not be proposed.
+    @discardableResult
+    func proposeUpkeep(_ operation: Operation, wallTime: WallTime) -> LogIndex? {
+        guard servesAsLeader else { return nil }
         var batch = CommandBatchBuilder()
         batch.append(Bytes(Command(operation: operation).encoded()))
         let base = clock.reserve(1, at: wallTime)
         do {
-            _ = try raft.propose(.commands, batch.finish(base: base))
+            return try raft.propose(.commands, batch.finish(base: base))
         } catch {
             reached("upkeep refused")  // Not urgent: the next second or leader proposes it again.
+            return nil
         }
     }
 }

@@ -181,8 +181,12 @@ final class NodeDriver: @unchecked Sendable {
         }
     }
 
+    /// Ends the threads. Also for a driver that never came to serve.
     func stop() {
-        timer?.cancel()
+        loop.execute {
+            self.stopGracefully()
+            self.timer?.cancel()
+        }
         readers.shutdownGracefully { _ in }
         workers.shutdownGracefully { _ in }
         logThread.stop()

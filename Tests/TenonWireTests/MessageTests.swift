@@ -1,0 +1,195 @@
+import TenonCore
+import Testing
+
+@testable import TenonWire
+
+/// Every message of the protocol, with each of its branches.
+private enum Samples {
+    static let header = RequestHeader(
+        epoch: Epoch(3), timeoutMilliseconds: 5_000, tablet: TabletID(2), generation: .first)
+    static let point = ReadPoint(tablet: TabletID(2), version: Timestamp(77))
+    static let value = StoredValue(bytes: "value", version: Timestamp(9))
+
+    static let requests: [Request] = [
+        .write(command: "not looked into"), .get(key: "k", at: nil),
+        .get(key: "k", at: Timestamp(5)), .getMany(keys: ["a", "b", ""], at: nil),
+        .scan(ScanRequest(from: "a", to: nil, limit: 10)),
+        .scan(
+            ScanRequest(
+                from: "a", to: "b", limit: 1, isReversed: true, at: Timestamp(8), page: "token")),
+        .describe, .status, .transferLeadership(to: NodeID(2)), .contentDigest,
+    ].map { Request(header: header, body: $0) }
+
+    static let directory = Directory(
+        nodes: [.init(id: NodeID(1), name: "n1", address: "[::1]:7501", locality: "city=sh")],
+        keyspaces: [.init(id: .default, name: "default")],
+        tablets: [
+            TabletDescriptor(
+                id: TabletID(2), keyspace: .default, generation: .first, lower: Bytes(),
+                upper: "m", leader: NodeID(1)),
+            TabletDescriptor(
+                id: TabletID(3), keyspace: .default, generation: .first, lower: "m", upper: nil,
+                leader: NodeID(0)),
+        ])
+
+    static var status: NodeStatus {
+        var status = NodeStatus(
+            node: NodeID(1), name: "n1", cluster: ClusterID(high: 1, low: 2),
+            boot: BootNumber(4), epoch: .first, state: "serving")
+        status.counters.logSyncs = 12
+        status.counters.damagedEntries = 1
+        status.peers = [
+            .init(node: NodeID(2), isConnected: false, roundTripMicroseconds: 3, problem: "gone")
+        ]
+        var tablet = NodeStatus.Tablet(tablet: TabletID(2), role: "leader")
+        tablet.logDigest = 5
+        tablet.sessions = 6
+        status.tablets = [tablet]
+        return status
+    }
+
+    static let answers: [Answer] = [
+        .outcome(.written(version: Timestamp(1)), at: point),
+        .outcome(.conditionFailed(current: value), at: point), .value(nil, at: point),
+        .value(value, at: point), .values([nil, value], at: point),
+        .page([ScanItem(key: "k", value: value)], next: "token", at: point),
+        .page([], next: nil, at: point), .directory(directory), .status(status), .done,
+        .refusal(
+            Refusal(
+                .notLeader, "ask node 2", isOutcomeUnknown: true, retryAfterMilliseconds: 5,
+                leader: NodeID(2))),
+    ]
+
+    static let peerHello = PeerHello(
+        stream: .bulk, receiver: NodeID(2),
+        identity: PeerIdentity(
+            cluster: ClusterID(high: 1, low: 2), node: NodeID(1),
+            folder: FolderID(high: 3, low: 4), boot: BootNumber(5), nonce: 6, epoch: .first,
+            hasEntries: true, logPosition: 7, memberListDigest: 8))
+}
+
+private func encoded(_ write: (inout ByteWriter) -> Void) -> [UInt8] {
+    var writer = ByteWriter()
+    write(&writer)
+    return writer.take()
+}
+
+/// Each truncation must throw; a flipped bit must throw or give another value, and never trap.
+private func expectRobust<Message: Equatable>(
+    _ bytes: [UInt8], _ message: Message, mayEndEarly: Bool = false,
+    _ decode: (Bytes) throws -> Message
+) throws {
+    #expect(try decode(Bytes(bytes)) == message)
+    for count in 0..<bytes.count where !mayEndEarly {
+        #expect(throws: DecodingError.self) { try decode(Bytes(Array(bytes[..<count]))) }
+    }
+    for place in bytes.indices {
+        for bit in 0..<8 {
+            var flipped = bytes
+            flipped[place] ^= 1 << UInt8(bit)
+            if let other = try? decode(Bytes(flipped)) { #expect(other != message) }
+        }
+    }
+}
+
+@Suite("Messages")
+struct MessageTests {
+    @Test(arguments: Samples.requests)
+    func `a request survives its encoding and no mutilation passes for it`(
+        _ request: Request
+    ) throws {
+        // A write's command is what is left: the state machine's own check finds a short one.
+        let isWrite = if case .write = request.body { true } else { false }
+        try expectRobust(
+            encoded { request.encode(to: &$0) }, request, mayEndEarly: isWrite
+        ) { try Request(from: $0) }
+    }
+
+    @Test(arguments: Samples.answers)
+    func `an answer survives its encoding and no mutilation passes for it`(
+        _ answer: Answer
+    ) throws {
+        try expectRobust(encoded { answer.encode(to: &$0) }, answer) { try Answer(from: $0) }
+    }
+
+    @Test func `hellos survive their encoding`() throws {
+        let client = ClientHello(cluster: ClusterID(high: 9, low: 8), epoch: Epoch(2))
+        try expectRobust(encoded { client.encode(to: &$0) }, client) { try ClientHello(from: $0) }
+        let welcome = ServerWelcome(
+            version: 1, cluster: ClusterID(high: 9, low: 8), node: NodeID(3), epoch: .first,
+            clusterTime: Timestamp(123))
+        try expectRobust(encoded { welcome.encode(to: &$0) }, welcome) {
+            try ServerWelcome(from: $0)
+        }
+        let peer = Samples.peerHello
+        try expectRobust(encoded { peer.encode(to: &$0) }, peer) { try PeerHello(from: $0) }
+    }
+
+    @Test func `the hellos' bytes are those of the first version`() {
+        let client = ClientHello(cluster: ClusterID(high: 1, low: 2), epoch: Epoch(3))
+        #expect(
+            encoded { client.encode(to: &$0) }
+                == [1, 0, 1, 0] + [1, 0, 0, 0, 0, 0, 0, 0] + [2, 0, 0, 0, 0, 0, 0, 0]
+                + [3, 0, 0, 0, 0, 0, 0, 0])
+        let peer = encoded { Samples.peerHello.encode(to: &$0) }
+        #expect(peer.count == 4 + 2 + 1 + 4 + 16 + 4 + 16 + 8 + 8 + 8 + 1 + 8 + 8)
+        #expect(Array(peer[0..<11]) == [1, 0, 1, 0, 1, 0, 2, 2, 0, 0, 0])
+    }
+
+    @Test func `a request's header has sixty bytes in the order of the design`() {
+        var header = Samples.header
+        header.tenant = 0xAABB
+        header.traceLow = 0xCC
+        let bytes = encoded { header.encode(to: &$0) }
+        #expect(bytes.count == 60)
+        #expect(Array(bytes[0..<8]) == [3, 0, 0, 0, 0, 0, 0, 0])
+        #expect(Array(bytes[8..<12]) == [0x88, 0x13, 0, 0])
+        #expect(Array(bytes[12..<16]) == [0xBB, 0xAA, 0, 0])
+        #expect(bytes[32] == 0xCC)
+        #expect(Array(bytes[44..<52]) == [2, 0, 0, 0, 0, 0, 0, 0])
+    }
+
+    @Test func `random garbage is refused without a trap`() {
+        var random = SeededGenerator(seed: 41)
+        for _ in 0..<20_000 {
+            let count = Int(random.below(200))
+            let bytes = Bytes((0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+            _ = try? Request(from: bytes)
+            _ = try? Answer(from: bytes)
+            _ = try? PeerHello(from: bytes)
+            _ = try? ClientHello(from: bytes)
+            _ = try? Goodbye(from: bytes)
+        }
+    }
+
+    @Test func `protocol versions agree on the highest that both speak`() {
+        let old = ProtocolRange(oldest: 1, newest: 2)
+        #expect(old.agreed(with: ProtocolRange(oldest: 2, newest: 5)) == 2)
+        #expect(old.agreed(with: ProtocolRange(oldest: 1, newest: 1)) == 1)
+        #expect(old.agreed(with: ProtocolRange(oldest: 3, newest: 5)) == nil)
+    }
+
+    @Test func `a status from newer software is read without its new counters`() throws {
+        var bytes = encoded { Samples.status.encode(to: &$0) }
+        // One more counter than this software knows, at the end of the list.
+        let offset = 4 + 4 + 2 + 16 + 8 + 8 + 8 + 4 + 7 + 4 + 4
+        let count = NodeStatus.Counters.fields.count
+        #expect(bytes[offset] == UInt8(count))
+        bytes[offset] += 1
+        bytes.insert(contentsOf: [1, 2, 3, 4, 5, 6, 7, 8], at: offset + 4 + count * 8)
+        var reader = ByteReader(bytes)
+        #expect(try NodeStatus(from: &reader) == Samples.status)
+    }
+}
+
+@Suite("Directory")
+struct DirectoryTests {
+    @Test func `a key is found in the tablet that holds it`() {
+        let directory = Samples.directory
+        #expect(directory.tablet(of: .default, holding: "")?.id == TabletID(2))
+        #expect(directory.tablet(of: .default, holding: "lzz")?.id == TabletID(2))
+        #expect(directory.tablet(of: .default, holding: "m")?.id == TabletID(3))
+        #expect(directory.tablet(of: .default, holding: "zz")?.id == TabletID(3))
+        #expect(directory.tablet(of: KeyspaceID(9), holding: "m") == nil)
+    }
+}

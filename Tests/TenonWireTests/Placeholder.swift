@@ -1,4 +1,0 @@
-import Testing
-
-/// Replaced by the first suite of this module.
-@Test func theModuleBuilds() {}
