@@ -7,7 +7,9 @@ import TenonCore
 final class DrillLoad: Sendable {
     struct Configuration: Sendable {
         var workers = 8
-        var keysPerRound = 2_000
+        /// So many that few operations on one key overlap in an outage: the search for their
+        /// order is exponential in those, and a round's check must not take minutes.
+        var keysPerRound = 50_000
         var counters = 64
         var valueBytes = 100
         /// Longer than any outage that a drill passes with, so that an outage shows as a gap and
