@@ -104,7 +104,7 @@ extension Keyspace {
         for range in ranges where !tablet.holds(from: range.from, to: range.to) {
             throw TenonError(
                 .invalid, .notApplied,
-                "the keys lie in several tablets; a transaction is of one tablet for now")
+                "the keys lie in several tablets, a transaction is of one: split it by tablet")
         }
         return tablet.id
     }

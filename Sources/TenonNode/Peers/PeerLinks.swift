@@ -5,12 +5,10 @@ import TenonWire
 struct PeerLinks {
     struct Link {
         let node: NodeID
-        /// Streams that this node connected and that were welcomed.
+        /// Whether the consensus stream that this node connected was welcomed.
         var isUp = false
-        var isBulkUp = false
         var outbox = PeerOutbox()
         var problem = "not connected yet"
-        var lastAnswer: TimeSpan?
     }
 
     private(set) var links: [Link]
@@ -29,7 +27,7 @@ struct PeerLinks {
         case .consensus:
             links[place].isUp = true
             links[place].problem = ""
-        case .bulk: links[place].isBulkUp = true
+        case .bulk: break
         }
     }
 
@@ -40,7 +38,7 @@ struct PeerLinks {
             links[place].isUp = false
             links[place].problem = problem
             links[place].outbox = PeerOutbox()
-        case .bulk: links[place].isBulkUp = false
+        case .bulk: break
         }
     }
 

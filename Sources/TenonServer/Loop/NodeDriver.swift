@@ -72,6 +72,7 @@ final class NodeDriver: @unchecked Sendable {
         perform(effects)
         guard haltReason == nil else { return }
         noteTurn()
+        refreshCounters()
         if node.wantsAnotherTurn { wantTurn() }
         scheduleTimer()
     }
@@ -222,7 +223,6 @@ final class NodeDriver: @unchecked Sendable {
     }
 
     func clientSent(_ frame: Frame, _ connection: ConnectionID) {
-        if frame.body.count <= 64 { refreshCounters() }
         wantTurn()
         // All that arrives in one turn arrived when it began: a clock read a turn, not a request.
         node.received(frame, from: connection, now: turnBegan)
@@ -241,7 +241,7 @@ final class NodeDriver: @unchecked Sendable {
 
     /// Gauges that cost a system call: brought up to date at most ten times a second.
     private func refreshCounters() {
-        guard resources.isDue(now: clock.now) else { return }
+        guard resources.isDue(now: turnBegan) else { return }
         node.counters.cpuMicroseconds = resources.cpuMicroseconds()
         node.counters.memoryResidentBytes = resources.residentBytes()
         node.counters.diskFreeBytes = freeBytes()
