@@ -22,7 +22,7 @@ struct Tenon: AsyncParsableCommand {
     private static let subcommands: [any ParsableCommand.Type] = [
         Put.self, Get.self, Delete.self, ScanCommand.self,
         Import.self, Export.self, Pipe.self,
-        Status.self, Bench.self,
+        Status.self, Verify.self, Bench.self,
         Serve.self, Cluster.self, Drill.self,
     ]
 

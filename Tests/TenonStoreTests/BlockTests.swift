@@ -60,6 +60,47 @@ struct BlockTests {
         }
     }
 
+    /// Keys of zero to four bytes of three kinds: prefixes of each other everywhere.
+    private func makeAwkwardEntries(_ generator: inout SeededGenerator) -> [Entry] {
+        var entries: [Entry] = []
+        for _ in 0..<(1 + generator.below(90)) {
+            let key = (0..<generator.below(5)).map { _ in UInt8(generator.below(3)) * 127 }
+            let version = Timestamp(1 + generator.below(6))
+            let value = generator.below(4) == 0 ? nil : Bytes(String(generator.next()))
+            entries.append((StoreKey.user(Bytes(key)).prefixed, version, value))
+        }
+        entries.sort { compareEntries($0.key, $0.version, $1.key, $1.version) < 0 }
+        var unique: [Entry] = []
+        for entry in entries {
+            if let last = unique.last, last.key == entry.key, last.version == entry.version {
+                continue
+            }
+            unique.append(entry)
+        }
+        return unique
+    }
+
+    @Test("the newest entry of a key at a version is that of a search from the first to the last")
+    func newestEntries() throws {
+        var generator = SeededGenerator(seed: 77)
+        for _ in 0..<60 {
+            let entries = makeAwkwardEntries(&generator)
+            let block = try Block(build(entries))
+            for _ in 0..<200 {
+                let bytes = (0..<generator.below(5)).map { _ in UInt8(generator.below(3)) * 127 }
+                let key = StoreKey.user(Bytes(bytes)).prefixed
+                let version = Timestamp(generator.below(8))
+                let expected = entries.first { $0.key == key && $0.version <= version }
+                let found = block.newestEntry(of: key, at: version)
+                #expect(found?.version == expected?.version)
+                #expect(
+                    found.map { Bytes(sharing: block.bytes, in: $0.value) }
+                        == expected.map { $0.value ?? Bytes() })
+                #expect(found?.isTombstone == expected.map { $0.value == nil })
+            }
+        }
+    }
+
     @Test("a block's content never changes (golden bytes)")
     func goldenContent() {
         let content = build([

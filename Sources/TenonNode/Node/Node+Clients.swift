@@ -89,7 +89,7 @@ extension Node {
         guard let tablet = tablet(request.header.tablet) else {
             return answer(waiter, .refusal(missing(request.header.tablet)))
         }
-        with(tablet) { perform(request, on: tablet, waiter, now: now, into: &$0) }
+        perform(request, on: tablet, waiter, now: now, into: &tablet.gathered)
     }
 
     private func refusal(of header: RequestHeader) -> Refusal? {

@@ -31,14 +31,14 @@ extension Node {
     package var wantsAnotherTurn: Bool { wantsTurn }
 
     private func finish(_ tablet: Tablet, now: Instant, wallTime: WallTime) {
-        with(tablet) { output in
-            if tablet.needsTicks, tablet.raft.nextDeadline <= now {
-                tablet.raft.tick(now: now, wallTime: wallTime)
-            }
-            tablet.finishTurn(wallTime: wallTime, now: now, into: &output)
-            tablet.startStoreWork(now: now, into: &output)
-            tablet.continueContentDigest(into: &output)
+        var output = tablet.takeGathered()
+        if tablet.needsTicks, tablet.raft.nextDeadline <= now {
+            tablet.raft.tick(now: now, wallTime: wallTime)
         }
+        tablet.finishTurn(wallTime: wallTime, now: now, into: &output)
+        tablet.startStoreWork(now: now, into: &output)
+        tablet.continueContentDigest(into: &output)
+        take(output, of: tablet)
     }
 
     private func lookAfter(now: Instant, wallTime: WallTime) {

@@ -28,14 +28,25 @@ struct PendingRead {
         case .scan(let request): request.at
         }
     }
+
+    /// About how many look-ups it costs.
+    var cost: Int {
+        switch question {
+        case .get: 1
+        case .getMany(let keys, _): keys.count
+        // Neighbours cost a fraction of a look-up each.
+        case .scan(let request): 1 + Int(request.limit) / 16
+        }
+    }
 }
 
 /// The reads of a tablet in their three waits.
 struct ReadQueue {
     /// Waiting for the round of their token to be confirmed, in the order of tokens.
     private var inRounds: [(token: ReadToken, reads: [PendingRead])] = []
-    /// Confirmed, waiting until the index is applied, in the order of indexes.
-    private var confirmed: [(index: LogIndex, reads: [PendingRead])] = []
+    /// Confirmed, waiting until the index is applied, in the order of indexes. Slices, because
+    /// they are served piece by piece from the front.
+    private var confirmed: [(index: LogIndex, reads: ArraySlice<PendingRead>)] = []
     /// Waiting for blocks, by number.
     private var forBlocks: [UInt64: PendingRead] = [:]
     private var nextToken: UInt64 = 1
@@ -59,7 +70,7 @@ struct ReadQueue {
     private mutating func insert(_ reads: [PendingRead], at index: LogIndex) {
         guard !reads.isEmpty else { return }
         let place = confirmed.lastIndex { $0.index <= index }.map { $0 + 1 } ?? 0
-        confirmed.insert((index, reads), at: place)
+        confirmed.insert((index, reads[...]), at: place)
     }
 
     mutating func take(_ token: ReadToken) -> [PendingRead]? {
@@ -67,14 +78,28 @@ struct ReadQueue {
         return inRounds.remove(at: place).reads
     }
 
-    /// The reads whose index is applied.
-    mutating func takeReady(applied: LogIndex) -> [PendingRead] {
-        guard let first = confirmed.first, first.index <= applied else { return [] }
+    /// The next reads whose index is applied, of a total cost of about `budget`: a read that
+    /// costs more alone comes alone.
+    mutating func takeReady(applied: LogIndex, budget: Int) -> [PendingRead] {
         var ready: [PendingRead] = []
-        let end = confirmed.firstIndex { $0.index > applied } ?? confirmed.count
-        for batch in confirmed[..<end] { ready.append(contentsOf: batch.reads) }
-        confirmed.removeSubrange(..<end)
+        var left = budget
+        while left > 0, let first = confirmed.first, first.index <= applied {
+            let count = first.reads.prefix { read in
+                defer { left -= read.cost }
+                return left > 0
+            }.count
+            ready.append(contentsOf: first.reads.prefix(count))
+            if count == first.reads.count {
+                confirmed.removeFirst()
+            } else {
+                confirmed[0].reads.removeFirst(count)
+            }
+        }
         return ready
+    }
+
+    func hasReady(applied: LogIndex) -> Bool {
+        confirmed.first.map { $0.index <= applied } ?? false
     }
 
     mutating func awaitBlocks(_ read: PendingRead) -> UInt64 {
@@ -167,8 +192,16 @@ extension Tablet {
         raft.requestRead(token)
     }
 
+    /// What a turn spends on reads, in look-ups. Not more, so that their answers are on their way
+    /// while the next ones are served, and others get the loop (Rule S9).
+    private static let lookUpsPerTurn = 64
+
     func serveReads(into output: inout TabletOutput) {
-        for read in reads.takeReady(applied: machine.appliedIndex) { serve(read, into: &output) }
+        let applied = machine.appliedIndex
+        for read in reads.takeReady(applied: applied, budget: Tablet.lookUpsPerTurn) {
+            serve(read, into: &output)
+        }
+        if reads.hasReady(applied: applied) { output.wantsTurn = true }
     }
 
     /// Blocks that a read waited for have come.

@@ -18,6 +18,9 @@ final class Tablet {
     var machine: StateMachine
     var clock: HybridClock
 
+    /// What the requests of this turn asked of the node: taken up when the turn closes, so that
+    /// a request costs no merging of its own.
+    var gathered = TabletOutput()
     /// Writes of this turn, until the entry under construction closes.
     var builder = CommandBatchBuilder()
     var gatheredWrites: [WriteWaiter] = []
@@ -113,6 +116,12 @@ final class Tablet {
         output.notices.append(Notice(.error, "tablet \(id) is quarantined: \(reason)"))
         refuseAll(
             Refusal(.unavailable, "this replica is quarantined: \(reason)"), into: &output)
+    }
+
+    func takeGathered() -> TabletOutput {
+        let taken = gathered
+        gathered = TabletOutput()
+        return taken
     }
 
     func noteElection() { elections += 1 }

@@ -76,9 +76,7 @@ final class Block: Sendable {
     }
 
     private func restart(_ index: Int) -> Int {
-        let start = entriesEnd + 4 * index
-        return Int(bytes[start]) | Int(bytes[start + 1]) << 8 | Int(bytes[start + 2]) << 16
-            | Int(bytes[start + 3]) << 24
+        Int(UInt32(littleEndian: load(at: entriesEnd + 4 * index)))
     }
 
     // MARK: Reading
@@ -106,6 +104,47 @@ final class Block: Sendable {
             offset = entry.next
         }
         return nil
+    }
+
+    /// The newest entry of `key` at or below `version`; nil when the block has none.
+    ///
+    /// Puts no keys together: it follows how many first bytes the entry before shares with `key`.
+    /// An entry that shares more than that with the one before is below `key` like that one.
+    /// - Complexity: O(log restarts + restart interval).
+    func newestEntry(of key: [UInt8], at version: Timestamp) -> BlockEntry? {
+        var offset = lastRestart(before: key, version)
+        var matched = 0
+        while offset < entriesEnd {
+            guard let header = header(at: offset) else {
+                preconditionFailure("an entry at \(offset) of \(entriesEnd) that was checked")
+            }
+            if header.shared <= matched {
+                matched = header.shared + matchCount(header.rest, key, from: header.shared)
+                let length = header.shared + header.rest.count
+                if matched == key.count, matched == length {
+                    if header.version <= version { return BlockEntry(header) }
+                } else if matched == key.count || isAbove(header, key, at: matched) {
+                    return nil
+                }
+            }
+            offset = header.value.upperBound
+        }
+        return nil
+    }
+
+    /// How many first bytes of `rest` are those of `key` from `start` on.
+    private func matchCount(_ rest: Range<Int>, _ key: [UInt8], from start: Int) -> Int {
+        let limit = min(rest.count, key.count - start)
+        var count = 0
+        while count < limit, bytes[rest.lowerBound + count] == key[start + count] { count += 1 }
+        return count
+    }
+
+    /// Whether the key of an entry is above `key`, of which it has exactly the first `matched`
+    /// bytes, fewer than all.
+    private func isAbove(_ header: Header, _ key: [UInt8], at matched: Int) -> Bool {
+        let place = header.rest.lowerBound + matched - header.shared
+        return place < header.rest.upperBound && bytes[place] > key[matched]
     }
 
     /// The last key below `bound`; nil when there is none.
@@ -151,8 +190,16 @@ final class Block: Sendable {
 
     // MARK: Parsing
 
+    /// The number whose bytes lie at `offset`, wherever that is.
+    private func load<Number: FixedWidthInteger & BitwiseCopyable>(at offset: Int) -> Number {
+        precondition(offset >= 0 && offset + MemoryLayout<Number>.size <= bytes.count)
+        return unsafe bytes.withUnsafeBytes {
+            unsafe $0.loadUnaligned(fromByteOffset: offset, as: Number.self)
+        }
+    }
+
     /// The fields of an entry before its key and value, and where these lie.
-    private struct Header {
+    fileprivate struct Header {
         var shared: Int
         var version: Timestamp
         var isTombstone: Bool
@@ -168,11 +215,11 @@ final class Block: Sendable {
         else { return nil }
         let valueCount = valueMark >> 1
         guard place + 8 + restCount + valueCount <= entriesEnd else { return nil }
-        var version: UInt64 = 0
-        for step in 0..<8 { version |= UInt64(bytes[place + step]) << UInt64(8 * step) }
+        let version = UInt64(littleEndian: load(at: place))
         let rest = place + 8..<place + 8 + restCount
         return Header(
-            shared: shared, version: Timestamp(version), isTombstone: valueMark & 1 == 1,
+            shared: shared, version: Timestamp(version),
+            isTombstone: valueMark & 1 == 1,
             rest: rest, value: rest.upperBound..<rest.upperBound + valueCount)
     }
 
@@ -182,9 +229,7 @@ final class Block: Sendable {
         else { return nil }
         key.removeSubrange(header.shared...)
         key.append(contentsOf: bytes[header.rest])
-        return BlockEntry(
-            version: header.version, isTombstone: header.isTombstone, value: header.value,
-            next: header.value.upperBound)
+        return BlockEntry(header)
     }
 
     /// At most five bytes, so at most 35 bits: sums of a few cannot overflow.
@@ -199,6 +244,15 @@ final class Block: Sendable {
             shift += 7
         }
         return nil
+    }
+}
+
+extension BlockEntry {
+    fileprivate init(_ header: Block.Header) {
+        version = header.version
+        isTombstone = header.isTombstone
+        value = header.value
+        next = header.value.upperBound
     }
 }
 

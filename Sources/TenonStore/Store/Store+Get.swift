@@ -63,10 +63,7 @@ extension Store {
         let index = table.index.firstBlock(atOrAfter: key, time)
         guard index < table.index.count else { return .ready(nil) }
         guard let block = supply.block(index, of: table) else { return .needs(supply.missing) }
-        var found: [UInt8] = []
-        guard let entry = block.firstEntry(atOrAfter: key, time, key: &found), found == key else {
-            return .ready(nil)
-        }
+        guard let entry = block.newestEntry(of: key, at: time) else { return .ready(nil) }
         let value = entry.isTombstone ? nil : Bytes(sharing: block.bytes, in: entry.value)
         return .ready((entry.version, value))
     }
