@@ -194,7 +194,7 @@ extension Tablet {
 
     /// What a turn spends on reads, in look-ups. Not more, so that their answers are on their way
     /// while the next ones are served, and others get the loop (Rule S9).
-    private static let lookUpsPerTurn = 64
+    private static let lookUpsPerTurn = 128
 
     func serveReads(into output: inout TabletOutput) {
         let applied = machine.appliedIndex
