@@ -50,7 +50,9 @@ struct Verify: AsyncParsableCommand {
 
     private static func table(_ tablets: [TabletVerification]) -> String {
         let rows = tablets.flatMap(\.rows)
-        let verdict = tablets.allSatisfy(\.holds) ? "all replicas hold the same" : "NOT EQUAL"
+        let verdict =
+            tablets.allSatisfy(\.holds)
+            ? "all replicas hold the same" : "NOT VERIFIED: look at the rows that are not equal"
         return TextTable(
             header: ["tablet", "who", "version", "content digest", "items", "verdict"], rows: rows
         ).description + "\n" + verdict
