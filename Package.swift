@@ -125,8 +125,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "TenonServerTests",
-            dependencies: ["TenonServer", "TenonCore", "TenonLog", "TenonStore", "TenonWire"],
-            swiftSettings: strict),
+            dependencies: [
+                "TenonServer", "TenonCore", "TenonLog", "TenonStore", "TenonWire", "TenonNode",
+            ], swiftSettings: strict),
         .testTarget(
             name: "TenonClientTests",
             dependencies: [
@@ -135,7 +136,8 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: strict),
         .testTarget(
-            name: "TenonCommandTests", dependencies: ["tenon", "TenonChecker", "TenonCore"],
+            name: "TenonCommandTests",
+            dependencies: ["tenon", "TenonChecker", "TenonClient", "TenonCore", "TenonWire"],
             swiftSettings: strict),
         // Checks of the source tree itself: imports, layout, words. No target of ours needed.
         .testTarget(name: "TidyTests", swiftSettings: strict),

@@ -77,5 +77,15 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
         self.path = path
     }
 
-    package var description: String { "\(call) \(path): \(reason)" }
+    package var description: String { "\(call) \(path): \(reasonText)" }
+
+    private var reasonText: String {
+        switch reason {
+        case .notFound: "there is no such file or folder"
+        case .alreadyExists: "it exists already"
+        case .noSpace: "no space is left on the disk"
+        case .permissionDenied: "permission denied"
+        case .system(let errno): "the system says errno \(errno)"
+        }
+    }
 }

@@ -15,6 +15,10 @@ public enum Limits {
     /// Bytes of keys and values of one page of a scan; the page ends before it passes them, but
     /// holds one item at least.
     public static let scanBytesMax = 4 << 20
+    /// Bytes of any encoded command: two of the longest values, as in a put on condition of
+    /// another value, and room for keys, session and tagged fields. What stands alone in an
+    /// entry is bounded by it, so the log's smallest segment is, too.
+    package static let commandBytesMax = 2 * valueBytesMax + (128 << 10)
     /// Commands of one entry (Rule S6).
     package static let entryCommandsMax = 4_096
     /// Bytes at which an entry closes (Rule S6); a single larger command stands alone.

@@ -37,9 +37,11 @@ extension StateMachine {
         }
         try check(header, origin)
         try check(operation, in: bounds)
-        if case .transaction = operation, command.count > Limits.transactionBytesMax {
-            throw .tooLarge(bytes: command.count, bound: Limits.transactionBytesMax)
-        }
+        let bound =
+            if case .transaction = operation { Limits.transactionBytesMax } else {
+                Limits.commandBytesMax
+            }
+        guard command.count <= bound else { throw .tooLarge(bytes: command.count, bound: bound) }
         return CheckedCommand(session: header.session, keysRead: CommandReads.keys(of: operation))
     }
 

@@ -3,7 +3,8 @@ internal import TenonCore
 /// How large the log's files and batches are.
 package struct LogConfiguration: Hashable, Sendable {
     /// Bytes of one segment file, a multiple of 4 KiB. Fixed for the life of a folder. A large
-    /// segment is started rarely; a small one is recycled sooner. 64 MiB.
+    /// segment is started rarely; a small one is recycled sooner. 64 MiB; a server's are at least
+    /// ``smallestServingSegmentBytes``.
     package var segmentBytes = 64 << 20
     /// How many segment files there are at most: with ``segmentBytes``, the fixed reserve that
     /// the log never grows beyond. At least 5; 8.
@@ -11,7 +12,8 @@ package struct LogConfiguration: Hashable, Sendable {
     /// Bodies of at least so many bytes are LZ4-compressed when that saves an eighth. Lower costs
     /// processor time, higher costs disk bandwidth. 4 KiB.
     package var compressionThresholdBytes = 4 << 10
-    /// Bytes of records in one batch, so the bound of one entry. 16 MiB.
+    /// Bytes of records in one batch, so the bound of one entry. 16 MiB; of a server's smaller
+    /// segments the half (``init(segmentBytes:)``).
     package var batchBytesMax = Limits.frameBytesMax
     /// Records in one batch. Bounds the directory that the next header carries. 1,024.
     package var batchRecordsMax = 1_024
@@ -26,6 +28,26 @@ package struct LogConfiguration: Hashable, Sendable {
 
     package init() {}
 
+    /// What a server writes in segments of `segmentBytes`: batches of which two go into one, so
+    /// that little is left unused at its end, but never so small that the largest entry is left
+    /// out.
+    package init(segmentBytes: Int) {
+        self.segmentBytes = segmentBytes
+        let half = usableSegmentBytes / 2 - BatchHeader.bytes(directoryCount: batchRecordsMax)
+        batchBytesMax = min(batchBytesMax, max(LogConfiguration.largestEntryBatchBytes, half))
+    }
+
+    /// The smallest segments that a server may have: 9 MiB, one of the largest entries.
+    ///
+    /// Every node of a cluster has to take whatever a leader proposed, and nodes may have other
+    /// settings than the leader. So what a segment holds is bounded from below, and no write
+    /// depends on it: the alternative, to refuse commands by the size of the leader's segments,
+    /// would stop a follower with smaller ones.
+    package static let smallestServingSegmentBytes = 9 << 20
+
+    /// Bytes of a batch with the largest entry: one command and what entry and record add.
+    private static let largestEntryBatchBytes = Limits.commandBytesMax + Block.bytes
+
     /// Throws ``LogError/configuration(_:)`` with what is wrong.
     package func validate() throws(LogError) {
         try require(
@@ -39,8 +61,8 @@ package struct LogConfiguration: Hashable, Sendable {
             "batchBytesMax \(batchBytesMax): 1-\(Limits.frameBytesMax * 2)")
         try require((1...65_536).contains(batchRecordsMax), "batchRecordsMax \(batchRecordsMax)")
         try require(
-            largestBatchBytes <= (segmentBytes - Block.bytes) / 2,
-            "a batch of up to \(largestBatchBytes) B: over half of a segment")
+            largestBatchBytes <= usableSegmentBytes,
+            "a batch of up to \(largestBatchBytes) B: more than a segment holds")
         try require(
             zeroingStepBytes > 0 && zeroingStepBytes % Block.bytes == 0,
             "zeroingStepBytes \(zeroingStepBytes): a multiple of 4096")

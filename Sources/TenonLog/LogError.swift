@@ -17,3 +17,21 @@ package enum LogError: Error, Hashable, Sendable {
     /// A setting out of its bounds.
     case configuration(String)
 }
+
+extension LogError: CustomStringConvertible {
+    /// What happened and what to do, for an operator.
+    package var description: String {
+        switch self {
+        case .full: "there is no room: free space on its disk"
+        case .tooLarge(let bytes, let bound):
+            "an entry of \(bytes) B, over the bound of \(bound): a defect, please report it"
+        case .failed(let error): "\(error): look at the disk before the node starts again"
+        case .unsupportedFormat(let version):
+            "it has format \(version), which this program does not know: start the program that "
+                + "wrote it"
+        case .foreign(let difference):
+            "it was made otherwise (\(difference)): start it with the same settings"
+        case .configuration(let problem): "a setting is out of its bounds: \(problem)"
+        }
+    }
+}

@@ -75,8 +75,8 @@ package struct TenonServer: Service {
                 "boot \(folder.identity.boot): the log goes on after batch \(log.status.lastBatch)")
             let data = settings.data
             let driver = NodeDriver(
-                node: Node(start: start, now: clock.now), logThread: LogThread(log: log),
-                loop: loop, clock: clock, logger: logger,
+                node: Node(start: start, now: clock.now), in: folder,
+                logThread: LogThread(log: log), loop: loop, clock: clock, logger: logger,
                 freeBytes: {
                     do {
                         return UInt64(try fileSystem.freeBytes(at: data))
@@ -88,6 +88,8 @@ package struct TenonServer: Service {
             return driver
         } catch let error as ServerError {
             throw error
+        } catch let error as LogError {
+            throw ServerError("the log in \(settings.data): \(error)")
         } catch {
             throw ServerError("\(error)")
         }

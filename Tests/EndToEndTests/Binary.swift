@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Glibc
 
 /// The program under test: `TENON_BINARY`, or the release build of this package.
 enum Binary {
@@ -55,11 +56,19 @@ final class RunningProcess: Sendable {
     }
 
     func write(_ text: String) {
+        // Or a pipe without a reader would end the tests, too.
+        signal(SIGPIPE, SIG_IGN)
         // The program may have ended without reading: its exit code tells.
         try? input.fileHandleForWriting.write(contentsOf: Data(text.utf8))
     }
 
     func endInput() { try? input.fileHandleForWriting.close() }
+
+    /// SIGKILL: the program ends as in a crash.
+    func kill() {
+        // The number of one that has ended may be another's by now.
+        if process.isRunning { _ = Glibc.kill(process.processIdentifier, SIGKILL) }
+    }
 
     func finish() async -> Binary.Result {
         let outputBytes = await output.value

@@ -16,6 +16,18 @@ struct LocalClusterTests {
         #expect(ProcessStat(parsing: "77 (a) S 1 2 3") == nil)
     }
 
+    @Test("A killed process is over when its last thread is")
+    func zombies() {
+        func state(_ letter: String, threads: Int) -> ProcessState? {
+            let fields = (4...19).map(String.init).joined(separator: " ")
+            return ProcessStat(parsing: "7 (a) \(letter) \(fields) \(threads) 0 4711 0\n")?.state
+        }
+        #expect(state("Z", threads: 1) == .ended)
+        #expect(state("Z", threads: 3) == .running)
+        #expect(state("X", threads: 3) == .ended)
+        #expect(state("S", threads: 3) == .running)
+    }
+
     @Test("A pid file whose start time is not the process's names nobody")
     func staleIdentity() throws {
         let own = try #require(ProcessIdentity(runningAs: getpid()))
@@ -85,5 +97,39 @@ struct LocalClusterTests {
         let taken = try LoopbackSocket.listening()
         defer { taken.close() }
         #expect(try !LoopbackPorts.isFree(try taken.localPort))
+    }
+
+    @Test("Free ports are below those of outgoing connections, on both loopback addresses")
+    func portRange() throws {
+        for host in LoopbackHost.allCases {
+            let ports = try LoopbackPorts.free(3, on: host)
+            #expect(ports.allSatisfy { $0 < 32_768 })
+            #expect(try ports.allSatisfy { try LoopbackPorts.isFree($0, on: host) })
+        }
+    }
+
+    @Test("A loopback address is written as a HOST:PORT that names it again")
+    func loopbackHosts() {
+        #expect(LoopbackHost.version4.address(port: 7501) == "127.0.0.1:7501")
+        #expect(LoopbackHost.version6.address(port: 7501) == "[::1]:7501")
+        for host in LoopbackHost.allCases {
+            #expect(LoopbackHost(ofAddress: host.address(port: 1)) == host)
+            let bytes = host.socketAddress(port: 0x1234)
+            #expect(LoopbackHost.port(inSocketAddress: bytes) == 0x1234)
+            #expect(bytes.count == (host == .version6 ? 28 : 16))
+        }
+    }
+
+    @Test("A cluster's host is kept, and asking for the other one is an error that says so")
+    func hostIsKept() throws {
+        let folder = NSTemporaryDirectory() + "tenon-host-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let made = try LocalCluster.make(in: folder, as: .init(nodes: 2, host: .version6))
+        #expect(made.endpoints.allSatisfy { $0.hasPrefix("[::1]:") })
+        #expect(try LocalCluster.make(in: folder, as: .init()).endpoints == made.endpoints)
+        let problem = #expect(throws: ClusterError.self) {
+            try LocalCluster.make(in: folder, as: .init(host: .version4))
+        }
+        #expect(problem?.description.contains("--host") == true)
     }
 }

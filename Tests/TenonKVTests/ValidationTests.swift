@@ -58,13 +58,15 @@ struct ValidationTests {
         }
     }
 
-    @Test("Sizes over their bounds are refused")
-    func sizes() {
+    @Test("Sizes over their bounds are refused, those at their bounds taken")
+    func sizes() throws {
         let long = Bytes([UInt8](repeating: UInt8(ascii: "c"), count: Limits.keyBytesMax + 1))
         let large = Bytes([UInt8](repeating: 0, count: Limits.valueBytesMax + 1))
         #expect(throws: CommandRefusal.self) { try check(.put(long, "1"), session: session) }
         #expect(throws: CommandRefusal.self) { try check(.put("c", large), session: session) }
         let half = Bytes([UInt8](repeating: 0, count: Limits.valueBytesMax))
+        let longest = Bytes(long.array.dropLast())
+        _ = try check(.put(longest, half, if: .value(half)), session: session)
         let transaction = Transaction(
             conditions: [], then: [.put("c", half), .put("d", half), .put("e", half)])
         #expect(throws: CommandRefusal.self) {

@@ -155,4 +155,30 @@ import Testing
             #expect(throws: LogError.self) { try configuration.validate() }
         }
     }
+
+    @Test func `takes the largest entry in every segment size that a server may have`() throws {
+        let smallest = LogConfiguration.smallestServingSegmentBytes
+        for segmentBytes in [smallest, smallest + 4_096, 16 << 20, 20 << 20, 64 << 20, 1 << 30] {
+            let configuration = LogConfiguration(segmentBytes: segmentBytes)
+            try configuration.validate()
+            #expect(configuration.batchBytesMax > Limits.commandBytesMax)
+            #expect(configuration.batchBytesMax <= LogConfiguration().batchBytesMax)
+        }
+        let disk = try makeDisk()
+        var configuration = LogConfiguration(segmentBytes: smallest)
+        configuration.segmentsReserved = 5
+        // LZ4 would make nothing of it.
+        configuration.compressionThresholdBytes = 1 << 30
+        let log = try openLog(disk, configuration).log
+        for index in 1...12 as ClosedRange<UInt64> {
+            try log.append([
+                entries(1, index...index, bytes: Limits.commandBytesMax + 20),
+                entries(2, index...index),
+            ])
+            try log.append([trim(1, through: index)])
+        }
+        let recovery = try openLog(disk, configuration).recovery
+        #expect(recovery.tablets.map(\.entries.count) == [0, 12])
+        #expect(disk.usedBytes <= 5 * smallest)
+    }
 }

@@ -8,6 +8,9 @@ import Testing
         smallConfiguration(),
         smallConfiguration(segmentBytes: 64 << 10, segmentsReserved: 5),
         smallConfiguration(segmentsReserved: 12, compressionThresholdBytes: 64),
+        // One of the largest batches fills a segment.
+        smallConfiguration(segmentBytes: 16 << 10, segmentsReserved: 5),
+        smallConfiguration(segmentBytes: 12 << 10, segmentsReserved: 7),
     ]
 
     /// Trims every tablet of which the oldest segment holds entries, as a node would that

@@ -1,3 +1,6 @@
+import TenonCore
+import TenonLog
+import TenonNode
 import Testing
 
 @testable import TenonServer
@@ -37,11 +40,24 @@ struct SettingsTests {
         for (key, value) in [
             ("tablets", "many"), ("retention", "60"), ("retention", "-5s"), ("segments", "3.5"),
             ("insecure", "perhaps"), ("locality", "shanghai"), ("segment-bytes", "1000"),
-            ("listen", "7501"), ("cluster", "n1"),
+            ("segment-bytes", "1048576"), ("segment-bytes", "2147483648"), ("segments", "4"),
+            ("segments", "1025"), ("memtable-bytes", "0"), ("cache-bytes", "-1"),
+            ("retained-log-bytes", "-1"), ("listen", "7501"), ("cluster", "n1"),
         ] {
             let error = await problem(complete.merging([key: value]) { $1 })
             #expect(error?.setting == key, "\(key)=\(value): \(error.map { "\($0)" } ?? "taken")")
         }
+    }
+
+    @Test func `a small log takes every write and keeps little of it for followers`() async throws {
+        let least = LogConfiguration.smallestServingSegmentBytes
+        let small = complete.merging(["segment-bytes": "\(least)", "segments": "5"]) { $1 }
+        let settings = try await ServeSettings.load(flags: small, file: nil, fileKeys: [])
+        try settings.logConfiguration.validate()
+        #expect(settings.logConfiguration.batchBytesMax > Limits.commandBytesMax)
+        #expect(settings.nodeConfiguration.retainedLogBytes == least / 4)
+        let usual = try await ServeSettings.load(flags: complete, file: nil, fileKeys: [])
+        #expect(usual.nodeConfiguration.retainedLogBytes == 32 << 20)
     }
 
     @Test func `unknown flags and unknown keys of a file are errors`() async {

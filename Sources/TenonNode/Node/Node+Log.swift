@@ -8,8 +8,7 @@ extension Node {
     func startLogWork(now: Instant) {
         guard writing == nil else { return }
         if !gathering.isEmpty, now >= logRetryAt {
-            let batch = gathering
-            gathering = LogGathering()
+            let batch = gathering.takeFirst(bytesMax: logStatus.capacityBytes / 2)
             if !batch.tickets.isEmpty { hasEntries = true }
             write(batch)
         } else if gathering.holdsTrims {
@@ -45,7 +44,7 @@ extension Node {
         }
         noteRoom(for: written)
         sealAt = result.needsSeal ? now + Node.sealDelay : nil
-        for (tablet, ticket) in written.tickets { self.tablet(tablet)?.raft.persisted(ticket) }
+        for done in written.tickets { tablet(done.tablet)?.raft.persisted(done.ticket) }
     }
 
     /// Nothing was promised: the same records go first when there is room. Until then only what
@@ -82,31 +81,6 @@ extension Node {
             tablet.isTrimming = true
             tablet.isFlushWanted = true
         }
-    }
-}
-
-extension LogGathering {
-    /// Whether something waits that makes room.
-    var holdsTrims: Bool { records.contains(where: \.isTrim) }
-
-    /// Takes out the records that make room. They may overtake the others: a trim speaks of
-    /// entries that are durable already (Rule L5), so none that waits is among them.
-    mutating func takeTrims() -> LogGathering {
-        let trims = records.filter(\.isTrim)
-        records.removeAll(where: \.isTrim)
-        return LogGathering(records: trims)
-    }
-
-    /// Puts what was refused before what came later.
-    mutating func prepend(_ earlier: LogGathering) {
-        records.insert(contentsOf: earlier.records, at: 0)
-        tickets.insert(contentsOf: earlier.tickets, at: 0)
-    }
-}
-
-extension LogRecord {
-    fileprivate var isTrim: Bool {
-        if case .trim = self { true } else { false }
     }
 }
 

@@ -63,8 +63,7 @@ extension Node {
     }
 
     private func remember(_ memory: PeerMemory, of node: NodeID) {
-        gathering.records.append(
-            .metadata(key: UInt64(node.rawValue), value: memory.encoded()))
+        gathering.append([.metadata(key: UInt64(node.rawValue), value: memory.encoded())])
     }
 
     /// A frame of a peer that was welcomed. What cannot be read ends the link.

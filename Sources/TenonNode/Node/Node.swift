@@ -110,8 +110,7 @@ package final class Node {
 
     /// Takes up what a tablet asked for.
     func take(_ output: TabletOutput, of tablet: Tablet) {
-        gathering.records.append(contentsOf: output.records)
-        gathering.tickets.append(contentsOf: output.tickets)
+        gathering.append(output.records, completing: output.tickets)
         for message in output.messages {
             guard let node = tablet.node(of: message.to) else { continue }
             peers.send(.raft(message), to: node)
@@ -150,13 +149,6 @@ package final class Node {
 
     /// Whether no tablet is led from here any more.
     package var leadsNothing: Bool { !tablets.contains { $0.raft.role == .leader } }
-}
-
-/// Records on their way to the log thread.
-struct LogGathering {
-    var records: [LogRecord] = []
-    var tickets: [(tablet: TabletID, ticket: WriteTicket)] = []
-    var isEmpty: Bool { records.isEmpty && tickets.isEmpty }
 }
 
 /// Whom a finished job concerns.

@@ -27,6 +27,9 @@ final class NodeDriver: @unchecked Sendable {
     private var peerLinks: [PeerLinkKey: PeerDialer] = [:]
     /// The links that peers made to this node: the newest of each kind.
     private var inboundPeers: [PeerLinkKey: any Channel] = [:]
+    /// What ``isNews(_:of:)`` said yes to.
+    private var refusalsTold: Set<String> = []
+    private static let refusalsToldMax = 256
     private var nextConnection: UInt64 = 1
     private var isTurnScheduled = false
     private var turnBegan = Instant.zero
@@ -37,12 +40,16 @@ final class NodeDriver: @unchecked Sendable {
     private(set) var haltReason: String?
     private let halted: EventLoopPromise<String>
     private let freeBytes: @Sendable () -> UInt64
+    /// Never looked at again: it holds the lock that keeps a second process out of the folder.
+    private let folder: NodeFolder
 
     init(
-        node: consuming Node, logThread: LogThread, loop: any EventLoop, clock: any Clock,
+        node: consuming Node, in folder: NodeFolder, logThread: LogThread, loop: any EventLoop,
+        clock: any Clock,
         logger: Logger, freeBytes: @escaping @Sendable () -> UInt64
     ) {
         self.node = node
+        self.folder = folder
         self.logThread = logThread
         self.loop = loop
         self.clock = clock
@@ -274,6 +281,12 @@ final class NodeDriver: @unchecked Sendable {
     func peerSent(_ frame: Frame, from peer: NodeID, _ stream: PeerStream) {
         node.received(frame, from: peer, stream, now: clock.now)
         wantTurn()
+    }
+
+    /// Whether `refusal` was not told of this node before, so that the log has each reason once.
+    func isNews(_ refusal: String, of node: NodeID) -> Bool {
+        if refusalsTold.count >= NodeDriver.refusalsToldMax { refusalsTold.removeAll() }
+        return refusalsTold.insert("\(node) \(refusal)").inserted
     }
 
     func linkUp(_ key: PeerLinkKey) {

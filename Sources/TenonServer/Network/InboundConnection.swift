@@ -38,12 +38,12 @@ final class InboundConnection: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         guard driver.clientCount < InboundConnection.clientsMax else {
-            return close(context, "too many connections")
+            return close(context, "is one more than \(InboundConnection.clientsMax)")
         }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         timeout = context.eventLoop.scheduleTask(in: InboundConnection.helloTimeout) {
             let (handler, context) = bound.value
-            handler.close(context, "said nothing of itself for 10 s")
+            handler.close(context, "said nothing of itself for 10 s", .info)
         }
     }
 
@@ -77,8 +77,10 @@ final class InboundConnection: ChannelInboundHandler {
         context.fireChannelWritabilityChanged()
     }
 
+    /// Mostly a reset: the other process ended. Clients come and go, and of a peer the links and
+    /// the status tell, so nobody needs to read this unless he looks for it.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        close(context, "\(error)")
+        close(context, "ended: \(error)", .debug)
     }
 
     private func receive(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
@@ -147,7 +149,11 @@ final class InboundConnection: ChannelInboundHandler {
         context.writeAndFlush(
             wrapOutboundOut(context.channel.allocator.buffer(bytes: writer.take())), promise: nil)
         if let refusal {
-            return close(context, "is node \(hello.identity.node), refused: \(refusal)")
+            // It comes again and again: one line for each reason is enough.
+            let isNew = driver.isNews(refusal, of: hello.identity.node)
+            return close(
+                context, "is node \(hello.identity.node), refused: \(refusal)",
+                isNew ? .warning : .debug)
         }
         decoder.admitLongFrames()
         phase = .peer(hello.identity.node, hello.stream)
@@ -160,11 +166,14 @@ final class InboundConnection: ChannelInboundHandler {
     }
 
     /// Ends the connection, and says why once in the log.
-    private func close(_ context: ChannelHandlerContext, _ reason: String) {
+    private func close(
+        _ context: ChannelHandlerContext, _ reason: String, _ level: Logger.Level = .warning
+    ) {
+        if case .closed = phase { return }
         ended(context)
         timeout?.cancel()
         let remote = context.remoteAddress.map { "\($0)" } ?? "somebody"
-        driver.logger.warning("closing the connection of \(remote): it \(reason)")
+        driver.logger.log(level: level, "closing the connection of \(remote): it \(reason)")
         context.close(promise: nil)
     }
 }

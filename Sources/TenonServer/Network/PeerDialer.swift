@@ -1,4 +1,5 @@
 internal import Glibc
+import Logging
 internal import NIOCore
 internal import NIOPosix
 import TenonCore
@@ -25,6 +26,8 @@ final class PeerDialer: @unchecked Sendable {
     private var pause = PeerDialer.pauseMin
     private var isStopped = false
     private var lastProblem = ""
+    /// Whether the two ends refused each other: it will not be otherwise in a moment.
+    private var isRefused = false
 
     init(key: PeerLinkKey, address: NetworkAddress, driver: NodeDriver) {
         self.key = key
@@ -103,6 +106,16 @@ final class PeerDialer: @unchecked Sendable {
 
     func noteProblem(_ problem: String) { lastProblem = problem }
 
+    /// One end refused the other. The link is tried on, slowly, and each reason is told once.
+    func noteRefusal(_ problem: String) {
+        lastProblem = problem
+        isRefused = true
+        guard key.stream == .consensus, driver.isNews("link: " + problem, of: key.node) else {
+            return
+        }
+        driver.logger.warning("no link to node \(key.node) at \(address): \(problem)")
+    }
+
     /// The connection is gone: the peer's process ended, or one end refused the other.
     func disconnected() {
         channel = nil
@@ -132,6 +145,9 @@ final class PeerDialer: @unchecked Sendable {
 
     private func again() {
         guard !isStopped else { return }
+        // A welcome may stand before the refusal and has shortened the pause.
+        if isRefused { pause = PeerDialer.pauseMax }
+        isRefused = false
         driver.loop.scheduleTask(in: pause) { self.connect() }
         let doubled = TimeAmount.nanoseconds(pause.nanoseconds * 2)
         pause = min(doubled, PeerDialer.pauseMax)
@@ -158,7 +174,7 @@ private final class PeerLinkHandler: ChannelInboundHandler {
         do {
             while let frame = try decoder.next() { try dialer.received(frame) }
         } catch {
-            dialer.noteProblem("\(error)")
+            dialer.noteRefusal("\(error)")
             context.close(promise: nil)
         }
     }

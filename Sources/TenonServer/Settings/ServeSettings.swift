@@ -135,10 +135,32 @@ package struct ServeSettings: Sendable {
                 problem: "\(listen) can be reached from other machines and there is no TLS yet: "
                     + "listen on 127.0.0.1 or [::1], or give --insecure")
         }
-        guard segmentBytes >= 64 << 10, segmentBytes % 4_096 == 0 else {
+        try checkSizes()
+    }
+
+    /// A disk of this size has other worries; sums of larger figures could overflow.
+    private static let bytesMax = 1 << 50
+
+    private func checkSizes() throws(SettingError) {
+        let smallest = LogConfiguration.smallestServingSegmentBytes
+        guard (smallest...1 << 30).contains(segmentBytes), segmentBytes % 4_096 == 0 else {
             throw SettingError(
                 setting: "segment-bytes",
-                problem: "\(segmentBytes) is not a multiple of 4,096 from 65,536 on")
+                problem: "\(segmentBytes) is not a multiple of 4096 from \(smallest) "
+                    + "(what the largest write needs) to \(1 << 30): leave it out, or give one")
+        }
+        guard (5...1_024).contains(segments) else {
+            throw SettingError(
+                setting: "segments", problem: "\(segments) is not between 5 and 1024")
+        }
+        let sizes = [
+            ("memtable-bytes", memtableBytes, 64 << 10), ("cache-bytes", cacheBytes, 0),
+            ("retained-log-bytes", retainedLogBytes, 0),
+        ]
+        for (setting, bytes, least) in sizes
+        where !(least...ServeSettings.bytesMax).contains(bytes) {
+            throw SettingError(
+                setting: setting, problem: "\(bytes) is not between \(least) and 2^50")
         }
     }
 
@@ -151,13 +173,14 @@ package struct ServeSettings: Sendable {
         configuration.retention = .milliseconds(retentionMilliseconds)
         configuration.store.memtableBytesMax = memtableBytes
         configuration.blockCacheBytes = cacheBytes
-        configuration.retainedLogBytes = retainedLogBytes
+        // More than a part of the reserve would only be trimmed under pressure.
+        configuration.retainedLogBytes = min(
+            retainedLogBytes, (segments - 4) * segmentBytes / 4)
         return configuration
     }
 
     var logConfiguration: LogConfiguration {
-        var configuration = LogConfiguration()
-        configuration.segmentBytes = segmentBytes
+        var configuration = LogConfiguration(segmentBytes: segmentBytes)
         configuration.segmentsReserved = segments
         return configuration
     }

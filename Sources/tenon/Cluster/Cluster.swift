@@ -54,6 +54,9 @@ struct ClusterStart: AsyncParsableCommand {
     @Option(help: "The port of the first node; 0 takes free ports (default: 7501).")
     var basePort: Int?
 
+    @Option(help: "The loopback address of all nodes, 127.0.0.1 or ::1 (default: 127.0.0.1).")
+    var host: LoopbackHost?
+
     @Option(help: "How many data tablets (default: the node's).")
     var tablets: Int?
 
@@ -66,9 +69,11 @@ struct ClusterStart: AsyncParsableCommand {
                 try? LocalCluster.open(directory: folder.directory).kill()
             } body: {
                 try await LocalCluster.start(
-                    directory: folder.directory, nodes: nodes, basePort: try portOfFirstNode(),
-                    tablets: tablets,
-                    serveOptions: try ClusterLayout.serveOptions(settings: options.settings))
+                    directory: folder.directory,
+                    as: LocalCluster.Request(
+                        nodes: nodes, basePort: try portOfFirstNode(), host: host,
+                        tablets: tablets,
+                        serveOptions: try ClusterLayout.serveOptions(settings: options.settings)))
             }
             try present(cluster)
         }

@@ -32,19 +32,23 @@ extension ClusterError: CustomStringConvertible {
             "the cluster in \(directory) was made with \(setting) \(made), not \(asked): "
                 + "leave the flag out, or use another --dir"
         case .portInUse(let address):
-            "\(address) is in use: choose another --base-port"
+            "\(address) is in use: choose another --base-port, or 0 for free ports"
         case .noSuchNode(let name, let known):
             "no node \(name): there are \(known.joined(separator: ", "))"
         case .nodeNotRunning(let name):
             "\(name) is not running: start it with `tenon cluster restart \(name)`"
-        case .nodeAlreadyRunning(let name): "\(name) is running"
+        case .nodeAlreadyRunning(let name):
+            "\(name) is running already: `tenon cluster restart \(name)` starts it anew"
         case .nodeEnded(let name, let log):
-            "\(name) ended at once" + (log.isEmpty ? "" : "; the end of its log:\n\(log)")
+            "\(name) ended before it served"
+                + (log.isEmpty ? " and logged nothing" : "; the end of its log:\n\(log)")
         case .nodeDoesNotEnd(let name, let pid):
-            "\(name) (process \(pid)) does not end, not even by SIGKILL"
+            "\(name) (process \(pid)) does not end, not even by SIGKILL: its disk may hang"
         case .notServing(let seconds, let reason):
-            "the cluster does not serve after \(seconds) s: \(reason)"
-        case .noLeader: "no node leads a tablet at the moment"
+            "the cluster does not serve after \(seconds) s: \(reason); look at the nodes' logs "
+                + "(DIR/n1/log, …)"
+        case .noLeader:
+            "no node leads a tablet at the moment: name a node, or see `tenon cluster status`"
         case .badFile(let path, let reason): "\(path): \(reason)"
         case .badSetting(let message): message
         case .system(let call, let path, let message): "\(call) \(path): \(message)"

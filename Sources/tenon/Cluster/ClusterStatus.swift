@@ -19,11 +19,17 @@ struct ClusterStatus: AsyncParsableCommand {
 
     func run() async throws {
         try await reportingClusterErrors {
-            let rows = try await Row.all(of: try LocalCluster.open(directory: folder.directory))
+            let cluster = try LocalCluster.open(directory: folder.directory)
+            let rows = try await Row.all(of: cluster)
             if json {
                 print(try JSONText.encode(["nodes": rows], pretty: false))
             } else {
                 print(Row.table(rows))
+                for (row, node) in zip(rows, cluster.layout.nodes) {
+                    if let advice = row.advice(log: cluster.logPath(of: node)) {
+                        Console.note(advice)
+                    }
+                }
             }
             guard rows.allSatisfy(\.answers) else { throw ExitCode(1) }
         }
@@ -54,6 +60,16 @@ struct ClusterStatus: AsyncParsableCommand {
             answers = status != nil
             leads = status?.tablets.count { $0.role == "leader" }
             tablets = status?.tablets.count
+        }
+
+        /// What to do about a node that does not answer; nil for one that does.
+        func advice(log: String) -> String? {
+            switch process {
+            case .running where answers: nil
+            case .running: "\(name) runs and does not answer: look at \(log)"
+            case .paused: "\(name) is paused: `tenon cluster resume \(name)` lets it run on"
+            case .ended: "\(name) does not run: `tenon cluster restart \(name)`; its log is \(log)"
+            }
         }
 
         static func table(_ rows: [Row]) -> String {

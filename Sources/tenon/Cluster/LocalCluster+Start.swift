@@ -12,6 +12,8 @@ extension LocalCluster {
         var nodes: Int?
         /// The port of the first node, the others follow; nil takes free ports for a new cluster.
         var basePort: Int?
+        /// The loopback address that all nodes listen on.
+        var host: LoopbackHost?
         var tablets: Int?
         var serveOptions: [String] = []
     }
@@ -19,21 +21,25 @@ extension LocalCluster {
     /// Starts a cluster and returns when every tablet serves; on any error nothing is left running.
     ///
     /// A folder that has a cluster already starts it again as it was made.
-    static func start(
-        directory: String, nodes: Int? = nil, basePort: Int? = nil, tablets: Int? = nil,
-        serveOptions: [String] = []
-    ) async throws -> LocalCluster {
-        let request = Request(
-            nodes: nodes, basePort: basePort, tablets: tablets, serveOptions: serveOptions)
+    static func start(directory: String, as request: Request) async throws -> LocalCluster {
         let cluster = try make(in: directory, as: request)
         do {
             for node in cluster.layout.nodes { try cluster.launch(node) }
             try await cluster.awaitServing()
         } catch {
             cluster.kill()
+            cluster.forgetIfNeverBegun()
             throw error
         }
         return cluster
+    }
+
+    /// Removes the description of a cluster none of whose nodes came as far as to make its
+    /// folder, as with a setting that they refuse: the next start may be another one.
+    private func forgetIfNeverBegun() {
+        let hasBegun = layout.nodes.contains { LocalFile.exists(dataPath(of: $0) + "/node") }
+        // What cannot be removed now is in the way of the next start, which says so.
+        if !hasBegun { try? LocalFile.remove(LocalCluster.layoutPath(in: directory)) }
     }
 
     /// Starts a cluster, runs `body` and stops the cluster, also on an error, SIGINT or SIGTERM.
@@ -45,9 +51,7 @@ extension LocalCluster {
         try await withInterruptCleanUp {
             try? open(directory: directory).kill()
         } body: {
-            let cluster = try await start(
-                directory: directory, nodes: request.nodes, basePort: request.basePort,
-                tablets: request.tablets, serveOptions: request.serveOptions)
+            let cluster = try await start(directory: directory, as: request)
             do {
                 let result = try await body(cluster)
                 try await cluster.stop()
@@ -131,7 +135,7 @@ extension ClusterLayout.Node {
             guard let port = address.split(separator: ":").last.flatMap({ Int($0) }) else {
                 throw .badSetting("\(name)=\(address) has no port")
             }
-            return try LoopbackPorts.isFree(port)
+            return try LoopbackPorts.isFree(port, on: LoopbackHost(ofAddress: address))
         }
     }
 }
@@ -143,6 +147,7 @@ extension ClusterLayout {
         guard (1...ClusterLayout.nodesMax).contains(count) else {
             throw .badSetting("--nodes \(count): between 1 and \(ClusterLayout.nodesMax)")
         }
+        let host = request.host ?? .version4
         let ports: [Int]
         if let base = request.basePort {
             guard base >= 1, base + count - 1 <= Int(UInt16.max) else {
@@ -150,10 +155,10 @@ extension ClusterLayout {
             }
             ports = Array(base..<base + count)
         } else {
-            ports = try LoopbackPorts.free(count)
+            ports = try LoopbackPorts.free(count, on: host)
         }
         self.init(
-            addresses: ports.map { "127.0.0.1:\($0)" }, tablets: request.tablets,
+            addresses: ports.map { host.address(port: $0) }, tablets: request.tablets,
             serveOptions: request.serveOptions)
     }
 
@@ -161,16 +166,20 @@ extension ClusterLayout {
     fileprivate func merged(
         with request: LocalCluster.Request, in directory: String
     ) throws(ClusterError) -> ClusterLayout {
-        func check(_ setting: String, made: Int?, asked: Int?) throws(ClusterError) {
+        func check<Value: Equatable>(
+            _ setting: String, made: Value?, asked: Value?
+        ) throws(ClusterError) {
             guard let asked, asked != made else { return }
             throw .madeOtherwise(
                 directory: directory, setting: setting,
-                made: made.map { String($0) } ?? "left to its default", asked: String(asked))
+                made: made.map { "\($0)" } ?? "left to its default", asked: "\(asked)")
         }
         try check("--nodes", made: nodes.count, asked: request.nodes)
         try check("--tablets", made: tablets, asked: request.tablets)
         let firstPort = nodes.first?.address.split(separator: ":").last.flatMap { Int($0) }
         try check("--base-port", made: firstPort, asked: request.basePort)
+        let host = nodes.first.map { LoopbackHost(ofAddress: $0.address).rawValue }
+        try check("--host", made: host, asked: request.host?.rawValue)
         var layout = self
         if !request.serveOptions.isEmpty { layout.serveOptions = request.serveOptions }
         return layout

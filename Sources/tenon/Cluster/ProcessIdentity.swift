@@ -53,7 +53,7 @@ struct ProcessIdentity: Hashable, Sendable {
     }
 }
 
-/// Whether a process runs, is stopped by SIGSTOP, or is over (a zombie is over).
+/// Whether a process runs, is stopped by SIGSTOP, or is over (a zombie without threads is over).
 enum ProcessState: String, Codable, Sendable {
     case running
     case paused
@@ -69,13 +69,19 @@ struct ProcessStat: Hashable, Sendable {
     ///   so the fields are counted from its last bracket. Source: proc(5).
     init?(parsing text: String) {
         guard let nameEnd = text.lastIndex(of: ")") else { return nil }
-        // Field 3 (state) is the first after the name, field 22 (start time) the twentieth.
+        // Field 3 (state) is the first after the name, field 20 (number of threads) the
+        // eighteenth, field 22 (start time) the twentieth.
         let fields = text[text.index(after: nameEnd)...].split(separator: " ")
-        guard fields.count > 19, let startTicks = UInt64(fields[19]) else { return nil }
+        guard fields.count > 19, let threads = Int(fields[17]),
+            let startTicks = UInt64(fields[19])
+        else { return nil }
         self.startTicks = startTicks
         state =
             switch fields[0] {
-            case "Z", "X", "x": .ended
+            // A killed process is a zombie as soon as its first thread has ended. One that waits
+            // for the disk still holds its port and the lock of its folder.
+            case "Z": threads > 1 ? .running : .ended
+            case "X", "x": .ended
             case "T", "t": .paused
             default: .running
             }

@@ -35,7 +35,9 @@ enum JSON: Hashable, Sendable {
         var scale = 1.0
         for _ in 0..<digits { scale *= 10 }
         let scaled = (value * scale).rounded()
-        guard digits > 0, abs(scaled) < 1e15 else { return .integer(Int64(value.rounded())) }
+        guard digits > 0, abs(scaled) < 1e15 else {
+            return Int64(exactly: value.rounded()).map { .integer($0) } ?? .number("\(value)")
+        }
         let whole = Int64(abs(scaled)) / Int64(scale)
         let fraction = String(Int64(abs(scaled)) % Int64(scale))
         let zeros = String(repeating: "0", count: digits - fraction.utf8.count)

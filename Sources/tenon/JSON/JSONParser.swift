@@ -5,10 +5,13 @@ struct JSONError: Error, Hashable, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// Reads one JSON value. Strict: RFC 8259, no duplicate names, at most ``depthMax`` deep.
+/// Reads one JSON value. Strict: RFC 8259, no duplicate names, at most ``depthMax`` deep and
+/// ``membersMax`` wide.
 struct JSONParser {
     /// How deep arrays and objects may nest: the parser's recursion is bounded by it.
     static let depthMax = 64
+    /// The most members of one object: each is compared with those before it.
+    static let membersMax = 128
 
     private let bytes: ArraySlice<UInt8>
     private var offset: Int
@@ -53,8 +56,12 @@ struct JSONParser {
             skipSpace()
             guard peek == UInt8(ascii: "\"") else { throw error("a member's name is missing") }
             let name = try string()
-            guard !members.contains(where: { $0.name == name }) else {
+            // By bytes: to Swift two spellings of an accented letter are equal, to JSON they differ.
+            guard !members.contains(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
                 throw error("\"\(name)\" stands there twice")
+            }
+            guard members.count < JSONParser.membersMax else {
+                throw error("an object of over \(JSONParser.membersMax) members")
             }
             skipSpace()
             guard take(":") else { throw error("a colon is missing") }

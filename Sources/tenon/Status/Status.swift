@@ -19,12 +19,23 @@ struct Status: AsyncParsableCommand {
 
     func run() async throws {
         try await connection.withClient(defaultTimeout: .seconds(2)) { client in
-            let report = try await StatusReport(asking: client)
+            let report = try await report(client)
             print(json ? report.json.text : report.table)
             guard report.nodes.contains(where: { $0.status != nil }) else {
-                Console.error("no node answers")
+                Console.error("no node answers: start the nodes, or correct --endpoints")
                 throw Exit.notApplied
             }
+        }
+    }
+
+    private func report(_ client: TenonClient) async throws -> StatusReport {
+        do throws(TenonError) {
+            return try await StatusReport(asking: client)
+        } catch {
+            // The usual advice for an error is to look at the status.
+            guard error.kind == .unavailable else { throw error }
+            Console.error("\(error); start the nodes, or correct --endpoints")
+            throw Exit.notApplied
         }
     }
 }
@@ -163,8 +174,22 @@ extension StatusReport {
     var table: String {
         let security = nodes.lazy.compactMap { $0.status?.security }.first ?? "unknown"
         let problems = nodes.filter { $0.status == nil }.map { "\($0.node.name): \($0.problem)" }
-        let parts = ["security: \(security)", "", nodeTable] + problems + ["", tabletTable]
+        let parts =
+            ["security: \(security)", "", nodeTable] + problems + linkProblems
+            + ["", tabletTable]
         return parts.joined(separator: "\n")
+    }
+
+    /// Links between nodes that both run: one refuses the other, or cannot reach it.
+    private var linkProblems: [String] {
+        nodes.flatMap { node -> [String] in
+            (node.status?.peers ?? []).compactMap { peer in
+                let other = nodes.first { $0.node.id == peer.node }
+                guard !peer.isConnected, other?.status != nil else { return nil }
+                return "\(node.node.name) has no link to \(other?.node.name ?? "\(peer.node)"): "
+                    + peer.problem
+            }
+        }
     }
 
     private var nodeTable: String {
