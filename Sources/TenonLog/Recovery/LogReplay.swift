@@ -70,6 +70,7 @@ struct LogReplay: Sendable {
         let next = successor.flatMap { $0.number == batch.number.next ? $0 : nil }
         // A header that the next one does not confirm is one that a lost write left behind.
         let isConfirmed = next.map { $0.header.previousChecksum == batch.header.checksum } ?? true
+        if batch.isBodyWhole, isConfirmed, let next, replay(batch, byDirectoryOf: next) { return }
         let read =
             batch.isBodyWhole && isConfirmed
             ? try scan.file.readBatch(batch.number, use: scan.use, at: batch.offset) : nil
@@ -87,6 +88,19 @@ struct LogReplay: Sendable {
             report.damagedBatches += 1
             noteUnknownLoss(before: batch.number.next)
         }
+    }
+
+    /// Takes what a whole batch holds from the directory in its successor's header, which spares
+    /// reading and decoding it again: what of it is still needed is read when the entries are
+    /// loaded. Returns false when the directory does not do: values of metadata are in no directory.
+    private mutating func replay(_ batch: FoundBatch, byDirectoryOf next: FoundBatch) -> Bool {
+        guard let directory = try? RecordSummary.directory(next.header.previousDirectory),
+            directory.count == batch.header.recordCount,
+            !directory.contains(where: { $0.kind == .metadata })
+        else { return false }
+        report.wholeBatches += 1
+        for summary in directory { index.apply(summary, batch: batch.number) }
+        return true
     }
 
     private mutating func apply(_ record: BatchRecord, _ batch: BatchNumber) {
