@@ -25,7 +25,6 @@ package enum StoreJobKind: Sendable, Hashable {
     case compaction(fromLevel: Int)
     case checkpoint
     case snapshotInstall
-    case scrub
 }
 
 /// Blocking work of one store, done off the loop in slices.

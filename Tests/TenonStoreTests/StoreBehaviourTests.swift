@@ -124,7 +124,7 @@ struct StoreBehaviourTests {
         let job = rig.store.nextJob()
         #expect(job?.kind == .flush)
         #expect(rig.store.nextJob() == nil)
-        #expect(rig.store.checkpointJob(to: "/c") == nil && rig.store.scrubJob() == nil)
+        #expect(rig.store.checkpointJob(to: "/c") == nil)
         try rig.runJob(job)
         #expect(rig.store.nextJob()?.kind == .compaction(fromLevel: 0))
     }

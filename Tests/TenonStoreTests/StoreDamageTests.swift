@@ -47,8 +47,7 @@ struct StoreDamageTests {
                 #expect(isDamage(error), "\(error) at \(offset)")
                 continue
             }
-            let scrub = damaged.store.scrubJob()
-            #expect(throws: StoreError.self, "offset \(offset)") { try damaged.runJob(scrub) }
+            #expect(throws: StoreError.self, "offset \(offset)") { try damaged.scrub() }
         }
     }
 

@@ -84,7 +84,7 @@ struct StoreFaultTests {
             rig.disk.inject(DiskFault(.misdirect(byBytes: shift), on: ".table", skip: 1))
             #expect(throws: StoreError.self) {
                 try rig.flush(index: 1)
-                try rig.runJob(rig.store.scrubJob())
+                try rig.scrub()
             }
         }
     }

@@ -62,6 +62,15 @@ final class StoreRig {
         }
     }
 
+    /// Reads every table as the scrubber does.
+    func scrub() throws(StoreError) {
+        var last: UInt64 = 0
+        while let table = store.scrub(after: last) {
+            last = table.number
+            while try table.runSlice(bytes: 8 << 10) > 0 {}
+        }
+    }
+
     /// Freezes the memtable and runs the flush.
     func flush(index: UInt64, payload: Bytes = "") throws(StoreError) {
         store.freezeMemtable(

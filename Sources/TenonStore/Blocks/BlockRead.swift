@@ -15,9 +15,17 @@ package struct BlockRead: Sendable {
         var store: UInt32
         var table: Table
         var blocks: Range<Int>
+
+        func key(of index: Int) -> BlockKey {
+            BlockKey(store: store, block: UInt32(index), table: table.number)
+        }
     }
 
     private(set) var parts: [Part] = []
+    /// The blocks of all parts, once there are many: so that a read of thousands of keys does not
+    /// compare each of them with all others.
+    private var known: Set<BlockKey> = []
+    private static let partsComparedMax = 16
 
     /// An order for nothing.
     package init() {}
@@ -34,11 +42,27 @@ package struct BlockRead: Sendable {
     }
 
     mutating func add(_ part: Part) {
-        let isKnown = parts.contains {
+        guard !contains(part) else { return }
+        parts.append(part)
+        if parts.count == BlockRead.partsComparedMax + 1 {
+            for part in parts { note(part) }
+        } else if parts.count > BlockRead.partsComparedMax {
+            note(part)
+        }
+    }
+
+    private func contains(_ part: Part) -> Bool {
+        if parts.count > BlockRead.partsComparedMax {
+            return part.blocks.allSatisfy { known.contains(part.key(of: $0)) }
+        }
+        return parts.contains {
             $0.table === part.table && $0.blocks.lowerBound <= part.blocks.lowerBound
                 && part.blocks.upperBound <= $0.blocks.upperBound
         }
-        if !isKnown { parts.append(part) }
+    }
+
+    private mutating func note(_ part: Part) {
+        for index in part.blocks { known.insert(part.key(of: index)) }
     }
 
     /// Reads, verifies and decompresses the blocks. Blocks the thread; several may run at once.
@@ -48,9 +72,7 @@ package struct BlockRead: Sendable {
         for part in parts {
             let blocks = try part.table.readBlocks(part.blocks)
             for (index, block) in zip(part.blocks, blocks) {
-                let key = BlockKey(
-                    store: part.store, block: UInt32(index), table: part.table.number)
-                loaded.blocks.append((key, block))
+                loaded.blocks.append((part.key(of: index), block))
             }
         }
         return loaded

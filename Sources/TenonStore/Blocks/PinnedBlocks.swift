@@ -21,6 +21,13 @@ package final class PinnedBlocks {
         }
     }
 
+    /// Pins what `other` pins as well.
+    package func formUnion(_ other: PinnedBlocks) {
+        for (key, block) in other.blocks { pin(key, block) }
+        fresh += other.fresh
+        other.fresh = []
+    }
+
     func pin(_ key: BlockKey, _ block: Block) {
         if blocks.updateValue(block, forKey: key) == nil { bytes += block.bytes.count }
     }

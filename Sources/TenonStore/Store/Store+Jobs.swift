@@ -60,6 +60,7 @@ extension Store {
         precondition(isJobOut, "a result of \(result.kind) without a job")
         isJobOut = false
         if let content = result.content {
+            contentGeneration += 1
             manifest = content.manifest
             levels = content.levels
         }

@@ -28,7 +28,7 @@ package struct StoreCounters: Hashable, Sendable {
         switch result.kind {
         case .flush: flushes += 1
         case .compaction: compactions += 1
-        case .checkpoint, .snapshotInstall, .scrub: break
+        case .checkpoint, .snapshotInstall: break
         }
         bytesWritten += result.bytesWritten
         bytesRead += result.bytesRead

@@ -35,6 +35,9 @@ package final class Store {
     /// No read is below this; compaction drops what no read at or above it sees (Rule S4).
     package internal(set) var historyFloor: Timestamp
 
+    /// Rises whenever reads may have to look at other blocks than before. While it stays, a read
+    /// whose blocks are pinned misses none, whatever is written meanwhile.
+    package internal(set) var contentGeneration: UInt64 = 0
     /// Whether a job is out.
     var isJobOut = false
     var picker = CompactionPicker()

@@ -157,6 +157,17 @@ final class Table: Sendable {
         return read
     }
 
+    var path: String { file.path }
+
+    /// Bytes of the file as they are, fewer at its end. Blocks.
+    func readRaw(at offset: Int, count: Int) throws(StoreError) -> [UInt8] {
+        do throws(FileError) {
+            return try file.read(at: offset, count: count)
+        } catch {
+            throw .file(error)
+        }
+    }
+
     /// The bytes on disk of consecutive data blocks.
     func bytes(of blocks: Range<Int>) -> Int {
         index.places[blocks].reduce(0) { $0 + $1.bytes }
