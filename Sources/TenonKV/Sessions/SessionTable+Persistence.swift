@@ -13,40 +13,60 @@ extension SessionTable {
     private static let recordTag: UInt8 = 1
     private static let clientTag: UInt8 = 2
 
-    /// Writes what changed since the last call. - Complexity: O(clients + changes).
-    mutating func writeChanges(to store: Store, at version: Timestamp) {
+    /// How many rows ``writeChanges(to:at:atMost:)`` would write at most.
+    /// - Complexity: O(1).
+    var changesMax: Int { removals.count + changed.count + unstoredCount }
+
+    /// Writes what changed since the last call, about `rowsMax` rows of it. What is left over, and
+    /// what changes meanwhile, is written by the next calls, so that no call takes long.
+    mutating func writeChanges(to store: Store, at version: Timestamp, atMost rowsMax: Int = .max) {
+        var rows = 0
         // Removals first: what came back since is written over them at the same version.
-        for removal in removals {
+        while rows < rowsMax, let removal = removals.popLast() {
             switch removal {
             case .record(let client, let sequence):
                 store.delete(SessionTable.key(client, sequence), at: version)
             case .client(let client):
                 store.delete(SessionTable.key(client, nil), at: version)
             }
+            rows += 1
         }
-        removals.removeAll()
-        for slot in clients.indices where clients[slot].isLiving && clients[slot].isChanged {
-            writeClient(slot, to: store, at: version)
+        while rows < rowsMax, let slot = changed.last {
+            if clients[slot].isLiving && clients[slot].isChanged {
+                let isWhole = writeClient(slot, to: store, at: version, &rows, atMost: rowsMax)
+                guard isWhole else { return }
+            }
+            clients[slot].isListed = false
+            changed.removeLast()
         }
     }
 
-    private mutating func writeClient(_ slot: Int, to store: Store, at version: Timestamp) {
-        let client = clients[slot]
-        var writer = ByteWriter(capacity: 16)
-        writer.identifier(client.mark)
-        writer.identifier(client.latestIssue)
-        store.put(SessionTable.key(client.id, nil), Bytes(writer.take()), at: version)
+    /// Returns whether all of the client is written now.
+    private mutating func writeClient(
+        _ slot: Int, to store: Store, at version: Timestamp, _ rows: inout Int, atMost rowsMax: Int
+    ) -> Bool {
+        var writer = ByteWriter(capacity: 64)
+        writer.identifier(clients[slot].mark)
+        writer.identifier(clients[slot].latestIssue)
+        let id = clients[slot].id
+        store.put(SessionTable.key(id, nil), Bytes(writer.take()), at: version)
         clients[slot].isStored = true
-        clients[slot].isChanged = false
-        for place in client.head..<client.records.count where !client.records[place].isStored {
-            let record = client.records[place]
+        rows += 1
+        for place in clients[slot].head..<clients[slot].records.count
+        where !clients[slot].records[place].isStored {
+            guard rows < rowsMax else { return false }
+            let record = clients[slot].records[place]
             writer.identifier(record.firstIssue)
             writer.identifier(record.version)
             record.outcome.encode(to: &writer)
-            let key = SessionTable.key(client.id, record.sequence)
+            let key = SessionTable.key(id, record.sequence)
             store.put(key, Bytes(writer.take()), at: version)
             clients[slot].records[place].isStored = true
+            unstoredCount -= 1
+            rows += 1
         }
+        clients[slot].isChanged = false
+        return true
     }
 
     private static func key(_ client: ClientID, _ sequence: SequenceNumber?) -> StoreKey {
@@ -61,10 +81,11 @@ extension SessionTable {
     // MARK: reading back
 
     /// The system keys that hold clients, and those that hold records: clients come first.
-    static let storedRanges = [
-        ScanRange(from: .system([clientTag]), to: .system([clientTag + 1])),
-        ScanRange(from: .system([recordTag]), to: .system([recordTag + 1])),
-    ]
+    static func storedRanges(itemsMax: Int) -> [ScanRange] {
+        [clientTag, recordTag].map {
+            ScanRange(from: .system([$0]), to: .system([$0 + 1]), itemsMax: itemsMax)
+        }
+    }
 
     /// Takes one stored key back, as ``writeChanges(to:at:)`` wrote it.
     mutating func restore(key: Bytes, value: Bytes) throws(DecodingError) {
@@ -78,7 +99,6 @@ extension SessionTable {
             var client = Client(
                 id: id, mark: mark, latestIssue: try reader.identifier(Timestamp.self))
             client.isStored = true
-            client.isChanged = false
             guard slot(of: id) == nil else { throw .malformed("client \(id) twice") }
             _ = addClient(client)
         } else {

@@ -44,7 +44,10 @@ struct SessionTable {
         var records: [Record] = []
         var head = 0
         var isStored = false
-        var isChanged = true
+        /// Whether a flush has not written it, or one of its records, as they are now.
+        var isChanged = false
+        /// Whether its slot is among the changed ones.
+        var isListed = false
         /// False for a slot on the free list.
         var isLiving = true
 
@@ -75,6 +78,10 @@ struct SessionTable {
     var floor: Timestamp
     var clients: [Client] = []
     var removals: [Removal] = []
+    /// Slots of clients that changed since a flush wrote them, and some that are gone since.
+    var changed: [Int] = []
+    /// Records that no flush has written.
+    var unstoredCount = 0
     private var slots: [ClientID: Int] = [:]
     private var freeSlots: [Int] = []
     private var recordAges = AgeQueue()
@@ -123,7 +130,7 @@ struct SessionTable {
             sequence: session.sequence, firstIssue: session.firstIssue, version: version,
             outcome: outcome, bytes: bytes + SessionTable.recordOverheadBytes, isStored: false)
         clients[slot].latestIssue = max(clients[slot].latestIssue, session.firstIssue)
-        clients[slot].isChanged = true
+        noteChange(of: slot)
         insert(record, client: slot)
         keepBounds()
     }
@@ -138,7 +145,7 @@ struct SessionTable {
     private mutating func raiseMark(of slot: Int, to mark: SequenceNumber) {
         guard mark > clients[slot].mark else { return }
         clients[slot].mark = mark
-        clients[slot].isChanged = true
+        noteChange(of: slot)
         while clients[slot].head < clients[slot].records.count,
             clients[slot].records[clients[slot].head].sequence < mark
         {
@@ -211,16 +218,31 @@ struct SessionTable {
     // MARK: the table itself
 
     private mutating func addClient(_ session: Session) -> Int {
-        addClient(
+        let slot = addClient(
             Client(
                 id: session.client, mark: session.lowWaterMark, latestIssue: session.firstIssue))
+        noteChange(of: slot)
+        return slot
+    }
+
+    private mutating func noteChange(of slot: Int) {
+        clients[slot].isChanged = true
+        guard !clients[slot].isListed else { return }
+        clients[slot].isListed = true
+        changed.append(slot)
     }
 
     /// Adds a client that is not there yet and returns its slot.
     mutating func addClient(_ client: Client) -> Int {
         precondition(slots[client.id] == nil, "client \(client.id) twice in a session table")
         let slot = freeSlots.popLast() ?? clients.count
-        if slot == clients.count { clients.append(client) } else { clients[slot] = client }
+        if slot == clients.count {
+            clients.append(client)
+        } else {
+            let isListed = clients[slot].isListed
+            clients[slot] = client
+            clients[slot].isListed = isListed
+        }
         slots[client.id] = slot
         push(client, at: slot)
         return slot
@@ -251,6 +273,7 @@ struct SessionTable {
         }
         recordCount += 1
         recordBytes += record.bytes
+        if !record.isStored { unstoredCount += 1 }
         recordAges.push(
             AgeQueue.Element(
                 time: record.firstIssue, high: record.version.rawValue,
@@ -268,6 +291,8 @@ struct SessionTable {
         if clients[slot].records[place].isStored {
             let sequence = clients[slot].records[place].sequence
             removals.append(.record(clients[slot].id, sequence))
+        } else {
+            unstoredCount -= 1
         }
         guard place == clients[slot].head else {
             clients[slot].records.remove(at: place)

@@ -57,6 +57,18 @@ private struct FlushedState {
 }
 
 extension StateMachine {
+    /// How many rows of sessions ``prepareFlush(configuration:)`` would write at most: too many
+    /// for one turn of the loop are staged before. - Complexity: O(1).
+    package var unwrittenSessionRows: Int { sessions.changesMax }
+
+    /// Writes about `rowsMax` rows of what changed of the sessions into the memtable, ahead of a
+    /// flush. Nothing rests on them before the flush, which writes the rest, and anew what
+    /// changed since.
+    package func stageFlush(atMost rowsMax: Int) {
+        guard failure == nil else { return }
+        sessions.writeChanges(to: store, at: lastVersion, atMost: rowsMax)
+    }
+
     /// Writes what changed of the state machine's own into the memtable, and gives the record
     /// that goes with it. The caller freezes the memtable by it in the same turn, before another
     /// entry is applied, so that data, sessions, floors and digest are of one moment (Rules S3,
@@ -73,9 +85,11 @@ extension StateMachine {
             payload: FlushedState(self, configuration: configuration).encoded())
     }
 
-    /// Takes back what the store's newest flush recorded. Blocks on reads of system keys.
-    func restore() throws(KVError) {
-        guard let record = store.flushed else { return }
+    /// Takes back what the store's newest flush recorded beside its data.
+    ///
+    /// - Returns: whether there was a flush; then the sessions are to be restored too.
+    func restoreRecord() throws(KVError) -> Bool {
+        guard let record = store.flushed else { return false }
         do throws(DecodingError) {
             let flushed = try FlushedState(record.payload)
             guard flushed.tablet == tablet else {
@@ -92,35 +106,15 @@ extension StateMachine {
             throw .damagedState("flush record: \(error)")
         }
         store.raiseHistoryFloor(to: historyFloor)
-        for range in SessionTable.storedRanges { try restoreSessions(in: range) }
+        return true
     }
 
-    private func restoreSessions(in range: ScanRange) throws(KVError) {
-        var rest: ScanRange? = range
-        while let range = rest {
-            let page = try blockingScan(range)
-            for item in page.items {
-                do throws(DecodingError) {
-                    try sessions.restore(key: item.key.bytes, value: item.stored.bytes)
-                } catch {
-                    throw .damagedState("session: \(error)")
-                }
-            }
-            rest = page.rest
-        }
-    }
-
-    private func blockingScan(_ range: ScanRange) throws(KVError) -> ScanPage {
-        let blocks = PinnedBlocks()
-        while true {
-            switch store.scan(range, at: .newest, blocks: blocks) {
-            case .ready(let page): return page
-            case .needs(let read):
-                do throws(StoreError) {
-                    blocks.add(try read.run())
-                } catch {
-                    throw .store(error)
-                }
+    func restoreSessions(from page: ScanPage) throws(KVError) {
+        for item in page.items {
+            do throws(DecodingError) {
+                try sessions.restore(key: item.key.bytes, value: item.stored.bytes)
+            } catch {
+                throw .damagedState("session: \(error)")
             }
         }
     }

@@ -26,11 +26,18 @@ extension SessionTable {
         #if INVARIANT_CHECKS || DEBUG
             var count = 0
             var bytes = 0
+            var unstored = 0
             for client in clients where client.isLiving {
                 var last: SequenceNumber?
+                precondition(
+                    !client.isChanged || client.isListed, "client \(client.id) is not listed")
                 for record in client.living {
                     count += 1
                     bytes += record.bytes
+                    if !record.isStored { unstored += 1 }
+                    precondition(
+                        record.isStored || client.isChanged,
+                        "an unwritten record of client \(client.id), which is unchanged")
                     precondition(
                         record.sequence >= client.mark,
                         "sequence \(record.sequence) kept below the mark \(client.mark)")
@@ -46,6 +53,8 @@ extension SessionTable {
             precondition(
                 count == recordCount && bytes == recordBytes,
                 "\(count) records of \(bytes) B counted as \(recordCount) of \(recordBytes) B")
+            precondition(
+                unstored == unstoredCount, "\(unstored) unwritten, counted \(unstoredCount)")
         #endif
     }
 }

@@ -8,22 +8,26 @@ extension StateMachine {
     ///
     /// A malformed entry is `.ready`: applying it says what is wrong.
     package func prepare(_ entry: Entry, blocks: PinnedBlocks) -> StoreRead<Void> {
-        guard entry.kind == .commands else { return .ready(()) }
-        var missing: BlockRead?
+        prefetch(StateMachine.keysRead(by: entry), blocks: blocks)
+    }
+
+    /// The keys that an entry reads when it is applied; none for plain puts. They share the
+    /// entry's payload. A malformed entry reads nothing: applying it says what is wrong.
+    package static func keysRead(by entry: Entry) -> [Bytes] {
+        guard entry.kind == .commands else { return [] }
+        var keys: [Bytes] = []
         do throws(DecodingError) {
             let batch = try CommandBatch(payload: entry.payload)
             var commands = batch.commandReaders()
             while let command = try commands.next() {
                 // A byte decides for most commands: a plain put reads nothing.
                 guard try CommandReads.mayRead(command) else { continue }
-                for key in try CommandReads.keys(of: command) {
-                    gather(key, blocks, &missing)
-                }
+                keys += try CommandReads.keys(of: command)
             }
         } catch {
-            return .ready(())
+            return []
         }
-        return missing.map { .needs($0) } ?? .ready(())
+        return keys
     }
 
     private func gather(_ key: Bytes, _ blocks: PinnedBlocks, _ missing: inout BlockRead?) {
@@ -33,8 +37,9 @@ extension StateMachine {
         if missing == nil { missing = read } else { missing?.merge(read) }
     }
 
-    /// The blocks that a command not proposed yet will read, asked on the leader before the
-    /// proposal (Rule S9): `keys` are ``CheckedCommand/keysRead``.
+    /// The blocks in which `keys` stand: those that a command not proposed yet will read, or an
+    /// entry (Rule S9). Once this is `.ready`, an apply that reads these keys and has `blocks`
+    /// finds them all, as long as ``Store/contentGeneration`` stays what it is.
     package func prefetch(_ keys: [Bytes], blocks: PinnedBlocks) -> StoreRead<Void> {
         var missing: BlockRead?
         for key in keys { gather(key, blocks, &missing) }

@@ -33,6 +33,14 @@ package final class StateMachine {
 
         package init() {}
 
+        /// All of them, in a fixed order: for a digest by which nodes find that theirs differ.
+        package var bounds: [UInt64] {
+            [
+                sessionWindow.nanoseconds, sessionAheadMax.nanoseconds, UInt64(sessionsMax),
+                UInt64(sessionBytesMax), UInt64(entryAnswerBytesMax), UInt64(answerBytesMax),
+            ]
+        }
+
         /// - Throws: `invalidConfiguration` naming the field, its value and its bounds.
         package func validate() throws(KVError) {
             try check("sessionWindow (ms)", sessionWindow.wholeMilliseconds, 1_000...3_600_000)
@@ -77,22 +85,31 @@ package final class StateMachine {
     var failure: KVError?
 
     /// The state machine over what `store` holds: all that its last flush recorded, or nothing.
-    /// Blocks on reads of system keys: for start-up, and after a snapshot was installed.
+    /// Blocks on reads of system keys: for start-up. ``StateMachineRestore`` does not.
     ///
     /// - Throws: `invalidConfiguration`; `damagedState` when the system keys are not what was
     ///   written or belong to another tablet; `store` when they cannot be read.
-    package init(
+    package convenience init(
         store: Store, tablet: TabletID, bounds: KeyInterval,
         configuration: Configuration = Configuration()
     ) throws(KVError) {
         try configuration.validate()
+        self.init(
+            unrestored: store, tablet: tablet, bounds: bounds, configuration: configuration)
+        var restore = try StateMachineRestore(of: self)
+        try restore.run()
+    }
+
+    /// One that has not taken back yet what the store holds.
+    init(
+        unrestored store: Store, tablet: TabletID, bounds: KeyInterval,
+        configuration: Configuration
+    ) {
         self.store = store
         self.tablet = tablet
         self.bounds = bounds
         self.configuration = configuration
         sessions = SessionTable(bounds: configuration, floor: .zero)
-        try restore()
-        checkInvariants()
     }
 
     /// A write first issued below it is refused unless its outcome is known (Rule S3).
