@@ -41,6 +41,8 @@ struct Progress: Sendable {
     private(set) var heardAt: Instant
     /// The follower's wall clock as it last told.
     private(set) var clock: PeerClock?
+    /// The follower's log has no room, as far as is known.
+    private(set) var isLogFull = false
 
     init(member: Member, next: LogIndex, now: Instant) {
         self.member = member
@@ -168,6 +170,7 @@ struct Progress: Sendable {
         guard answer.round > answeredRound else { return }
         answeredRound = answer.round
         heardAt = max(heardAt, min(answer.sentAt, now))
+        isLogFull = answer.isLogFull
         clock = PeerClock(
             replica: replica, wallTime: answer.wallTime, sampledAt: now,
             roundTrip: now.since(answer.sentAt))

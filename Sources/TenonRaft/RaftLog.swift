@@ -106,13 +106,16 @@ struct RaftLog: Sendable {
 
 extension RaftLog {
     /// The last place, not above `bound`, whose entries and those before it can go while at least
-    /// `bytes` of payloads stay; nil when nothing can. - Complexity: O(entries looked at), each
-    /// of which is then trimmed.
-    func trimPoint(notAbove bound: LogIndex, keepingBytes bytes: Int) -> LogPosition? {
+    /// `bytes` of payloads stay, at most `entriesMax` of them at a time; nil when nothing can.
+    /// - Complexity: O(entries looked at), each of which is then trimmed.
+    func trimPoint(
+        notAbove bound: LogIndex, keepingBytes bytes: Int, entriesMax: Int = .max
+    ) -> LogPosition? {
         var left = payloadBytes
         var point: LogPosition?
         var index = firstIndex
-        while index <= min(bound, lastIndex) {
+        let end = min(bound, lastIndex, base.index.advanced(by: min(entriesMax, count)))
+        while index <= end {
             left -= self[index].payload.count
             guard left >= bytes else { break }
             point = self[index].position

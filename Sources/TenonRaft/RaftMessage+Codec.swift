@@ -14,7 +14,7 @@ package import TenonCore
 ///       7   append rejected: previous 8 · hint 16
 ///       8   heartbeat: round 8 · sent at 8 · wall time 8 · commit 8 · sent through 8
 ///       9   heartbeat answer: round 8 · sent at 8 · sent through 8 · wall time 8 · received 8
-///           · durable 8
+///           · durable 8 · log full 1
 ///      10   timeout now
 ///      11   read request: batch 8
 ///      12   read answer: batch 8 · known 1 · index 8 (0 when not known)
@@ -28,7 +28,7 @@ extension RaftMessage {
 
     /// A close upper bound of the encoded length, to make room once.
     package var encodedBytesEstimate: Int {
-        guard case .append(let append) = body else { return RaftMessage.headerBytes + 48 }
+        guard case .append(let append) = body else { return RaftMessage.headerBytes + 49 }
         return append.entries.reduce(RaftMessage.headerBytes + 28) { $0 + $1.encodedBytes }
     }
 
@@ -259,6 +259,7 @@ extension RaftMessage.HeartbeatAnswer {
         writer.uint64(wallTime.milliseconds)
         writer.identifier(received)
         writer.identifier(durable)
+        writer.flag(isLogFull)
     }
 
     fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
@@ -268,5 +269,6 @@ extension RaftMessage.HeartbeatAnswer {
         wallTime = WallTime(milliseconds: try reader.uint64())
         received = try reader.identifier(LogIndex.self)
         durable = try reader.identifier(LogIndex.self)
+        isLogFull = try reader.flag("log full")
     }
 }

@@ -99,10 +99,12 @@ package struct RaftMessage: Hashable, Sendable {
         package var received: LogIndex
         /// The same, as far as it is durable: as good as an ``Body/appendAccepted(match:)``.
         package var durable: LogIndex
+        /// The sender's log has no room for entries but those that free space (Rule L6).
+        package var isLogFull: Bool
 
         package init(
             round: UInt64, sentAt: Instant, sentThrough: LogIndex, wallTime: WallTime,
-            received: LogIndex, durable: LogIndex
+            received: LogIndex, durable: LogIndex, isLogFull: Bool = false
         ) {
             self.round = round
             self.sentAt = sentAt
@@ -110,6 +112,7 @@ package struct RaftMessage: Hashable, Sendable {
             self.wallTime = wallTime
             self.received = received
             self.durable = durable
+            self.isLogFull = isLogFull
         }
     }
 }

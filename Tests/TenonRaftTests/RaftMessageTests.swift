@@ -32,8 +32,9 @@ import Testing
             .heartbeatAnswer(
                 .init(
                     round: 1, sentAt: Instant(nanoseconds: 2), sentThrough: 3,
-                    wallTime: WallTime(milliseconds: 4), received: 5, durable: 6)), 9,
-            word(1) + word(2) + word(3) + word(4) + word(5) + word(6)
+                    wallTime: WallTime(milliseconds: 4), received: 5, durable: 6,
+                    isLogFull: true)), 9,
+            word(1) + word(2) + word(3) + word(4) + word(5) + word(6) + [1]
         ),
         (.timeoutNow, 10, []),
         (.readRequest(batch: 8), 11, word(8)),

@@ -158,6 +158,45 @@ import Testing
         #expect(group.leader == 2 || group.leader == 3)
     }
 
+    @Test func `where no voter has room the leader stays, and hands over once one has`() throws {
+        var group = TestGroup(3)
+        group.elect(1)
+        group.advance(by: .milliseconds(100))
+        // The leader hears of the others before its own log is full.
+        for replica: ReplicaID in [2, 3] { group[replica].isLogFull = true }
+        group.advance(by: .milliseconds(100))
+        group[1].isLogFull = true
+        #expect(group[1].room == .nowhere)
+        group.stalled = [1, 2, 3]
+        _ = try group.propose("a", at: 1)
+        group.advance(by: .milliseconds(3_000))
+        #expect(group.leader == 1 && group[1].term == 1 && !group[1].isMuted)
+        group[1].requestRead(ReadToken(7))
+        group.settle()
+        #expect(group.replica(1).confirmed.contains { $0.token == ReadToken(7) })
+
+        group[3].isLogFull = false
+        group.advance(by: .milliseconds(2_000))
+        #expect(group.leader == 1, "one of three cannot get votes: they wait for room, too")
+        group[2].isLogFull = false
+        group.stalled = [1]
+        group.advance(by: .milliseconds(300))
+        #expect(group.leader == 2 || group.leader == 3)
+        #expect(group.leader.map { group[$0].room } == .here)
+        #expect(group[3].commit >= 2)
+    }
+
+    @Test func `a leader with a full log and nothing under way hands over`() {
+        var group = TestGroup(3)
+        group.elect(1)
+        group.advance(by: .milliseconds(100))
+        group[1].isLogFull = true
+        #expect(group[1].room == .elsewhere)
+        group.advance(by: .milliseconds(200))
+        #expect(group.leader == 2 || group.leader == 3)
+        #expect(group.leader.map { group[$0].room } == .here)
+    }
+
     @Test func `a stalled leader whose successor does not take over falls silent`() throws {
         var group = TestGroup(3)
         group.elect(1)

@@ -30,7 +30,8 @@ extension Raft {
             replica: sender, wallTime: heartbeat.wallTime, sampledAt: clock, roundTrip: nil)
         let answer = RaftMessage.HeartbeatAnswer(
             round: heartbeat.round, sentAt: heartbeat.sentAt, sentThrough: heartbeat.sentThrough,
-            wallTime: wallTime, received: following.matched, durable: durablyMatched)
+            wallTime: wallTime, received: following.matched, durable: durablyMatched,
+            isLogFull: isLogFull)
         send(.heartbeatAnswer(answer), to: sender)
     }
 

@@ -81,7 +81,11 @@ extension Raft {
 extension Raft {
     /// Up to where ``trim(through:)`` may go when everything through `flushed` is in the store and
     /// `bytes` of payloads are to stay for followers that lag; nil when nothing can go.
-    package func trimPoint(notAbove flushed: LogIndex, keepingBytes bytes: Int) -> LogPosition? {
-        log.trimPoint(notAbove: min(flushed, applied, writes.durable), keepingBytes: bytes)
+    package func trimPoint(
+        notAbove flushed: LogIndex, keepingBytes bytes: Int, entriesMax: Int = .max
+    ) -> LogPosition? {
+        log.trimPoint(
+            notAbove: min(flushed, applied, writes.durable), keepingBytes: bytes,
+            entriesMax: entriesMax)
     }
 }

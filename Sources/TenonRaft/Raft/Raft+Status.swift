@@ -10,6 +10,16 @@ package struct PeerClock: Hashable, Sendable {
     package var roundTrip: TimeSpan?
 }
 
+/// Where a group has room for more entries.
+package enum LogRoom: Hashable, Sendable {
+    /// In this log and in those of a quorum.
+    case here
+    /// Not in this log; a follower that keeps up has some, and is to lead.
+    case elsewhere
+    /// A quorum cannot be had: only what frees space is worth proposing.
+    case nowhere
+}
+
 /// What a leader knows of one follower, for status and placement.
 package struct FollowerStatus: Hashable, Sendable {
     package var member: Member

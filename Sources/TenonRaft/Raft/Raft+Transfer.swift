@@ -72,21 +72,50 @@ extension Raft {
         guard let transfer = leadership.transfer, clock >= transfer.deadline else { return }
         leadership.transfer = nil
         // Nobody took over from a leader whose disk stalls: fall silent, and be replaced.
-        if isStalled { leadership.isMuted = true }
+        if isStalled { muteForOthers() }
     }
 
     /// Leadership depends on the disk (architecture, section 4, rule 6): a leader whose oldest
-    /// write or oldest unapplied commit is too old looks for a successor that keeps up, and sends
-    /// no more heartbeats when there is none. One voter alone has nobody to make room for.
+    /// write or oldest unapplied commit is too old, or whose log is full, looks for a successor
+    /// that keeps up. One voter alone has nobody to make room for.
     private mutating func handOverWhenStalled() {
-        guard isStalled else { return unmute() }
-        guard !leadership.isMuted, leadership.transfer == nil, !otherVotersProgress.isEmpty else {
-            return
-        }
+        if !isStalled || isLogFull { unmute() }
+        guard isStalled || isLogFull, !leadership.isMuted, leadership.transfer == nil,
+            !otherVotersProgress.isEmpty
+        else { return }
         replicate()
-        let successor = otherVotersProgress.filter(isKeepingUp)
-            .max { ($0.match, $1.replica) < ($1.match, $0.replica) }
-        if let successor { beginTransfer(to: successor.replica) } else { leadership.isMuted = true }
+        if let successor { beginTransfer(to: successor) } else if isStalled { muteForOthers() }
+    }
+
+    /// Sends no more heartbeats, so that others elect a leader. Not when none of them has room
+    /// either: then leadership stays, and with it the reads (Rule L6). Nor when this log is
+    /// merely full: who has room catches up, and is handed the leadership.
+    private mutating func muteForOthers() {
+        guard !isLogFull, quorumHasRoom else { return }
+        leadership.isMuted = true
+    }
+
+    /// Who may take over from a leader that cannot go on. Nobody, when a quorum has no room: votes
+    /// wait for room like entries, and an election would only end the leadership that there is.
+    private var successor: ReplicaID? {
+        guard quorumHasRoom else { return nil }
+        return otherVotersProgress.filter { isKeepingUp($0) && !$0.isLogFull }
+            .max { ($0.match, $1.replica) < ($1.match, $0.replica) }?.replica
+    }
+
+    private var quorumHasRoom: Bool {
+        membership.hasQuorum { voter in
+            if voter == configuration.replica { return !isLogFull }
+            guard let position = leadership.position(of: voter) else { return false }
+            return !leadership.progress[position].isLogFull
+        }
+    }
+
+    /// Where the group has room for more entries, as its leader knows it (Rule L6).
+    package var room: LogRoom {
+        guard isLogFull || leadership.progress.contains(where: \.isLogFull) else { return .here }
+        guard isLogFull else { return quorumHasRoom ? .here : .nowhere }
+        return successor == nil ? .nowhere : .elsewhere
     }
 
     private mutating func unmute() {

@@ -48,6 +48,8 @@ package struct Raft: Sendable {
     package internal(set) var applied: LogIndex
     var writes: WriteTracker
     var stall = ApplyStall()
+    /// The node's log has no room but for entries that free space (Rule L6). Set by the node.
+    package var isLogFull = false
     /// The newest moment that the outside told.
     var clock: Instant
     var wallTime = WallTime(milliseconds: 0)
