@@ -78,6 +78,8 @@ package enum JobOutcome: Sendable {
     case storeSlice(StoreJobProgress)
     case snapshotChunk(SnapshotChunk)
     case snapshotWritten(SnapshotReceiver)
+    /// Bytes of a table that are as they were written; 0 at its end.
+    case scrubbed(bytes: Int)
     case done
     case storeFailure(StoreError)
     case fileFailure(FileError)

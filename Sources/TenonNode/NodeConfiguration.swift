@@ -1,4 +1,5 @@
 package import TenonCore
+package import TenonKV
 package import TenonStore
 
 /// A member of the cluster as `--cluster` names it.
@@ -25,14 +26,18 @@ package struct ClusterMember: Hashable, Sendable {
             }
     }
 
-    /// A digest of names and addresses: two nodes with another list refuse each other.
-    package static func digest(of members: [ClusterMember], tabletCount: Int) -> UInt64 {
+    /// A digest of names and addresses, and of the bounds that decide outcomes: replicas with
+    /// other bounds would come to differ (Rule S3). Defaults change with a logic version only.
+    package static func digest(
+        of members: [ClusterMember], tabletCount: Int, sessions: StateMachine.Configuration
+    ) -> UInt64 {
         var digest = Digest()
         for member in members {
             digest.combine(Bytes(member.name))
             digest.combine(Bytes(member.address))
         }
         digest.combine(UInt64(tabletCount))
+        for bound in sessions.bounds { digest.combine(bound) }
         return digest.value
     }
 }
@@ -57,6 +62,13 @@ package struct NodeConfiguration: Sendable {
     package var requestsPerConnectionMax = 8_192
     /// Bytes of blocks that the node keeps decoded for all its tablets.
     package var blockCacheBytes = 256 << 20
+    /// Bytes of tables that the scrubber reads a second, for all tablets together; 0 turns it
+    /// off. More finds damage sooner, less leaves the disk to others.
+    package var scrubBytesPerSecond = 4 << 20
+    /// From the end of one pass of the scrubber to the beginning of the next.
+    package var scrubInterval = TimeSpan.seconds(3_600)
+    /// Bounds that decide outcomes: the same on all nodes, as ``memberListDigest`` makes sure.
+    package var sessions = StateMachine.Configuration()
 
     package struct Timers: Hashable, Sendable {
         package var heartbeat = TimeSpan.milliseconds(50)
@@ -80,8 +92,10 @@ package struct NodeConfiguration: Sendable {
         return member
     }
 
+    /// A digest of all that must be the same on all nodes for ever: one with another refuses the
+    /// others and is refused by them, and by its own folder.
     package var memberListDigest: UInt64 {
-        ClusterMember.digest(of: members, tabletCount: tabletCount)
+        ClusterMember.digest(of: members, tabletCount: tabletCount, sessions: sessions)
     }
 
     /// - Throws: ``NodeConfigurationError`` with the setting and what to change.
@@ -110,6 +124,11 @@ package struct NodeConfiguration: Sendable {
         guard (1...4_096).contains(tabletCount) else {
             throw NodeConfigurationError(
                 setting: "tablets", problem: "\(tabletCount) is not between 1 and 4,096")
+        }
+        do {
+            try sessions.validate()
+        } catch {
+            throw NodeConfigurationError(setting: "sessions", problem: "\(error)")
         }
         guard retention >= .milliseconds(100) else {
             throw NodeConfigurationError(setting: "retention", problem: "under 100 ms")

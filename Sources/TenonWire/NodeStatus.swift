@@ -48,6 +48,10 @@ package struct NodeStatus: Hashable, Sendable {
         package var snapshotsInstalled: UInt64 = 0
         package var snapshotBytesHeldMax: UInt64 = 0
         package var damagedEntries: UInt64 = 0
+        /// Committed entries that waited for blocks which nobody had ordered ahead.
+        package var appliesDelayed: UInt64 = 0
+        /// Bytes of tables that the scrubber has read.
+        package var scrubbedBytes: UInt64 = 0
 
         package init() {}
 
@@ -60,6 +64,7 @@ package struct NodeStatus: Hashable, Sendable {
                 \.memoryResidentBytes, \.cpuMicroseconds, \.longestTurnMicroseconds,
                 \.clientConnections, \.requests, \.elections, \.snapshotsSent,
                 \.snapshotsInstalled, \.snapshotBytesHeldMax, \.damagedEntries,
+                \.appliesDelayed, \.scrubbedBytes,
             ]
         }
     }

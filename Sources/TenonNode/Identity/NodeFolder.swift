@@ -89,7 +89,7 @@ package enum FolderError: Error, Sendable, CustomStringConvertible {
         case .otherNode(let directory, let owner, let wanted):
             "\(directory) belongs to node \(owner), not to \(wanted): give \(wanted)'s own --data"
         case .otherMembers(let directory):
-            "\(directory) was made with another --cluster list or --tablets: "
+            "\(directory) was made with another --cluster list, --tablets or session bounds: "
                 + "start it with the same ones"
         case .damaged(let path, let reason):
             "\(path) is damaged (\(reason)): restore the folder or replace the node"

@@ -98,7 +98,7 @@ package struct PeerRegistry: Sendable {
             return "it wants node \(hello.receiver), this is \(me): check the addresses"
         }
         guard peer.memberListDigest == memberListDigest else {
-            return "its --cluster list or --tablets differs from this node's"
+            return "its --cluster list, --tablets or session bounds differ from this node's"
         }
         guard peer.cluster == cluster || peer.cluster == .none || cluster == .none else {
             return "it belongs to cluster \(peer.cluster), this node to \(cluster)"

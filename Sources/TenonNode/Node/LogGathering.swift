@@ -13,6 +13,8 @@ struct LogGathering {
 
     private(set) var records: [LogRecord] = []
     private(set) var tickets: [Ticket] = []
+    /// Bytes of the entries among the records.
+    private(set) var entryBytes = 0
 
     var isEmpty: Bool { records.isEmpty && tickets.isEmpty }
 
@@ -24,6 +26,7 @@ struct LogGathering {
         _ more: [LogRecord], completing done: [(tablet: TabletID, ticket: WriteTicket)] = []
     ) {
         records += more
+        entryBytes += LogGathering.entryBytes(of: more)
         for (tablet, ticket) in done {
             tickets.append(Ticket(tablet: tablet, ticket: ticket, recordCount: records.count))
         }
@@ -80,6 +83,8 @@ struct LogGathering {
         var taken = LogGathering()
         taken.records = Array(records[..<count])
         taken.tickets = Array(tickets.prefix { $0.recordCount <= count })
+        taken.entryBytes = LogGathering.entryBytes(of: taken.records)
+        entryBytes -= taken.entryBytes
         records.removeFirst(count)
         tickets.removeFirst(taken.tickets.count)
         for place in tickets.indices { tickets[place].recordCount -= count }
@@ -104,6 +109,15 @@ struct LogGathering {
         for place in tickets.indices { tickets[place].recordCount += earlier.records.count }
         records.insert(contentsOf: earlier.records, at: 0)
         tickets.insert(contentsOf: earlier.tickets, at: 0)
+        entryBytes += earlier.entryBytes
+    }
+
+    private static func entryBytes(of records: [LogRecord]) -> Int {
+        var bytes = 0
+        for case .entries(_, _, let entries) in records {
+            bytes += entries.reduce(0) { $0 + $1.encodedBytes }
+        }
+        return bytes
     }
 }
 

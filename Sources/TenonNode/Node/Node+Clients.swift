@@ -154,25 +154,31 @@ extension Node {
         into output: inout TabletOutput
     ) {
         do {
-            _ = try StateMachine.validate(command, bounds: tablet.machine.bounds)
-            if let refusal = diskFullRefusal(of: command) {
+            let checked = try StateMachine.validate(command, bounds: tablet.machine.bounds)
+            if let refusal = roomRefusal(of: command, on: tablet) {
                 return tablet.answer(waiter, .refusal(refusal), into: &output)
             }
-            tablet.write(command, for: waiter, into: &output)
+            bytesTaken += command.count
+            tablet.write(command, reading: checked.keysRead, for: waiter, into: &output)
         } catch {
             tablet.answer(waiter, .refusal(Refusal(error)), into: &output)
         }
     }
 
-    /// With the log's reserve nearly used up only what frees space is taken (Rule L6).
-    private func diskFullRefusal(of command: Bytes) -> Refusal? {
-        guard isLogFull || logStatus.isNearlyFull, !Command.isDelete(command) else { return nil }
-        return Refusal(
-            .diskFull,
-            "the log of this node is full because its tables cannot be written: "
-                + "free space on its disk; deletes and reads go on",
-            retryAfterMilliseconds: 1_000)
+    /// Without room in the logs only what frees space is taken (Rule L6).
+    private func roomRefusal(of command: Bytes, on tablet: Tablet) -> Refusal? {
+        guard tablet.raft.role == .leader, !Command.isDelete(command) else { return nil }
+        noteLogRoom()
+        switch tablet.raft.room {
+        case .here: return nil
+        case .elsewhere: return Node.roomElsewhere
+        case .nowhere: return Tablet.diskFull
+        }
     }
+
+    private static let roomElsewhere = Refusal(
+        .unavailable, "the log of this node is full: a node that has room is about to lead",
+        retryAfterMilliseconds: 50)
 
     private func read(
         _ question: PendingRead.Question, on tablet: Tablet, _ waiter: WriteWaiter,

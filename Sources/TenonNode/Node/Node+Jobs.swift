@@ -31,8 +31,12 @@ extension Node {
         switch (job, outcome) {
         case (.readBlocks(let number), .blocks(let loaded)):
             tablet.resumeRead(number, with: loaded, into: &output)
-        case (.applyBlocks, .blocks(let loaded)):
-            tablet.resumeApply(with: loaded)
+        case (.writeBlocks(let number), .blocks(let loaded)):
+            tablet.resumeWrite(number, with: loaded, into: &output)
+        case (.entryBlocks(let index, let term), .blocks(let loaded)):
+            tablet.resumeEntry(index, term, with: loaded, into: &output)
+        case (.restoreBlocks, .blocks(let loaded)):
+            tablet.resumeRestore(with: loaded)
         case (.digestBlocks, .blocks(let loaded)):
             tablet.contentDigest.blocks.add(loaded)
             tablet.contentDigest.isWaiting = false
@@ -40,6 +44,10 @@ extension Node {
             tablet.storeSliceFinished(progress, now: now, into: &output)
         case (.storeSlice, .storeFailure(let error)):
             tablet.storeJobFailed(error, now: now, into: &output)
+        case (.scrubSlice, .scrubbed(let bytes)):
+            tablet.scrubbed(bytes: bytes)
+        case (.scrubSlice, .storeFailure(let error)):
+            tablet.scrubFailed(error, into: &output)
         case (_, .storeFailure(let error)):
             tablet.quarantine("\(error)", into: &output)
         default:

@@ -8,7 +8,7 @@ extension Node {
     func startLogWork(now: Instant) {
         guard writing == nil else { return }
         if !gathering.isEmpty, now >= logRetryAt {
-            let batch = gathering.takeFirst(bytesMax: logStatus.capacityBytes / 2)
+            let batch = gathering.takeFirst(bytesMax: logBatchBytes)
             if !batch.tickets.isEmpty { hasEntries = true }
             write(batch)
         } else if gathering.holdsTrims {
@@ -18,6 +18,12 @@ extension Node {
             writing = LogGathering()
             effects.logWork = .seal
         }
+    }
+
+    /// What goes to the log at once; after a refusal only what surely fits.
+    private var logBatchBytes: Int {
+        let half = logStatus.capacityBytes / 2
+        return isLogFull ? min(half, logStatus.freeBytes / 8 * 7) : half
     }
 
     private func write(_ batch: LogGathering) {
@@ -60,7 +66,8 @@ extension Node {
     private func noteRoom(for written: LogGathering) {
         // A trim may have made the room that the records before it wait for.
         logRetryAt = .zero
-        guard isLogFull, !written.tickets.isEmpty else { return }
+        guard isLogFull, !written.tickets.isEmpty, gathering.entryBytes <= logStatus.freeBytes
+        else { return }
         isLogFull = false
         notice(.info, "the log has room again")
     }
@@ -84,10 +91,24 @@ extension Node {
     }
 }
 
-extension LogStatus {
-    /// With so little room left only what frees space is proposed (Rule L6).
-    var isNearlyFull: Bool { freeBytes < capacityBytes / 8 }
+extension Node {
+    /// Whether only what frees space may be proposed: the rest of the log is kept for that. What
+    /// is on its way to the log counts as written.
+    var isLogShort: Bool {
+        let underWay = gathering.entryBytes + (writing?.entryBytes ?? 0) + bytesTaken
+        return isLogFull || logStatus.freeBytes - underWay < logStatus.capacityBytes / 8
+    }
 
+    /// Tells the tablets whether the log has room, and they tell their leaders (Rule L6).
+    func noteLogRoom() {
+        let isShort = isLogShort
+        guard isShort != isLogShortNoted else { return }
+        isLogShortNoted = isShort
+        for tablet in tablets { tablet.raft.isLogFull = isShort }
+    }
+}
+
+extension LogStatus {
     /// With so little room left the tablets in the oldest segment are asked to flush and trim.
     var wantsTrimming: Bool { freeBytes < capacityBytes / 2 }
 }

@@ -22,6 +22,8 @@ extension Node {
             status.counters.tabletBytesOnDisk += UInt64(store.diskBytes)
             status.counters.storeBytesWritten += UInt64(store.counters.bytesWritten)
             status.counters.elections += tablet.elections
+            status.counters.appliesDelayed += tablet.appliesDelayed
+            status.counters.scrubbedBytes += tablet.scrub.bytesRead
         }
         status.peers = peers.links.map { link in
             NodeStatus.Peer(

@@ -18,6 +18,8 @@ extension Node {
         if isFormed {
             for tablet in tablets { finish(tablet, now: now, wallTime: wallTime) }
         }
+        bytesTaken = 0
+        noteLogRoom()
         lookAfter(now: now, wallTime: wallTime)
         lookAfterSnapshots(now: now)
         startLogWork(now: now)

@@ -33,6 +33,10 @@ package final class Node {
     /// The log was full: what gathered is tried again then.
     var logRetryAt = Instant.zero
     var isLogFull = false
+    /// What the tablets were last told of the log's room.
+    var isLogShortNoted = false
+    /// Bytes of writes taken since the last turn.
+    var bytesTaken = 0
     var logStatus: LogStatus
     var sealAt: Instant?
 

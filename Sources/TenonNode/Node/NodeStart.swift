@@ -115,7 +115,8 @@ package struct NodeStart {
                 configuration: configuration.store, cache: cache)
             let machine = try StateMachine(
                 store: store, tablet: descriptor.id,
-                bounds: KeyInterval(lower: descriptor.lower, upper: descriptor.upper))
+                bounds: KeyInterval(lower: descriptor.lower, upper: descriptor.upper),
+                configuration: configuration.sessions)
             let raft = try makeRaft(
                 descriptor, replica: replica, recovered: recovered, machine: machine, now: now)
             tablets.append(

@@ -126,7 +126,7 @@ extension Node {
         with(tablet) { tablet.run(job, into: &$0) }
     }
 
-    /// The store holds the snapshot now: state machine and log go on from there.
+    /// Store and state machine are the snapshot's now: the log goes on from there.
     func snapshotInstalled(_ tablet: Tablet, now: Instant) {
         guard let place = snapshots.incoming.firstIndex(where: { $0.key.tablet == tablet.id })
         else { preconditionFailure("tablet \(tablet.id) installed a snapshot nobody sent") }
@@ -165,7 +165,6 @@ extension Tablet {
     func beginAfterSnapshot(now: Instant, into output: inout TabletOutput) {
         isApplyPaused = false
         do {
-            machine = try StateMachine(store: store, tablet: id, bounds: machine.bounds)
             let membership = try Membership(payload: machine.flushedConfiguration.array)
             let position = LogPosition(index: machine.appliedIndex, term: machine.appliedTerm)
             let isNewer = raft.installSnapshot(at: position, membership: membership, now: now)
@@ -178,9 +177,6 @@ extension Tablet {
         } catch {
             quarantine("the snapshot cannot be used: \(error)", into: &output)
         }
-        isApplyWaiting = false
-        applyBlocks = PinnedBlocks()
-        contentDigest = ContentDigestState()
         clock.observe(machine.lastVersion)
     }
 }

@@ -9,19 +9,16 @@ extension Tablet {
     /// in memory waits for its blocks, and those behind it wait with it (Rule S9).
     func applyCommitted(into output: inout TabletOutput) {
         var commands = 0
-        while let entry = applyQueue.first, !isApplyWaiting, !isApplyPaused, problem == nil {
-            if commands >= Tablet.commandsAppliedPerTurn {
+        while let entry = applyQueue.first, !isApplyPaused, problem == nil {
+            if commands >= Tablet.commandsAppliedPerTurn / (isStaging ? 4 : 1) {
                 output.wantsTurn = true
                 return
             }
-            if case .needs(let read) = machine.prepare(entry, blocks: applyBlocks) {
-                isApplyWaiting = true
-                output.jobs.append((.applyBlocks, .read, BackgroundJob.loading(read)))
-                return
-            }
+            guard !waitsForOwnLog(entry), isFetched(entry, into: &output) else { return }
+            let reads = fetched.element(entry.index, entry.term)
             do {
-                let outcomes = try machine.apply(entry, blocks: applyBlocks)
-                commands += max(1, outcomes.count)
+                let outcomes = try machine.apply(entry, blocks: reads?.blocks ?? noBlocks)
+                commands += max(1, outcomes.count) + (reads?.keys.count ?? 0)
                 finishApply(entry, outcomes, into: &output)
             } catch {
                 quarantine("entry \(entry.index): \(error)", into: &output)
@@ -29,11 +26,19 @@ extension Tablet {
         }
     }
 
+    /// Whether an entry that is committed by others has to wait until this node's own log has it.
+    ///
+    /// A flush never goes beyond the own log (Rule L5). With the log full, a follower that applied
+    /// on would have nothing left that it may flush, so nothing to trim, and no room ever again.
+    private func waitsForOwnLog(_ entry: Entry) -> Bool {
+        raft.isLogFull && raft.role != .leader && entry.index > raft.durableIndex
+    }
+
     private func finishApply(
         _ entry: Entry, _ outcomes: [Outcome], into output: inout TabletOutput
     ) {
         _ = applyQueue.removeFirst()
-        applyBlocks = PinnedBlocks()
+        fetched.remove(entry.index)
         raft.applied(through: entry.index)
         clock.observe(machine.lastVersion)
         digests.note(entry.index, machine.logDigest.value)
@@ -84,11 +89,5 @@ extension Tablet {
             answer(waiter, .outcome(outcome, at: point), into: &output)
             version += 1
         }
-    }
-
-    /// Blocks that the next entry needs have come.
-    func resumeApply(with loaded: LoadedBlocks) {
-        applyBlocks.add(loaded)
-        isApplyWaiting = false
     }
 }

@@ -4,8 +4,9 @@ import TenonRaft
 import TenonWire
 
 extension Tablet {
-    /// How many commands a turn applies before it lets others have the loop (Rule S9).
-    static let commandsAppliedPerTurn = 16_384
+    /// How many commands, and keys that commands read, a turn applies before it lets others have
+    /// the loop (Rule S9): 5 to 10 ms of work. The last entry may go beyond it.
+    static let commandsAppliedPerTurn = 4_096
 
     /// Closes the tablet's turn: what was gathered is proposed and joins rounds, and whatever
     /// Raft makes ready goes on its way.
@@ -13,8 +14,10 @@ extension Tablet {
         closeEntry(wallTime: wallTime, into: &output)
         startReads()
         while raft.hasReady { take(raft.takeReady(), into: &output) }
+        continueRestore(into: &output)
         applyCommitted(into: &output)
-        serveReads(into: &output)
+        if !isApplyPaused { serveReads(into: &output) }
+        if isTrimUnfinished { trim(into: &output) }
         // Applying may have let Raft go on: a new leader serves once its no-op is applied.
         closeEntry(wallTime: wallTime, into: &output)
         if raft.hasReady { output.wantsTurn = true }
@@ -25,6 +28,8 @@ extension Tablet {
         output.messages.append(contentsOf: ready.messages)
         // One that is quarantined applies nothing more: what it would apply is not kept.
         if problem == nil { applyQueue.append(contentsOf: ready.committed) }
+        fetchAhead(ready.entries, into: &output)
+        fetchAhead(ready.committed, into: &output)
         for read in ready.confirmedReads { reads.confirm(read.token, index: read.index) }
         for token in ready.rejectedReads { reject(token, into: &output) }
         for follower in ready.snapshotsWanted { output.snapshotsWanted.append((id, follower)) }

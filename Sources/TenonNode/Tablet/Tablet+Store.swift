@@ -22,11 +22,13 @@ extension Tablet {
     private func freezeIfDue(into output: inout TabletOutput) {
         guard store.wantsFlush || isFlushWanted, store.canFreeze else { return }
         guard machine.appliedIndex <= raft.durableIndex else { return }
-        isFlushWanted = false
         if let flushed = store.flushed, flushed.index == machine.appliedIndex {
+            isFlushWanted = false
             // Nothing new to flush, but the log may still hold what was kept for followers.
             return isTrimming ? trim(into: &output) : ()
         }
+        guard isStaged(into: &output) else { return }
+        isFlushWanted = false
         let membership = raft.membership(at: machine.appliedIndex)
         do {
             let record = try machine.prepareFlush(configuration: Bytes(membership.encoded()))
@@ -34,6 +36,20 @@ extension Tablet {
         } catch {
             quarantine("\(error)", into: &output)
         }
+    }
+
+    /// Rows of sessions that one turn writes into the memtable: a few milliseconds of work.
+    static let sessionRowsPerTurn = 4_096
+
+    /// Whether what is left of the sessions to write fits into the turn of the flush; otherwise
+    /// writes a part of it (Rule S9). It gets done: while this goes on a turn applies fewer
+    /// commands than it writes rows.
+    private func isStaged(into output: inout TabletOutput) -> Bool {
+        isStaging = machine.unwrittenSessionRows > Tablet.sessionRowsPerTurn
+        guard isStaging else { return true }
+        machine.stageFlush(atMost: Tablet.sessionRowsPerTurn)
+        output.wantsTurn = true
+        return false
     }
 
     func run(_ job: any StoreJob, into output: inout TabletOutput) {
@@ -62,12 +78,56 @@ extension Tablet {
     private func finished(_ result: StoreJobResult, into output: inout TabletOutput) {
         switch result.kind {
         case .flush: trim(into: &output)
-        case .compaction, .scrub: break
+        case .compaction: break
         case .checkpoint:
             if let key = checkpointFor { output.checkpoint = (key, result.snapshot) }
             checkpointFor = nil
-        case .snapshotInstall: output.isSnapshotInstalled = true
+        case .snapshotInstall: beginRestore(into: &output)
         }
+    }
+
+    /// The store holds a snapshot now: the state machine is taken back from it, a part a turn.
+    private func beginRestore(into output: inout TabletOutput) {
+        fetched.removeAll()
+        contentDigest = ContentDigestState()
+        output.wantsTurn = true
+        do {
+            restoring = try StateMachineRestore(
+                store: store, tablet: id, bounds: machine.bounds,
+                configuration: machine.configuration)
+        } catch {
+            restoreFailed(error, into: &output)
+        }
+    }
+
+    func continueRestore(into output: inout TabletOutput) {
+        guard restoring != nil, !isRestoreWaiting, problem == nil else { return }
+        do {
+            switch try restoring?.step() {
+            case .needs(let read)?:
+                isRestoreWaiting = true
+                output.jobs.append((.restoreBlocks, .read, BackgroundJob.loading(read)))
+            case .more?, nil:
+                output.wantsTurn = true
+            case .done(let restored)?:
+                machine = restored
+                restoring = nil
+                output.isSnapshotInstalled = true
+            }
+        } catch {
+            restoreFailed(error, into: &output)
+        }
+    }
+
+    func resumeRestore(with loaded: LoadedBlocks) {
+        restoring?.add(loaded)
+        isRestoreWaiting = false
+    }
+
+    private func restoreFailed(_ error: KVError, into output: inout TabletOutput) {
+        restoring = nil
+        output.isSnapshotInstallFailed = true
+        quarantine("the snapshot cannot be used: \(error)", into: &output)
     }
 
     func storeJobFailed(_ error: StoreError, now: Instant, into output: inout TabletOutput) {
@@ -86,17 +146,24 @@ extension Tablet {
         }
     }
 
+    /// Entries that one turn frees: a few milliseconds of work.
+    private static let entriesTrimmedPerTurn = 16_384
+
     /// Drops the entries that a flush made needless, but for what a follower that was away for a
-    /// moment may still want.
+    /// moment may still want. Many are dropped over several turns (Rule S9).
     func trim(into output: inout TabletOutput) {
         guard let flushed = store.flushed else { return }
         // Space comes first: a follower that is sent a snapshot may need another one.
         let bound = isTrimming ? flushed.index : min(flushed.index, trimHold ?? flushed.index)
         let bytes = isTrimming ? 0 : configuration.retainedLogBytes / configuration.tabletCount
-        isTrimming = false
-        guard let through = raft.trimPoint(notAbove: bound, keepingBytes: bytes) else {
-            return
-        }
+        let point = raft.trimPoint(
+            notAbove: bound, keepingBytes: bytes, entriesMax: Tablet.entriesTrimmedPerTurn)
+        isTrimUnfinished =
+            point.map {
+                raft.basePosition.index.distance(to: $0.index) == Tablet.entriesTrimmedPerTurn
+            } ?? false
+        if isTrimUnfinished { output.wantsTurn = true } else { isTrimming = false }
+        guard let through = point else { return }
         output.records.append(
             .trim(tablet: id, replica: replica, through: through.index, term: through.term))
         raft.trim(through: through.index)

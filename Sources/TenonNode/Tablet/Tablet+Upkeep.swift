@@ -67,6 +67,8 @@ extension Tablet {
                 .refusal(Refusal(.deadlinePassed, "no quorum answered within the deadline")),
                 into: &output)
         }
+        giveUpStuckProposals(now: now, into: &output)
+        scrubNext(now: now, into: &output)
         guard now.since(lastUpkeep) >= Tablet.upkeepInterval else { return }
         lastUpkeep = now
         // Nobody can be served from here: let another lead.
@@ -98,7 +100,9 @@ extension Tablet {
 
     /// Goes on with the content digest, a page at a time.
     func continueContentDigest(into output: inout TabletOutput) {
-        guard var scan = contentDigest.scan, !contentDigest.isWaiting, problem == nil else {
+        guard var scan = contentDigest.scan, !contentDigest.isWaiting, !isApplyPaused,
+            problem == nil
+        else {
             return
         }
         switch scan.step(machine, blocks: contentDigest.blocks) {

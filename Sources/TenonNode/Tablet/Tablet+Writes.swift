@@ -1,27 +1,84 @@
 import TenonCore
 import TenonKV
 import TenonRaft
+import TenonStore
 import TenonWire
 
 extension Tablet {
-    /// Takes a checked write into the entry under construction.
+    /// Takes a checked write: into the entry under construction, or first to the disk when what it
+    /// reads is not in memory.
     ///
-    /// A leader whose no-op is not applied yet gathers too, up to one entry: the wait is short,
-    /// and refusing would only make clients come again.
-    func write(_ command: Bytes, for waiter: WriteWaiter, into output: inout TabletOutput) {
+    /// - Parameter keys: what it reads when it is applied; empty for a plain put.
+    func write(
+        _ command: Bytes, reading keys: [Bytes], for waiter: WriteWaiter,
+        into output: inout TabletOutput
+    ) {
         guard problem == nil, raft.role == .leader else {
             return answer(waiter, .refusal(notServing), into: &output)
         }
-        if !builder.accepts(bytes: command.count) { closeEntry(wallTime: nil, into: &output) }
+        if keys.isEmpty {
+            gather(command, reading: [], noBlocks, waiter, into: &output)
+        } else {
+            fetch(
+                FetchingWrites.Write(command: command, keys: keys, waiter: waiter), into: &output)
+        }
+    }
+
+    /// Keys that the commands of one entry read, and bytes of the blocks they stand in, at which
+    /// the entry closes: applying it must not take long, nor pin much memory (Rule S9).
+    private static let entryKeysReadMax = 1_024
+    private static let entryPinnedBytesMax = 8 << 20
+
+    /// Takes a write into the entry under construction.
+    ///
+    /// A leader whose no-op is not applied yet gathers too, up to one entry: the wait is short,
+    /// and refusing would only make clients come again.
+    func gather(
+        _ command: Bytes, reading keys: [Bytes], _ blocks: PinnedBlocks, _ waiter: WriteWaiter,
+        into output: inout TabletOutput
+    ) {
+        let isFull =
+            !builder.accepts(bytes: command.count)
+            || (!keys.isEmpty
+                && (gatheredKeys.count >= Tablet.entryKeysReadMax
+                    || gatheredBlocks.bytes >= Tablet.entryPinnedBytesMax))
+        if isFull { closeEntry(wallTime: nil, into: &output) }
         guard builder.accepts(bytes: command.count) else {
             return answer(waiter, .refusal(Tablet.overloaded), into: &output)
         }
         builder.append(command)
         gatheredWrites.append(waiter)
+        guard !keys.isEmpty else { return }
+        if gatheredKeys.isEmpty { gatheredGeneration = store.contentGeneration }
+        gatheredKeys += keys
+        gatheredBlocks.formUnion(blocks)
     }
 
     static let overloaded = Refusal(
         .overloaded, "the tablet's queue is full", retryAfterMilliseconds: 20)
+
+    static let diskFull = Refusal(
+        .diskFull,
+        "the logs of this node and of the others are full because their tables cannot be written: "
+            + "free space on their disks; deletes and reads go on",
+        retryAfterMilliseconds: 1_000)
+
+    /// Answers writes that wait for room in the logs: they may be committed yet, but nobody can
+    /// say when (Rule L6).
+    func giveUpStuckProposals(now: Instant, into output: inout TabletOutput) {
+        guard raft.role == .leader, raft.room != .here else { return stuckSince = nil }
+        guard let since = stuckSince else {
+            return stuckSince = (now, raft.lastPosition.index)
+        }
+        guard now.since(since.at) >= configuration.timers.stallBound else { return }
+        stuckSince = (now, raft.lastPosition.index)
+        var refusal = Tablet.diskFull
+        refusal.isOutcomeUnknown = true
+        while let proposal = proposals.first, proposal.index <= since.last {
+            for waiter in proposal.waiters { answer(waiter, .refusal(refusal), into: &output) }
+            _ = proposals.removeFirst()
+        }
+    }
 
     /// Proposes what was gathered (Rule S6). With no wall time given the last one known serves.
     func closeEntry(wallTime: WallTime?, into output: inout TabletOutput) {
@@ -33,14 +90,27 @@ extension Tablet {
         gatheredWrites = []
         let base = clock.reserve(full.count, at: lastWallTime)
         let payload = full.finish(base: base)
-        propose(payload, for: waiters, into: &output)
+        propose(payload, for: waiters, takeReads(), into: &output)
+    }
+
+    /// What the commands of the entry under construction read, and the blocks of it.
+    private func takeReads() -> FetchedAhead.Element {
+        var element = FetchedAhead.Element(term: raft.term, keys: gatheredKeys)
+        guard !gatheredKeys.isEmpty else { return element }
+        element.blocks = gatheredBlocks
+        element.generation = gatheredGeneration
+        gatheredKeys = []
+        gatheredBlocks = PinnedBlocks()
+        return element
     }
 
     private func propose(
-        _ payload: [UInt8], for waiters: [WriteWaiter], into output: inout TabletOutput
+        _ payload: [UInt8], for waiters: [WriteWaiter], _ reads: FetchedAhead.Element,
+        into output: inout TabletOutput
     ) {
         do {
             let index = try raft.propose(.commands, payload)
+            if fetched.hasRoom { fetched.set(reads, at: index) }
             lastClientVersion = clock.last
             proposals.append(Proposal(index: index, term: raft.term, waiters: waiters))
         } catch {

@@ -24,8 +24,16 @@ final class Tablet {
     /// Writes of this turn, until the entry under construction closes.
     var builder = CommandBatchBuilder()
     var gatheredWrites: [WriteWaiter] = []
+    /// What they read, and its blocks, all of which were there at this content of the store.
+    var gatheredKeys: [Bytes] = []
+    var gatheredBlocks = PinnedBlocks()
+    var gatheredGeneration: UInt64 = 0
+    /// Writes that wait for blocks before they are proposed.
+    var fetching = FetchingWrites()
     /// Entries on their way through Raft that somebody waits for.
     var proposals = FIFO<Proposal>()
+    /// Since when the group has had no room for them, and how far the log went then.
+    var stuckSince: (at: Instant, last: LogIndex)?
 
     /// Reads of this turn, until they join a round (Rule C2).
     var gatheredReads: [PendingRead] = []
@@ -33,10 +41,13 @@ final class Tablet {
 
     /// Committed entries on their way into the state machine.
     var applyQueue = FIFO<Entry>()
-    var applyBlocks = PinnedBlocks()
-    var isApplyWaiting = false
-    /// Set while the store takes up a snapshot.
+    var fetched = FetchedAhead()
+    /// Committed entries that had to wait for blocks nobody had ordered before.
+    var appliesDelayed: UInt64 = 0
+    /// Set while the store takes up a snapshot, and the state machine after it.
     var isApplyPaused = false
+    var restoring: StateMachineRestore?
+    var isRestoreWaiting = false
     /// For reads that have loaded nothing: always empty.
     let noBlocks = PinnedBlocks()
 
@@ -45,7 +56,11 @@ final class Tablet {
     var storeRetryAt = Instant.zero
     /// Set when somebody needs the memtable on disk: log space, a snapshot.
     var isFlushWanted = false
+    /// Set while sessions are written ahead of a flush.
+    var isStaging = false
     var isTrimming = false
+    /// Set while there is more to trim than one turn may.
+    var isTrimUnfinished = false
     /// The transfer that the checkpoint under way is for.
     var checkpointFor: SnapshotKey?
     /// The log is kept from here on for a follower that is being sent a snapshot.
@@ -61,6 +76,7 @@ final class Tablet {
     /// The leader's last question for a log digest that is not reached yet.
     var openQuestion: (index: LogIndex, from: NodeID)?
     var contentDigest = ContentDigestState()
+    var scrub = ScrubState()
 
     /// What is wrong with this replica; nil while it is whole. A replica that is not whole
     /// serves nobody.
@@ -113,6 +129,7 @@ final class Tablet {
         guard problem == nil else { return }
         problem = reason
         _ = applyQueue.removeAll()
+        fetched.removeAll()
         output.notices.append(Notice(.error, "tablet \(id) is quarantined: \(reason)"))
         refuseAll(
             Refusal(.unavailable, "this replica is quarantined: \(reason)"), into: &output)
@@ -163,7 +180,12 @@ final class Tablet {
     /// Refuses the writes that were not proposed yet, and all reads: nothing of them happened.
     func refuseGathered(_ refusal: Refusal, into output: inout TabletOutput) {
         for waiter in gatheredWrites { answer(waiter, .refusal(refusal), into: &output) }
+        for write in fetching.removeAll() {
+            answer(write.waiter, .refusal(refusal), into: &output)
+        }
         gatheredWrites = []
+        gatheredKeys = []
+        gatheredBlocks = PinnedBlocks()
         builder = CommandBatchBuilder()
         for read in gatheredReads + reads.removeAll() {
             answer(read.waiter, .refusal(refusal), into: &output)

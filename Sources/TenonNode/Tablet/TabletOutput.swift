@@ -32,12 +32,18 @@ struct TabletOutput {
 enum TabletJob: Sendable, Hashable {
     /// Blocks for a client's read, by its number.
     case readBlocks(UInt64)
-    /// Blocks for the next entry to apply.
-    case applyBlocks
+    /// Blocks for a write that is not proposed yet, by its number.
+    case writeBlocks(UInt64)
+    /// Blocks for an entry that will be applied.
+    case entryBlocks(LogIndex, Term)
+    /// Blocks for the state machine's restore.
+    case restoreBlocks
     /// Blocks for the content digest that is being computed.
     case digestBlocks
     /// A slice of the store's job.
     case storeSlice
+    /// A slice of a table that is verified.
+    case scrubSlice
 }
 
 /// A request that waits for its entry to be applied.

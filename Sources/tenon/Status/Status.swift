@@ -139,6 +139,8 @@ extension StatusReport {
             ("snapshotsInstalled", counters.snapshotsInstalled),
             ("snapshotBytesHeldMax", counters.snapshotBytesHeldMax),
             ("damagedEntries", counters.damagedEntries),
+            ("appliesDelayed", counters.appliesDelayed),
+            ("scrubbedBytes", counters.scrubbedBytes),
         ]
         return .object(named.map { .init($0.0, .integer($0.1)) })
     }
