@@ -69,6 +69,7 @@ extension Tablet {
             output.jobs.append((.storeSlice, .bulk, BackgroundJob.slice(of: job)))
         case .finished(let result):
             storeJob = nil
+            isDiskFull = false
             store.install(result)
             finished(result, into: &output)
             startStoreWork(now: now, into: &output)
@@ -140,6 +141,7 @@ extension Tablet {
         case .damaged: quarantine("\(error)", into: &output)
         case .manifestFailed: output.halt = "tablet \(id): \(error)"
         default:
+            if case .noSpace = error { isDiskFull = true }
             storeRetryAt = now + Tablet.storeRetryDelay
             output.notices.append(
                 Notice(.warning, "tablet \(id): \(error); tried again in a second"))
