@@ -46,6 +46,9 @@ struct Attempts {
         return nextPause(policy, &random)
     }
 
+    /// The attempt waits for others to find out more.
+    mutating func held(_ problem: String) { lastProblem = problem }
+
     /// The attempt could not even be sent.
     mutating func unsent(
         _ problem: String, pausing policy: PausePolicy, _ random: inout SeededGenerator

@@ -140,6 +140,9 @@ struct PendingCall {
         case queued(link: Int)
         /// Sent, not answered.
         case sent(link: Int)
+        /// Nobody is known to lead its tablet, which is at this place of the directory, and another
+        /// call is looking.
+        case leaderless(place: Int)
         /// To be tried again.
         case pausing(until: Instant)
     }
@@ -155,6 +158,8 @@ struct PendingCall {
     /// Given at the first sending, the same for every retry.
     var session: Session?
     var stage = Stage.unrouted
+    /// It was sent to find out who leads.
+    var isScout = false
     var attempts: Attempts
 }
 

@@ -129,6 +129,11 @@ extension Dispatch {
             return
         }
         if case .outcome(_, let point) = answer { clock.observe(point.version, at: now) }
+        if pending[place].isScout, let node = links[link].node,
+            let tablet = tablet(of: pending[place].call.route)
+        {
+            found(leader: node, of: tablet)
+        }
         complete(place, .success(answer))
     }
 
@@ -163,8 +168,15 @@ extension Dispatch {
             if let known = links[asked].node { forget(known, of: tablet) }
             return false
         }
-        routes.learn(leader: leader, of: tablet)
+        found(leader: leader, of: tablet)
         return true
+    }
+
+    /// What waited for this leader is routed by the next wake, which is due at once.
+    private mutating func found(leader: NodeID, of tablet: TabletID) {
+        routes.learn(leader: leader, of: tablet)
+        hasNewLeaders = true
+        nextWake = .zero
     }
 
     private mutating func forget(_ node: NodeID, of tablet: TabletID) {
@@ -190,7 +202,7 @@ extension PendingCall.Stage {
     var link: Int? {
         switch self {
         case .queued(let link), .sent(let link): link
-        case .unrouted, .pausing: nil
+        case .unrouted, .leaderless, .pausing: nil
         }
     }
 }

@@ -5,8 +5,12 @@ extension Dispatch {
     /// Where a call goes now.
     private enum Target {
         case link(Int, RequestHeader)
+        /// As ``link``, to find out who leads.
+        case scout(Int, RequestHeader)
         /// The directory has to be there first.
         case directory
+        /// Nobody is known to lead the tablet at this place, and another call is looking.
+        case leaderless(place: Int)
         /// No link can be used before the pause ends.
         case pause(String)
         case failure(TenonError)
@@ -15,22 +19,36 @@ extension Dispatch {
     /// Sends the call at `place` to whom it concerns, or notes what it waits for.
     mutating func route(_ place: Int, at now: Instant) {
         let deadline = pending[place].call.deadline
+        pending[place].isScout = false
         switch target(of: pending[place].call.route, deadline, at: now) {
         case .link(let link, let header):
-            if links[link].state == .ready {
-                send(place, header, on: link, at: now)
-            } else {
-                pending[place].stage = .queued(link: link)
-                open(link, at: now)
-            }
+            go(place, header, on: link, at: now)
+        case .scout(let link, let header):
+            pending[place].isScout = true
+            go(place, header, on: link, at: now)
         case .directory:
             pending[place].stage = .unrouted
             fetchDirectory(at: now)
+        case .leaderless(let tablet):
+            pending[place].stage = .leaderless(place: tablet)
+            pending[place].attempts.held("nobody is known to lead its tablet")
+            wakeNoLater(than: routes.nextScout(at: tablet))
         case .pause(let problem):
             let pause = pending[place].attempts.unsent(problem, pausing: settings.pauses, &random)
             rest(place, for: pause, at: now)
         case .failure(let error):
             complete(place, .failure(error))
+        }
+    }
+
+    private mutating func go(
+        _ place: Int, _ header: RequestHeader, on link: Int, at now: Instant
+    ) {
+        if links[link].state == .ready {
+            send(place, header, on: link, at: now)
+        } else {
+            pending[place].stage = .queued(link: link)
+            open(link, at: now)
         }
     }
 
@@ -80,6 +98,7 @@ extension Dispatch {
             links[link].isMember = true
         }
         // What waited for a directory is routed by the next wake, which is due at once.
+        hasNewLeaders = true
         nextWake = .zero
     }
 
@@ -125,7 +144,7 @@ extension Dispatch {
     }
 
     /// The leader of a tablet, or any node when the leader is not known or not reachable: a node
-    /// that does not lead says who does.
+    /// that does not lead says who does. One call at a time asks so, the others wait for it.
     private mutating func leader(
         at place: Int, _ deadline: Instant, _ now: Instant
     ) -> Target {
@@ -134,8 +153,9 @@ extension Dispatch {
         {
             return .link(link, header(deadline, tablet: place, now))
         }
+        guard routes.takeScout(at: place, now) else { return .leaderless(place: place) }
         guard let link = anyLink(at: now) else { return .pause(reachingNobody) }
-        return .link(link, header(deadline, tablet: place, now))
+        return .scout(link, header(deadline, tablet: place, now))
     }
 
     private func only(_ node: NodeID, _ deadline: Instant, _ now: Instant) -> Target {

@@ -8,9 +8,11 @@ extension Dispatch {
     /// - Complexity: O(calls under way).
     mutating func wake(at now: Instant) {
         nextWake = .distantFuture
+        let hadNewLeaders = hasNewLeaders
+        hasNewLeaders = false
         var owesAnswers = [Bool](repeating: false, count: links.count)
         for place in 0..<pending.capacity where pending.isUsed(place) {
-            wake(place, at: now)
+            wake(place, hadNewLeaders, at: now)
             // A call may have ended, or moved to a link that is new since.
             if case .sent(let link) = pending[place].stage, link < owesAnswers.count {
                 owesAnswers[link] = true
@@ -22,9 +24,13 @@ extension Dispatch {
         let isWatching =
             owesAnswers.contains(true) || links.contains { $0.isOpening || $0.isSuspected }
         if isWatching { wakeNoLater(than: now + Dispatch.watchInterval) }
+        // A pass looks at every call: with many of them passes keep a distance.
+        if pending.capacity > Dispatch.callsBeforeDistance {
+            nextWake = max(nextWake, now + Dispatch.wakeDistance)
+        }
     }
 
-    private mutating func wake(_ place: Int, at now: Instant) {
+    private mutating func wake(_ place: Int, _ hadNewLeaders: Bool, at now: Instant) {
         if pending[place].call.deadline <= now {
             complete(place, .failure(expiry(of: pending[place])))
             return
@@ -34,6 +40,13 @@ extension Dispatch {
         case .pausing(let until) where until <= now: route(place, at: now)
         case .pausing(let until): wakeNoLater(than: until)
         case .unrouted: route(place, at: now)
+        case .leaderless(let tablet):
+            let scout = routes.nextScout(at: tablet)
+            if hadNewLeaders || scout <= now {
+                route(place, at: now)
+            } else {
+                wakeNoLater(than: scout)
+            }
         case .queued, .sent: break
         }
     }

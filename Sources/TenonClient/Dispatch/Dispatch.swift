@@ -33,6 +33,9 @@ struct Dispatch {
     static let directoryTimeout = TimeSpan.seconds(2)
     /// While calls wait for answers the links' silence is looked at so often.
     static let watchInterval = TimeSpan.milliseconds(50)
+    /// With more calls than this, wakes are at least ``wakeDistance`` apart.
+    static let callsBeforeDistance = 1_024
+    static let wakeDistance = TimeSpan.milliseconds(5)
     /// The most room that an outbox keeps for the next turn, in bytes.
     static let outboxBytesKept = 64 << 10
     /// The request id of a ping, which no slot has: pings ask for the directory.
@@ -56,6 +59,8 @@ struct Dispatch {
     var effects = Effects()
     /// Where the search for a link begins: moves on with every search.
     var cursor = 0
+    /// Since the last wake a leader was found: calls that wait for one are routed.
+    var hasNewLeaders = false
 
     /// A client of the cluster that has nodes at `endpoints`. Equal seeds choose alike.
     init(endpoints: [Endpoint], settings: Settings, seed: UInt64) {

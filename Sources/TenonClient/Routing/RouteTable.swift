@@ -19,12 +19,15 @@ struct RouteTable {
     private var addresses: [Address] = []
     /// The leader of each tablet of the directory, in its order; 0 when it is not known.
     private var leaders: [NodeID] = []
+    /// When the next call may look for a leader that is not known, in the order of the directory.
+    private var scoutAt: [Instant] = []
     private var placeOfTablet: [TabletID: Int] = [:]
     private var keyspaces: [String: KeyspaceID] = [:]
 
     /// Replaces all that was known.
     mutating func install(_ directory: Directory) {
         leaders = directory.tablets.map(\.leader)
+        scoutAt = Array(repeating: .zero, count: leaders.count)
         addresses = directory.tablets.map {
             Address(id: $0.id, keyspace: $0.keyspace, generation: $0.generation)
         }
@@ -55,6 +58,22 @@ struct RouteTable {
     /// The leader of the tablet at `place`, nil when it is not known.
     func leader(at place: Int) -> NodeID? {
         leaders[place] == NodeID(0) ? nil : leaders[place]
+    }
+
+    // MARK: Scouts
+
+    /// While a tablet's leader is not known one call so often goes and looks, whatever number
+    /// waits: a cluster that is coming back has better things to do than to refuse them all.
+    static let scoutInterval = TimeSpan.milliseconds(10)
+
+    /// When a call may look for the leader of the tablet at `place`.
+    func nextScout(at place: Int) -> Instant { place < scoutAt.count ? scoutAt[place] : .zero }
+
+    /// Whether the call that asks may look for the leader of the tablet at `place` now.
+    mutating func takeScout(at place: Int, _ now: Instant) -> Bool {
+        guard scoutAt[place] <= now else { return false }
+        scoutAt[place] = now + RouteTable.scoutInterval
+        return true
     }
 
     /// A node named `leader` (0: it does not know one) as the leader of `tablet`.

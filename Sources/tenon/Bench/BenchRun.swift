@@ -103,13 +103,15 @@ struct BenchReport: Sendable {
         latency = histogram
     }
 
-    /// What each node did between two reports; a node that was not seen twice is left out.
+    /// What each node did between two reports; a node that was not seen twice is left out. One
+    /// that was started again meanwhile counts from there.
     static func nodes(before: StatusReport, after: StatusReport) -> [Node] {
         after.nodes.compactMap { node in
-            guard let now = node.status?.counters,
-                let then = before.nodes.first(where: { $0.node.id == node.node.id })?.status?
-                    .counters
+            guard let after = node.status,
+                let before = before.nodes.first(where: { $0.node.id == node.node.id })?.status
             else { return nil }
+            let now = after.counters
+            let then = after.boot == before.boot ? before.counters : NodeStatus.Counters()
             return Node(
                 name: node.node.name, syncs: now.logSyncs &- then.logSyncs,
                 bytesWritten: now.logBytesWritten &- then.logBytesWritten

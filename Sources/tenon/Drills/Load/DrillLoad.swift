@@ -68,19 +68,19 @@ final class DrillLoad: Sendable {
         var mix = OperationMix(
             keyCount: configuration.keysPerRound, counterCount: configuration.counters,
             seed: configuration.seed &+ UInt64(round * 1_000 + worker))
-        await withDiscardingTaskGroup { group in
-            while !isStopped.load(ordering: .relaxed) {
-                for number in schedule.takeDue(at: DrillClock.now, limit: 1_000) {
-                    let due = schedule.dueTime(of: number)
-                    let kind = mix.next()
-                    group.addTask {
-                        await self.perform(kind, worker: worker, round: round, due: due)
-                    }
+        let operations = RunningTasks()
+        while !isStopped.load(ordering: .relaxed) {
+            for number in schedule.takeDue(at: DrillClock.now, limit: 1_000) {
+                let due = schedule.dueTime(of: number)
+                let kind = mix.next()
+                operations.start {
+                    await self.perform(kind, worker: worker, round: round, due: due)
                 }
-                // The pace of the loop, not a wait for something.
-                _ = try? await Task.sleep(for: .milliseconds(1))
             }
+            // The pace of the loop, not a wait for something.
+            _ = try? await Task.sleep(for: .milliseconds(1))
         }
+        await operations.drain()
     }
 
     private func perform(
