@@ -77,17 +77,22 @@ final class LossyProxy: Sendable {
                 continue
             }
             guard register(client, node) else { return }
-            BackgroundThread.run {
-                self.copyRequests(from: client, to: node)
-                // Whichever direction ends first ends the other.
+            let directions = Atomic(2)
+            let end: @Sendable () -> Void = {
+                // Whichever direction ends first ends the other; the last one closes. Closed
+                // earlier, the descriptors could be those of another connection already.
                 client.shutDown()
                 node.shutDown()
+                let (_, left) = directions.subtract(1, ordering: .acquiringAndReleasing)
+                if left == 0 { self.release(client, node) }
+            }
+            BackgroundThread.run {
+                self.copyRequests(from: client, to: node)
+                end()
             }
             BackgroundThread.run {
                 self.copyAnswers(from: node, to: client)
-                client.shutDown()
-                node.shutDown()
-                self.release(client, node)
+                end()
             }
         }
     }
