@@ -24,6 +24,7 @@ let package = Package(
     products: [
         .library(name: "TenonClient", targets: ["TenonClient"]),
         .executable(name: "tenon", targets: ["tenon"]),
+        .executable(name: "tenon-sim", targets: ["tenon-sim"]),
     ],
     traits: [
         .trait(
@@ -94,6 +95,13 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
+        // Whole clusters under virtual time, from seeds. No NIO in it.
+        .executableTarget(
+            name: "tenon-sim",
+            dependencies: [
+                "TenonSimulator", "TenonChecker", "TenonCore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .testTarget(name: "TenonCoreTests", dependencies: ["TenonCore"], swiftSettings: strict),
         .testTarget(
             name: "TenonRaftTests", dependencies: ["TenonRaft", "TenonCore"],
@@ -121,7 +129,8 @@ let package = Package(
             name: "TenonCheckerTests", dependencies: ["TenonChecker", "TenonCore"],
             swiftSettings: strict),
         .testTarget(
-            name: "TenonSimulatorTests", dependencies: ["TenonSimulator", "TenonCore"],
+            name: "TenonSimulatorTests",
+            dependencies: ["TenonSimulator", "TenonChecker", "TenonNode", "TenonCore"],
             swiftSettings: strict),
         .testTarget(
             name: "TenonServerTests",

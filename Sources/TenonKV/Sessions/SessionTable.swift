@@ -103,7 +103,10 @@ struct SessionTable {
     /// Looks a write up. `version` is the write's own: the log's time.
     /// - Complexity: one hash lookup when it is its client's newest.
     mutating func admit(_ session: Session, at version: Timestamp) -> Verdict {
-        if session.firstIssue > version.later(by: bounds.sessionAheadMax) { return .ahead }
+        if session.firstIssue > version.later(by: bounds.sessionAheadMax) {
+            reached(.sessionAhead)
+            return .ahead
+        }
         guard let slot = slots[session.client] else {
             guard session.firstIssue >= floor else { return .expired }
             guard session.sequence >= session.lowWaterMark else { return .duplicate }
@@ -115,6 +118,7 @@ struct SessionTable {
         if place < clients[slot].records.count,
             clients[slot].records[place].sequence == session.sequence
         {
+            reached(.sessionAnsweredAgain)
             return .answered(clients[slot].records[place].outcome)
         }
         return session.firstIssue < floor ? .expired : .run(client: slot)

@@ -16,7 +16,10 @@ extension Log {
         let batches = try split(records)
         let bytes = batches.joined().reduce(0) { $0 + $1.encodedBytes }
         let purpose: WritePurpose = records.contains(where: \.holdsEntries) ? .entries : .states
-        if purpose == .entries, !admits(bytes: bytes) { throw .full }
+        if purpose == .entries, !admits(bytes: bytes) {
+            reached(.logRefusedWhenFull)
+            throw .full
+        }
         for batch in batches { try write(batch, for: purpose) }
         try forwardWhenLow(after: bytes)
         checkInvariants()

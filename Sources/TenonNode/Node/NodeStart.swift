@@ -133,6 +133,7 @@ package struct NodeStart {
     }
 
     private mutating func quarantine(_ tablet: TabletID, _ reason: String) {
+        reached(.logDamageQuarantined)
         damagedTablets[tablet] = reason
         notices.append(Notice(.error, "tablet \(tablet) is quarantined: \(reason)"))
     }

@@ -133,14 +133,18 @@ extension Tablet {
 
     func storeJobFailed(_ error: StoreError, now: Instant, into output: inout TabletOutput) {
         if case .snapshotInstall? = storeJob?.kind { output.isSnapshotInstallFailed = true }
+        reached(.storeJobAbandoned)
         storeJob = nil
         checkpointFor = nil
         isApplyPaused = false
         store.abandonJob()
         switch error {
-        case .damaged: quarantine("\(error)", into: &output)
+        case .damaged:
+            reached(.storeDamageQuarantined)
+            quarantine("\(error)", into: &output)
         case .manifestFailed: output.halt = "tablet \(id): \(error)"
         default:
+            reached(.storeJobRetriedLater)
             if case .noSpace = error { isDiskFull = true }
             storeRetryAt = now + Tablet.storeRetryDelay
             output.notices.append(

@@ -57,6 +57,7 @@ extension Raft {
     /// Names a place at or before which the logs may agree: the last one here whose term is not
     /// above that of the entry the leader asked for.
     private mutating func reject(_ append: RaftMessage.Append, to sender: ReplicaID) {
+        reached(.appendRejected)
         let hint = log.lastPosition(atMost: append.previous.index, term: append.previous.term)
         send(.appendRejected(previous: append.previous.index, hint: hint), to: sender)
     }
@@ -81,6 +82,7 @@ extension Raft {
         precondition(index > commit, "truncating at \(index), committed \(commit)")
         precondition(
             index > following.matched, "truncating at \(index), matched \(following.matched)")
+        reached(.entriesTruncated)
         log.truncate(from: index)
         writes.truncate(from: index)
         _ = history.truncate(from: index)

@@ -88,9 +88,12 @@ extension Raft {
     ) {
         guard sender == leader,
             let position = following.batches.firstIndex(where: { $0.number == number })
-        else { return }
+        else { return reached(.staleReadAnswerDropped) }
         let tokens = following.batches.remove(at: position).tokens
-        guard let index else { return output.rejectedReads += tokens }
+        guard let index else {
+            reached(.followerReadRefused)
+            return output.rejectedReads += tokens
+        }
         output.confirmedReads += tokens.map { ConfirmedRead(token: $0, index: index) }
         // The leader has committed that far: no need to wait for its next heartbeat to apply it.
         advanceCommit(to: max(commit, min(index, following.matched)))
@@ -99,6 +102,7 @@ extension Raft {
     /// Requests or answers get lost; a read does not wait for ever.
     mutating func expireFollowerReads() {
         let late = following.batches.prefix { $0.deadline <= clock }
+        if !late.isEmpty { reached(.followerReadExpired) }
         for batch in late { output.rejectedReads += batch.tokens }
         following.batches.removeFirst(late.count)
     }

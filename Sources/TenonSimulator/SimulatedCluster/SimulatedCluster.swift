@@ -30,6 +30,13 @@ package final class SimulatedCluster {
     /// Ways that carry nothing at the moment.
     var cuts: Set<Way> = []
     var connections: [ClientLink] = []
+    /// What the network does to frames at the moment.
+    var disturbances: [(number: Int, disturbance: Disturbance)] = []
+    var disturbanceCount = 0
+    /// Hears of every step.
+    package var observer: (any ClusterObserver)?
+    /// How many events have happened.
+    package private(set) var eventCount = 0
     private var clientCount = 0
     /// What ``ask(_:_:at:within:)`` and the like send through.
     package private(set) lazy var client = makeClient()
@@ -54,9 +61,15 @@ package final class SimulatedCluster {
 
     package func host(_ node: Int) -> SimulatedHost { hosts[node - 1] }
 
-    /// The wall clock of all nodes.
+    /// The wall clock of clients, and of nodes whose clock is right.
     package var wallTime: WallTime {
         WallTime(milliseconds: 1_700_000_000_000 + now.nanoseconds / 1_000_000)
+    }
+
+    /// The wall clock of a node.
+    func wallTime(of host: SimulatedHost) -> WallTime {
+        let milliseconds = Int64(wallTime.milliseconds) + host.clock.wallOffset
+        return WallTime(milliseconds: UInt64(milliseconds))
     }
 
     /// A client with a session of its own.
@@ -113,6 +126,7 @@ package final class SimulatedCluster {
 
     private func step(to due: Instant) {
         now = max(now, due)
+        eventCount += 1
         queue.removeFirst()()
     }
 

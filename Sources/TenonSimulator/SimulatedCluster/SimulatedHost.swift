@@ -17,6 +17,9 @@ package final class SimulatedHost {
     package internal(set) var endReason: String?
     /// What its processes told the operator.
     package internal(set) var notices: [Notice] = []
+    package var clock = HostClock()
+    /// Work on the disk does not begin before.
+    package var diskStallsUntil = Instant.zero
     /// Changes the configuration of the next start.
     package var adjust: ((inout NodeConfiguration) -> Void)?
     /// Events that came while the process was paused.

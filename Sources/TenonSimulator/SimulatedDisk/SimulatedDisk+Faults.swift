@@ -13,6 +13,8 @@ package struct DiskFault: Hashable, Sendable {
         case shortWrite
         /// A read throws EIO.
         case failRead
+        /// A read gives one bit turned over; the medium is whole.
+        case flipRead
         /// A write lands so many bytes from where it should, and succeeds.
         case misdirect(byBytes: Int)
     }
@@ -47,6 +49,7 @@ extension SimulatedDisk {
         isCrashed = false
         operationsUntilCrash = nil
         lockedInodes.removeAll()
+        unsyncedSegments.removeAll()
         tree.forgetHandles()
     }
 
@@ -66,6 +69,31 @@ extension SimulatedDisk {
     package func overwrite(_ bytes: [UInt8], at offset: Int, of path: String) {
         for (step, byte) in bytes.enumerated() { damage(path, at: offset + step) { $0 = byte } }
     }
+
+    /// Turns over one bit, drawn from `seed`, of a file whose path contains `pathPart` and has
+    /// content. The last batch of a log is spared: its loss within 10 ms before a crash cannot
+    /// be told from a torn tail (Rule L2), so it would be more than the cluster is to survive.
+    ///
+    /// - Returns: the path and the place; nil when there is no such file.
+    package func rot(
+        _ pathPart: String, below end: (String) -> Int?, seed: UInt64
+    ) -> (path: String, offset: Int)? {
+        var draws = SeededGenerator(seed: seed)
+        var candidates: [(path: String, size: Int)] = []
+        for (path, inode) in tree.allFiles() where path.contains(pathPart) {
+            let content = tree.inodes[inode].file.cached
+            let size = min(content.count, end(path) ?? content.count)
+            if size > 0 { candidates.append((path, size)) }
+        }
+        guard !candidates.isEmpty else { return nil }
+        let chosen = candidates[Int(draws.below(UInt64(candidates.count)))]
+        let offset = Int(draws.below(UInt64(chosen.size)))
+        flipBit(Int(draws.below(8)), at: offset, of: chosen.path)
+        return (chosen.path, offset)
+    }
+
+    /// Where the last write to a log segment began, and in which one.
+    package var lastLogWrite: (path: String, offset: Int)? { lastSegmentWrite }
 
     /// What the cache shows of the file `path`; nil when there is none.
     package func contents(of path: String) -> [UInt8]? {

@@ -1,0 +1,139 @@
+package import TenonCore
+internal import TenonStore
+
+/// What is simulated: a cluster, its load, and what may go wrong. A value with a name.
+package struct Scenario: Sendable {
+    package var name: String
+    package var summary: String
+    package var nodeCount = 3
+    package var tabletCount = 1
+    /// Names of ``WorkloadCatalogue``.
+    package var workloads: [String]
+    /// Of all clients together.
+    package var operationsPerSecond = 200
+    package var mix: FaultMix
+    /// How long load and faults last.
+    package var span = TimeSpan.seconds(20)
+    /// Stores and logs so small that flushes, compactions, trims and snapshots happen.
+    package var isSmall = true
+
+    package init(
+        _ name: String, _ summary: String, workloads: [String] = ["registers"], mix: FaultMix
+    ) {
+        self.name = name
+        self.summary = summary
+        self.workloads = workloads
+        self.mix = mix
+    }
+
+    /// What the cluster is made of, details drawn from the seed.
+    package func options(seed: UInt64) -> ClusterOptions {
+        var draws = SeededGenerator(seed: seed ^ 0x0B71_0125)
+        var options = ClusterOptions(seed: seed)
+        options.nodeCount = nodeCount
+        options.tabletCount = tabletCount
+        guard isSmall, draws.below(4) != 0 else { return options }
+        options.store.memtableBytesMax = 4 << Int(10 + draws.below(4))
+        options.store.tableBytesMax = options.store.memtableBytesMax
+        options.store.levelBytesBase = options.store.memtableBytesMax * 4
+        options.store.blockBytes = 256 << Int(draws.below(3))
+        options.retainedLogBytes = 1 << Int(10 + draws.below(6))
+        options.retention = .seconds(1 + Int(draws.below(10)))
+        options.blockCacheBytes = 4 << Int(10 + draws.below(4))
+        return options
+    }
+}
+
+/// The scenarios there are. A sweep takes them in turn, by seed.
+package enum ScenarioCatalogue {
+    package static let all: [Scenario] = [
+        calm, bench, processes, network, disks, damage, folders, clocks, everything, five,
+        fiveEverything, tablets,
+    ]
+
+    /// The scenario of a name.
+    package static func scenario(named name: String) -> Scenario? { all.first { $0.name == name } }
+
+    /// The scenario that a sweep runs with a seed.
+    package static func scenario(for seed: UInt64) -> Scenario {
+        all[Int(seed % UInt64(all.count))]
+    }
+
+    private static let calm = Scenario("calm", "No faults at all.", mix: quiet)
+
+    /// The figure of Docs/Simulation.md: 200 operations and one fault a second.
+    private static let bench: Scenario = {
+        var mix = FaultMix(FaultMix.processes + FaultMix.network)
+        mix.gapMax = .seconds(2)
+        return Scenario("bench", "Three nodes, 200 operations and a fault a second.", mix: mix)
+    }()
+
+    private static let processes = Scenario(
+        "processes", "Crashes, power cuts and pauses of one, some and all.",
+        mix: FaultMix(FaultMix.processes))
+
+    private static let network = Scenario(
+        "network", "Lossy, slow, one-way, flapping and broken links.",
+        mix: FaultMix(FaultMix.network + [(.crash, 2)]))
+
+    private static let disks = Scenario(
+        "disks", "Disks that fail calls, stall and fill up.",
+        mix: FaultMix(FaultMix.disks + FaultMix.processes))
+
+    private static let damage: Scenario = {
+        var mix = FaultMix(FaultMix.damage + FaultMix.processes + [(.isolate, 2)])
+        mix.damagedMax = 1
+        return Scenario("damage", "A disk that loses what it promised.", mix: mix)
+    }()
+
+    private static let folders: Scenario = {
+        var mix = FaultMix(FaultMix.folders + [(.crash, 2), (.pause, 1), (.isolate, 1)])
+        mix.gapMax = .seconds(4)
+        return Scenario("folders", "Wiped, copied and rolled-back folders.", mix: mix)
+    }()
+
+    private static let clocks = Scenario(
+        "clocks", "Clocks that drift, jump and leap, and leaders that change.",
+        mix: FaultMix(FaultMix.clocks + [(.crash, 2), (.isolate, 2), (.pause, 1)]))
+
+    private static let everything: Scenario = {
+        var mix = FaultMix(
+            FaultMix.processes + FaultMix.network + FaultMix.disks + FaultMix.damage
+                + FaultMix.clocks)
+        mix.damagedMax = 1
+        mix.gapMax = .seconds(1)
+        return Scenario("everything", "All faults, two a second.", mix: mix)
+    }()
+
+    private static let five: Scenario = {
+        var scenario = Scenario(
+            "five", "Five nodes and partial partitions.",
+            mix: FaultMix(FaultMix.shapes + FaultMix.network + [(.crash, 3), (.powerCut, 2)]))
+        scenario.nodeCount = 5
+        return scenario
+    }()
+
+    private static let fiveEverything: Scenario = {
+        var mix = FaultMix(
+            FaultMix.shapes + FaultMix.processes + FaultMix.network + FaultMix.disks
+                + FaultMix.damage + FaultMix.clocks)
+        mix.damagedMax = 2
+        var scenario = Scenario("five-everything", "Five nodes, all faults.", mix: mix)
+        scenario.nodeCount = 5
+        return scenario
+    }()
+
+    private static let tablets: Scenario = {
+        var scenario = Scenario(
+            "tablets", "Three tablets that share logs.",
+            mix: FaultMix(FaultMix.processes + FaultMix.network + FaultMix.disks))
+        scenario.tabletCount = 3
+        return scenario
+    }()
+
+    private static let quiet: FaultMix = {
+        var mix = FaultMix([(.resetClients, 1)])
+        mix.gapMax = .seconds(100_000)
+        return mix
+    }()
+}
