@@ -31,6 +31,12 @@ package final class Simulation {
         return simulation.finalReport()
     }
 
+    /// The faults that `scenario` draws from a seed.
+    package static func schedule(seed: UInt64, _ scenario: Scenario) -> FaultSchedule {
+        var drawing = FaultDrawing(scenario.mix, nodeCount: scenario.nodeCount, seed: seed)
+        return drawing.schedule(over: scenario.span)
+    }
+
     private init(
         seed: UInt64, _ scenario: Scenario, _ given: FaultSchedule?,
         _ tell: ((String) -> Void)?
@@ -40,8 +46,7 @@ package final class Simulation {
         checker = StepChecker(cluster)
         checker.tell = tell
         cluster.observer = checker
-        var drawing = FaultDrawing(scenario.mix, nodeCount: scenario.nodeCount, seed: seed)
-        let schedule = given ?? drawing.schedule(over: scenario.span)
+        let schedule = given ?? Simulation.schedule(seed: seed, scenario)
         injector = FaultInjector(cluster, checker, schedule)
         report = SimulationReport(seed: seed, scenario: scenario.name)
         report.schedule = schedule
