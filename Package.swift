@@ -130,7 +130,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "TenonSimulatorTests",
-            dependencies: ["TenonSimulator", "TenonChecker", "TenonNode", "TenonCore"],
+            dependencies: [
+                "TenonSimulator", "TenonChecker", "TenonNode", "TenonCore", "tenon-sim",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "TenonServerTests",

@@ -114,7 +114,9 @@ struct List: ParsableCommand {
     func run() {
         print("Scenarios")
         for scenario in ScenarioCatalogue.all {
-            print("  \(scenario.name.padding(toLength: 18, withPad: " ", startingAt: 0))", terminator: "")
+            print(
+                "  \(scenario.name.padding(toLength: 18, withPad: " ", startingAt: 0))",
+                terminator: "")
             print(scenario.summary)
         }
         print("Workloads\n  " + WorkloadCatalogue.names.joined(separator: ", "))

@@ -61,7 +61,8 @@ extension StepChecker {
         let replica = shadow(of: host.disk).replicas[tablet]
         guard replica.isKnown, replica.last > at else { return }
         let next = at.next
-        if let committed = truths[tablet].committedTerm(at: next), replica.term(at: next) == committed
+        if let committed = truths[tablet].committedTerm(at: next),
+            replica.term(at: next) == committed
         {
             fail(
                 .committedKept,
@@ -165,6 +166,7 @@ extension StepChecker {
     /// Rule L3: opens a copy of the disk as a power cut right now would leave it.
     private func checkDurable(_ recovery: LogRecovery, _ host: SimulatedHost) {
         let copy = host.disk.copy(seed: UInt64(logReopenCount))
+        copy.capacityBytes = nil
         copy.cutPower(keeping: .nothing)
         do {
             let directory = SimulatedHost.directory + "/cell-0/log"

@@ -156,7 +156,9 @@ package final class StepChecker: ClusterObserver {
         note(host, 3, "is started")
         guard let node = host.node, !isStranger(host) else { return }
         if node.probeCount < cluster.options.tabletCount, !damaged.contains(host.id) {
-            fail(.noFalseDamage, "\(host.name) starts without some tablets: \(host.notices.suffix(3))")
+            fail(
+                .noFalseDamage,
+                "\(host.name) starts without some tablets: \(host.notices.suffix(3))")
         }
         for place in 0..<node.probeCount {
             let probe = node.probe(place)

@@ -39,6 +39,8 @@ extension Fault: CustomStringConvertible {
         switch self {
         case .crash(let target): "crash \(target)"
         case .powerCut(let target, let survival): "power-cut \(target) \(survival)"
+        case .dieAt(let target, let operations, let survival):
+            "die-at \(target) \(operations) " + (survival.map { "\($0)" } ?? "killed")
         case .pause(let target): "pause \(target)"
         case .wipe(let target): "wipe \(target)"
         case .rollBack(let target): "roll-back \(target)"
@@ -71,6 +73,13 @@ extension Fault: CustomStringConvertible {
         case "power-cut":
             words.targeted { target, words in
                 Survival(word: words.word()).map { .powerCut(target, $0) }
+            }
+        case "die-at":
+            words.targeted { target, words in
+                guard let operations = words.number(), let end = words.word() else { return nil }
+                let survival = Survival(word: end)
+                guard survival != nil || end == "killed" else { return nil }
+                return .dieAt(target, operations: operations, survival)
             }
         case "pause": words.targeted { .pause($0) }
         case "wipe": words.targeted { .wipe($0) }

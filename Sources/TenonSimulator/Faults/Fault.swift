@@ -15,6 +15,9 @@ package enum Fault: Hashable, Sendable {
     case crash(FaultTarget)
     /// The power goes, with this much left of what was not synced. Started again.
     case powerCut(FaultTarget, Survival)
+    /// The disk lets so many more operations through, then the machine dies in the middle of one:
+    /// by power with what is said left, or, with nil, by kill -9. Started again.
+    case dieAt(FaultTarget, operations: Int, Survival?)
     /// SIGSTOP. SIGCONT.
     case pause(FaultTarget)
     /// The process ends, and comes back with an empty folder. The folder is put back.
@@ -79,7 +82,7 @@ package enum RotPlace: String, Hashable, Sendable, CaseIterable {
 
 /// The kinds of faults, for mixes and for what a run reports.
 package enum FaultKind: String, Hashable, Sendable, CaseIterable {
-    case crash, crashAll, powerCut, powerCutAll, pause, wipe, rollBack
+    case crash, crashAll, powerCut, powerCutAll, dieWriting, pause, wipe, rollBack
     case oneWay, cutPair, isolate, quorumLoss, constrainedElection, chain, flap
     case slow, loss, narrow, reset, resetClients
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
@@ -93,6 +96,8 @@ extension Fault {
         switch self {
         case .crash(let target): target.isSeveral ? "crash of several" : "crash"
         case .powerCut(let target, _): target.isSeveral ? "power cut of several" : "power cut"
+        case .dieAt(_, _, let survival):
+            survival == nil ? "crash in a write" : "power cut in a write"
         case .pause: "pause"
         case .wipe: "wiped folder"
         case .rollBack: "rolled-back folder"

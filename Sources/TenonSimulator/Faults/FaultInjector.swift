@@ -42,6 +42,7 @@ final class FaultInjector {
         for host in cluster.hosts {
             host.disk.capacityBytes = nil
             host.disk.removeFaults()
+            host.disk.crashAfter(operations: nil)
             cluster.resume(Int(host.id.rawValue))
         }
     }
@@ -84,6 +85,8 @@ final class FaultInjector {
         case .crash(let target): down(target) { self.cluster.crash($0) }
         case .powerCut(let target, let survival):
             down(target) { self.cluster.cutPower($0, keeping: survival) }
+        case .dieAt(let target, let operations, let survival):
+            die(target, operations, survival)
         case .pause(let target): pause(target)
         case .wipe(let target): replaceFolder(of: target, isCopy: false, lasts: lasts)
         case .rollBack(let target): replaceFolder(of: target, isCopy: true, lasts: lasts)
@@ -123,6 +126,24 @@ final class FaultInjector {
     private func release(_ node: Int) {
         holds[node - 1] -= 1
         startIfFree(node - 1)
+    }
+
+    private func die(
+        _ target: FaultTarget, _ operations: Int, _ survival: Survival?
+    ) -> () -> Void {
+        let nodes = nodes(of: target)
+        for node in nodes {
+            let host = cluster.host(node)
+            host.survivalInWrite = survival
+            host.disk.crashAfter(operations: operations)
+            holds[node - 1] += 1
+        }
+        return { [self] in
+            for node in nodes {
+                cluster.host(node).disk.crashAfter(operations: nil)
+                release(node)
+            }
+        }
     }
 
     private func pause(_ target: FaultTarget) -> () -> Void {
@@ -267,10 +288,7 @@ final class FaultInjector {
         let host = cluster.host(node)
         checker.failing.insert(host.id)
         checker.damaged.insert(host.id)
-        let spared = host.disk.lastLogWrite
-        let struck = host.disk.rot(place.pathPart, below: { path in
-            path == spared?.path ? spared?.offset : nil
-        }, seed: seed)
+        let struck = host.disk.rot(place.pathPart, seed: seed)
         if let struck { checker.tell?("   rot in \(struck.path) at \(struck.offset)") }
         return {}
     }

@@ -21,7 +21,8 @@ package struct FaultMix: Hashable, Sendable {
 
     /// Processes and machines that go and come.
     package static let processes: [(FaultKind, Int)] = [
-        (.crash, 6), (.crashAll, 1), (.powerCut, 6), (.powerCutAll, 1), (.pause, 4),
+        (.crash, 4), (.crashAll, 1), (.powerCut, 4), (.powerCutAll, 1), (.dieWriting, 8),
+        (.pause, 4),
     ]
     /// Links that fail in every way that links do.
     package static let network: [(FaultKind, Int)] = [
@@ -114,6 +115,7 @@ struct FaultDrawing {
         case .crashAll: .crash(.nodes(drawSeveral()))
         case .powerCut: .powerCut(drawTarget(), drawSurvival())
         case .powerCutAll: .powerCut(.nodes(drawSeveral()), drawSurvival())
+        case .dieWriting: drawDeath()
         case .pause: .pause(drawTarget())
         case .wipe: .wipe(.nodes([drawNode()]))
         case .rollBack: .rollBack(.nodes([drawNode()]))
@@ -125,6 +127,13 @@ struct FaultDrawing {
             drawDisk(kind)
         case .clockJump, .clockLeap, .clockDrift: drawClock(kind)
         }
+    }
+
+    /// Soon, in most cases: then it strikes the write under way when the fault begins.
+    private mutating func drawDeath() -> Fault {
+        let operations = draw(below: coin() ? 4 : 60)
+        return .dieAt(
+            drawTarget(), operations: operations, draw(below: 4) == 0 ? nil : drawSurvival())
     }
 
     private mutating func drawPartition(_ kind: FaultKind) -> Fault {

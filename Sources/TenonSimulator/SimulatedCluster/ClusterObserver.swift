@@ -28,6 +28,8 @@ package struct HostClock: Sendable {
     private var anchor = Instant.zero
     private var localAnchor = Instant.zero
 
+    package init() {}
+
     /// Makes the wall clock jump.
     package mutating func jump(byMilliseconds step: Int64) { wallOffset += step }
 

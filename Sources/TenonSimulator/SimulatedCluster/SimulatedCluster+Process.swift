@@ -17,6 +17,7 @@ extension SimulatedCluster {
         do {
             host.process = try open(host)
         } catch {
+            if dieInWrite(host) { return false }
             host.endReason = "\(error)"
             host.disk.crashProcess()
             return false
@@ -120,6 +121,21 @@ extension SimulatedCluster {
         observer?.ended(process.host, isPowerCut: false)
     }
 
+    /// Ends the machine whose disk has just let it die in the middle of an operation.
+    private func dieInWrite(_ host: SimulatedHost) -> Bool {
+        guard host.disk.isCrashed else { return false }
+        if let survival = host.survivalInWrite {
+            host.isDark = true
+            endProcess(host)
+            host.disk.cutPower(keeping: survival)
+        } else {
+            endProcess(host)
+            host.disk.crashProcess()
+        }
+        observer?.ended(host, isPowerCut: host.survivalInWrite != nil)
+        return true
+    }
+
     private func start(_ work: LogWork, _ process: SimulatedProcess) {
         let delay = draw(options.logDelay)
         process.logWork = work
@@ -128,6 +144,7 @@ extension SimulatedCluster {
         schedule(at: begin, for: process) { [unowned self] in
             process.logWork = nil
             let result = SimulatedCluster.run(work, on: process.log)
+            if dieInWrite(process.host) { return }
             observer?.logEnded(work, on: process.host, result)
             schedule(after: delay / 2, for: process) { [unowned self] in
                 process.node.logFinished(result, now: process.host.clock.local(at: now))
@@ -157,8 +174,10 @@ extension SimulatedCluster {
         case .bulk: process.bulkLaneFree = end
         }
         schedule(at: end, for: process) { [unowned self] in
+            let outcome = job.perform()
+            if dieInWrite(process.host) { return }
             process.node.jobFinished(
-                job.id, job.perform(), now: process.host.clock.local(at: now))
+                job.id, outcome, now: process.host.clock.local(at: now))
             want(turnOf: process)
         }
     }

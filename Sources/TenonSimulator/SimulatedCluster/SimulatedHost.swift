@@ -18,6 +18,9 @@ package final class SimulatedHost {
     /// What its processes told the operator.
     package internal(set) var notices: [Notice] = []
     package var clock = HostClock()
+    /// What is left of unsynced data when the disk lets the machine die in the middle of an
+    /// operation (``SimulatedDisk/crashAfter(operations:)``); nil when only the process dies.
+    package var survivalInWrite: Survival?
     /// Work on the disk does not begin before.
     package var diskStallsUntil = Instant.zero
     /// Changes the configuration of the next start.

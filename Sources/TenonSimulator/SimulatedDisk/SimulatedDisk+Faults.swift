@@ -71,29 +71,33 @@ extension SimulatedDisk {
     }
 
     /// Turns over one bit, drawn from `seed`, of a file whose path contains `pathPart` and has
-    /// content. The last batch of a log is spared: its loss within 10 ms before a crash cannot
-    /// be told from a torn tail (Rule L2), so it would be more than the cluster is to survive.
+    /// content; of a log mostly close before its end, where it is needed.
+    ///
+    /// What the log wrote last is spared: the loss of the last batch within 10 ms before a crash
+    /// cannot be told from a torn tail (Rule L2), so it would be more than a cluster survives.
     ///
     /// - Returns: the path and the place; nil when there is no such file.
-    package func rot(
-        _ pathPart: String, below end: (String) -> Int?, seed: UInt64
-    ) -> (path: String, offset: Int)? {
+    package func rot(_ pathPart: String, seed: UInt64) -> (path: String, offset: Int)? {
         var draws = SeededGenerator(seed: seed)
-        var candidates: [(path: String, size: Int)] = []
+        var places: [(path: String, range: Range<Int>)] = []
+        let isNearEnd = draws.below(4) != 0
         for (path, inode) in tree.allFiles() where path.contains(pathPart) {
-            let content = tree.inodes[inode].file.cached
-            let size = min(content.count, end(path) ?? content.count)
-            if size > 0 { candidates.append((path, size)) }
+            let size = tree.inodes[inode].file.cached.count
+            guard let last = lastSegmentWrite, path.contains("/log/") else {
+                if size > 0 { places.append((path, 0..<size)) }
+                continue
+            }
+            if isNearEnd, path != last.path { continue }
+            let end = path == last.path ? min(size, last.offset) : size
+            let start = isNearEnd ? max(0, end - (16 << 10)) : 0
+            if start < end { places.append((path, start..<end)) }
         }
-        guard !candidates.isEmpty else { return nil }
-        let chosen = candidates[Int(draws.below(UInt64(candidates.count)))]
-        let offset = Int(draws.below(UInt64(chosen.size)))
-        flipBit(Int(draws.below(8)), at: offset, of: chosen.path)
-        return (chosen.path, offset)
+        guard !places.isEmpty else { return nil }
+        let (path, range) = places[Int(draws.below(UInt64(places.count)))]
+        let offset = range.lowerBound + Int(draws.below(UInt64(range.count)))
+        flipBit(Int(draws.below(8)), at: offset, of: path)
+        return (path, offset)
     }
-
-    /// Where the last write to a log segment began, and in which one.
-    package var lastLogWrite: (path: String, offset: Int)? { lastSegmentWrite }
 
     /// What the cache shows of the file `path`; nil when there is none.
     package func contents(of path: String) -> [UInt8]? {

@@ -1,4 +1,5 @@
 package import TenonCore
+import TenonLog
 internal import TenonStore
 
 /// What is simulated: a cluster, its load, and what may go wrong. A value with a name.
@@ -32,6 +33,15 @@ package struct Scenario: Sendable {
         var options = ClusterOptions(seed: seed)
         options.nodeCount = nodeCount
         options.tabletCount = tabletCount
+        if isSmall, draws.below(3) == 0 {
+            // A log of 160 KiB: it is recycled all the time, and sometimes full.
+            options.log.segmentBytes = 32 << 10
+            options.log.segmentsReserved = 5 + Int(draws.below(3))
+            options.log.batchBytesMax = 8 << 10
+            options.log.batchRecordsMax = 32
+            options.log.zeroingStepBytes = 16 << 10
+            options.log.forwardingStepBytes = 4 << 10
+        }
         guard isSmall, draws.below(4) != 0 else { return options }
         options.store.memtableBytesMax = 4 << Int(10 + draws.below(4))
         options.store.tableBytesMax = options.store.memtableBytesMax

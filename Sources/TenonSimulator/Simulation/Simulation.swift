@@ -125,7 +125,8 @@ package final class Simulation {
     private func checkLiveness() {
         let end = cluster.now + Simulation.livenessBound
         for tablet in StaticDirectory.tablets(count: scenario.tabletCount) {
-            let key = Bytes(tablet.lower.array + Array("~alive".utf8))
+            // Behind the lower bound, before every other border.
+            let key = Bytes(tablet.lower.array + Array("!".utf8))
             var isWritten = false
             while !isWritten, cluster.now < end, report.failure == nil {
                 var result: CallResult?
@@ -137,7 +138,8 @@ package final class Simulation {
             if !isWritten {
                 fail(
                     .liveness,
-                    "tablet \(tablet.id) took no write within \(Simulation.livenessBound) after "
+                    "tablet \(tablet.id) took no write within "
+                        + "\(Simulation.livenessBound.wholeMilliseconds) ms after "
                         + "all faults were healed")
             }
         }
