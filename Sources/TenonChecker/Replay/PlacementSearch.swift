@@ -1,0 +1,315 @@
+internal import TenonCore
+
+/// Places writes of unknown outcome into a tablet's replay until every check holds.
+///
+/// The earliest check that fails can only come to hold by an unknown write that changes its key
+/// before it: each way to do that is tried, depth first. A write of one key alone goes just
+/// before the check, for nobody looks at the key in between; one of several keys (a range, a
+/// transaction) also just before each later write of a key that it changes.
+///
+/// At a dead end only those decisions are tried anew that have to do with it: the ones that took
+/// a write which could have helped, or changed a key that the check looks at
+/// (conflict-directed backjumping: Prosser, "Hybrid algorithms for the constraint satisfaction
+/// problem", 1993).
+struct PlacementSearch {
+    /// One way that an unknown operation may have gone.
+    private struct Way {
+        var source: Int
+        var footprint: Footprint
+        var net: [(key: Int, value: Bytes?)]
+
+        /// Whether the key has `value` after it.
+        func leaves(_ value: Bytes, in key: Int) -> Bool {
+            net.last { $0.key == key }?.value == value
+        }
+    }
+
+    private struct Option {
+        var way: Int
+        var version: Timestamp
+    }
+
+    /// A decision that may be taken back.
+    private struct Choice {
+        var options: [Option]
+        var next = 0
+        /// Sources of the ways that have to do with the check, and with dead ends below.
+        var conflict: Set<Int>
+        /// What the option under way changed.
+        var placed: Option?
+        var checkCount = 0
+        var failing: [Int] = []
+    }
+
+    private var replay: TabletReplay
+    private var ways: [Way] = []
+    private var waysByKey: [[Int]]
+    private var isPlaced: Set<Int> = []
+    private var choices: [Choice] = []
+    private var placementCount = 0
+    /// The farthest check that could not be made to hold.
+    private var farthest: (point: Timestamp, violation: Violation)?
+    private var hasUnfollowedWays = false
+
+    init(_ replay: TabletReplay) {
+        self.replay = replay
+        waysByKey = Array(repeating: [], count: replay.keys.count)
+        for source in replay.operations.indices where replay.operations[source].isUnknownWrite {
+            guard let footprints = Footprint.possible(replay.operations[source]) else {
+                hasUnfollowedWays = true
+                continue
+            }
+            for footprint in footprints { add(footprint, of: source) }
+        }
+    }
+
+    private mutating func add(_ footprint: Footprint, of source: Int) {
+        let net = replay.netEffect(of: footprint)
+        for key in Set(net.map(\.key)).sorted() { waysByKey[key].append(ways.count) }
+        ways.append(Way(source: source, footprint: footprint, net: net))
+    }
+
+    mutating func run() -> Verdict {
+        placeWhatWasSeen()
+        while let place = earliestFailing() {
+            let check = replay.checks[place]
+            choices.append(Choice(options: options(for: check), conflict: sources(of: check)))
+            if !tryNext() {
+                note(check)
+                guard goBack() else { return failure() }
+            }
+            if placementCount > replay.placementsMax {
+                return .undecided(
+                    reason: "\(placementCount) placements of writes of unknown outcome")
+            }
+        }
+        return .holds
+    }
+
+    private func failure() -> Verdict {
+        if hasUnfollowedWays {
+            return .undecided(reason: "a transaction of unknown outcome with many conditions")
+        }
+        guard let farthest else { preconditionFailure("a search that failed nowhere") }
+        return .violated(farthest.violation)
+    }
+
+    private mutating func note(_ check: TabletReplay.Check) {
+        guard farthest.map({ $0.point < check.high }) ?? true else { return }
+        farthest = (check.high, replay.violation(of: check))
+    }
+
+    /// Places the next option of the last choice; false when it has none left.
+    private mutating func tryNext() -> Bool {
+        guard var choice = choices.popLast() else { return false }
+        defer { choices.append(choice) }
+        guard choice.next < choice.options.count else { return false }
+        let option = choice.options[choice.next]
+        choice.next += 1
+        choice.checkCount = replay.checks.count
+        choice.failing = replay.failing
+        choice.placed = option
+        place(option)
+        return true
+    }
+
+    /// From a dead end: takes choices back until one that has to do with it has an option left,
+    /// and places that; false when none has.
+    private mutating func goBack() -> Bool {
+        guard var conflict = choices.popLast()?.conflict else { return false }
+        while var choice = choices.popLast() {
+            guard let placed = choice.placed else { continue }
+            takeBack(&choice)
+            guard conflict.contains(ways[placed.way].source) else { continue }
+            choice.conflict.formUnion(conflict)
+            conflict = choice.conflict
+            choices.append(choice)
+            if tryNext() { return true }
+            choices.removeLast()
+        }
+        return false
+    }
+
+    private func sources(of check: TabletReplay.Check) -> Set<Int> {
+        var sources: Set<Int> = [check.source]
+        for key in check.keys { sources.formUnion(waysByKey[key].map { ways[$0].source }) }
+        return sources
+    }
+
+    // MARK: what was seen
+
+    /// A value's version that no acknowledged write has tells where an unknown write was placed,
+    /// when only one can have written the value.
+    private mutating func placeWhatWasSeen() {
+        for place in replay.failing {
+            let check = replay.checks[place]
+            guard case .look(let key, .value(let bytes, let version?)) = check.question,
+                !replay.holds(check)
+            else { continue }
+            let writers = waysByKey[key].filter { ways[$0].leaves(bytes, in: key) }
+            guard writers.count == 1, !isPlaced.contains(ways[writers[0]].source) else { continue }
+            let option = Option(way: writers[0], version: version)
+            if isPossible(option) { self.place(option) }
+        }
+    }
+
+    private func isPossible(_ option: Option) -> Bool {
+        let way = ways[option.way]
+        return option.version > replay.floors[way.source]
+            && !replay.versions.contains(option.version)
+    }
+
+    // MARK: options
+
+    private func earliestFailing() -> Int? {
+        replay.failing.min {
+            (replay.checks[$0].high, $0) < (replay.checks[$1].high, $1)
+        }
+    }
+
+    private func options(for check: TabletReplay.Check) -> [Option] {
+        var options: [Option] = []
+        for key in check.keys {
+            for way in waysByKey[key] where !isPlaced.contains(ways[way].source) {
+                for version in slots(for: ways[way], key, check)
+                where mayHelp(ways[way], key, at: version, check) {
+                    options.append(Option(way: way, version: version))
+                }
+            }
+        }
+        // What changes one key only can be put off the longest.
+        return options.filter { ways[$0.way].net.count == 1 }
+            + options.filter { ways[$0.way].net.count > 1 }
+    }
+
+    /// Whether the key looks as the check says right after `way`.
+    private func mayHelp(
+        _ way: Way, _ key: Int, at version: Timestamp, _ check: TabletReplay.Check
+    ) -> Bool {
+        guard case .look(_, let sight) = check.question else { return true }
+        guard let left = way.net.last(where: { $0.key == key }) else { return false }
+        return sight.matches(replay.write(left.value, at: version, by: way.source).value)
+    }
+
+    /// Versions that `way` may have been given so that `check` may hold; the latest first.
+    private func slots(for way: Way, _ key: Int, _ check: TabletReplay.Check) -> [Timestamp] {
+        if case .look(_, .value(let bytes, let version?)) = check.question {
+            guard way.leaves(bytes, in: key), version <= check.high,
+                version > replay.floors[way.source], !replay.versions.contains(version)
+            else { return [] }
+            return [version]
+        }
+        // An exact check sees the last write at or below it; a loose one any of a stretch.
+        let lastWrite = replay.timelines[key].last(at: check.high)?.version ?? .zero
+        let low = max(
+            replay.floors[way.source], check.isExact ? lastWrite : min(lastWrite, check.low))
+        var bounds = [check.high]
+        for touched in way.net where way.net.count > 1 || !check.isExact {
+            let between = replay.timelines[touched.key].writes(above: low, through: check.high)
+            bounds += between.map(\.version.previous)
+        }
+        var slots: [Timestamp] = []
+        for bound in bounds.sorted(by: >) {
+            let free = freeVersion(through: bound, above: low, for: way)
+            if let free, slots.last != free { slots.append(free) }
+        }
+        return slots
+    }
+
+    /// The highest version through `bound` that no write has.
+    private func freeVersion(
+        through bound: Timestamp, above low: Timestamp, for way: Way
+    ) -> Timestamp? {
+        var version = bound
+        while version > low {
+            let isTaken =
+                replay.versions.contains(version)
+                || way.net.contains {
+                    replay.timelines[$0.key].last(at: version)?.version == version
+                }
+            if !isTaken { return version }
+            version = version.previous
+        }
+        return nil
+    }
+
+    // MARK: placing
+
+    private mutating func place(_ option: Option) {
+        placementCount += 1
+        let way = ways[option.way]
+        isPlaced.insert(way.source)
+        for (key, value) in way.net {
+            replay.timelines[key].insert(replay.write(value, at: option.version, by: way.source))
+        }
+        let point = option.version.previous
+        for check in replay.checks(of: way.footprint, way.source, low: point, high: point) {
+            replay.checks.append(check)
+            replay.register(loosely: replay.checks.count - 1)
+            update(replay.checks.count - 1)
+        }
+        for key in Set(way.net.map(\.key)).sorted() { recheck(key, from: option.version) }
+    }
+
+    private mutating func takeBack(_ choice: inout Choice) {
+        guard let option = choice.placed else { return }
+        choice.placed = nil
+        let way = ways[option.way]
+        isPlaced.remove(way.source)
+        for (key, _) in way.net { replay.timelines[key].remove(at: option.version) }
+        replay.forget(checksFrom: choice.checkCount)
+        replay.failing = choice.failing
+    }
+
+    /// Looks anew at all checks that may see the write of `key` at `version`.
+    private mutating func recheck(_ key: Int, from version: Timestamp) {
+        let timeline = replay.timelines[key]
+        let end = timeline.next(after: version)?.version
+        for place in timeline.checks[timeline.firstCheck(from: version, in: replay.checks)...] {
+            if let end, replay.checks[place].high >= end { break }
+            update(place)
+        }
+        for place in timeline.looseChecks { update(place) }
+    }
+
+    private mutating func update(_ place: Int) {
+        let known = replay.failing.firstIndex(of: place)
+        let holds = replay.holds(replay.checks[place])
+        if holds, let known {
+            replay.failing.remove(at: known)
+        } else if !holds, known == nil {
+            replay.failing.append(place)
+        }
+    }
+}
+
+extension KeyTimeline {
+    /// Where the exact checks at or above `point` begin.
+    fileprivate func firstCheck(from point: Timestamp, in all: [TabletReplay.Check]) -> Int {
+        var (low, high) = (0, checks.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if all[checks[middle]].high < point { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+extension TabletReplay {
+    /// Enters a check whose place in the order is not that of its point.
+    fileprivate mutating func register(loosely place: Int) {
+        for key in checks[place].keys { timelines[key].looseChecks.append(place) }
+    }
+
+    /// Takes back the checks that were entered last, down to `count`.
+    fileprivate mutating func forget(checksFrom count: Int) {
+        for place in checks.indices.reversed() where place >= count {
+            for key in checks[place].keys { timelines[key].looseChecks.removeLast() }
+        }
+        checks.removeLast(checks.count - count)
+    }
+}
+
+extension HistoryOperation {
+    fileprivate var isUnknownWrite: Bool { isWrite && result == .unknown }
+}
