@@ -65,3 +65,12 @@ package struct RegisterCheck: Sendable {
         return undecided ?? .holds
     }
 }
+
+extension Violation {
+    /// The explanation, and the operations as lines of a history file.
+    package var text: String {
+        var bytes: [UInt8] = []
+        for operation in [culprit] + context { HistoryFile.append(operation, to: &bytes) }
+        return explanation + "\n" + String(decoding: bytes.dropLast(), as: UTF8.self)
+    }
+}
