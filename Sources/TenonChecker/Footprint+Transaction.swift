@@ -138,7 +138,8 @@ private struct TransactionRun {
         let value = isRemoved ? nil : lastWrite?.value
         let stored = value.map { StoredValue(bytes: $0, version: version) }
         if !sight.matches(stored) {
-            footprint.flaw = "it saw \(sight.text) of a key where it had left "
+            footprint.flaw =
+                "it saw \(sight.text) of a key where it had left "
                 + (value.map { "\($0)" } ?? "nothing")
         }
     }

@@ -31,7 +31,8 @@ struct HistoryFileTests {
                 KeyCondition(key: "c", condition: .version(Timestamp(7))),
             ],
             then: [
-                .put("a", "1", if: .absent), .put("q", "1"), .delete("b", if: .version(Timestamp(5))),
+                .put("a", "1", if: .absent), .put("q", "1"),
+                .delete("b", if: .version(Timestamp(5))),
                 .delete("c"), .get(key: "b"), .get(key: "e"), .deleteRange(from: "x", to: nil),
                 .deleteRange(from: "x", to: "y"), .put("d", "1", if: .present),
             ],

@@ -153,7 +153,8 @@ struct ReplayViolationTests {
                 $0.put("a", "1", 0...1, at: 10)
                 $0.put("a", "2", 2...9, at: 11)
                 $0.put("b", "1", 2...9, at: 12)
-                $0.getMany(["a", "b"], [StoredValue("1", 10), StoredValue("1", 12)], 2...9, at: 12)
+                $0.getMany(
+                    ["a", "b"], [StoredValue("1", 10), StoredValue("1", 12)], 2...9, at: 12)
             })
         #expect(
             isRefusedByBoth {
@@ -240,12 +241,15 @@ struct ReplayViolationTests {
                 $0.transaction(
                     if: [KeyCondition(key: "x", condition: .version(Timestamp(10)))],
                     then: [
-                        .get(key: "x"), .put("x", "4"), .get(key: "x"), .deleteRange(from: "x", to: nil),
+                        .get(key: "x"), .put("x", "4"), .get(key: "x"),
+                        .deleteRange(from: "x", to: nil),
                         .get(key: "x"), .delete("x"), .put("y", "6", if: .present), .put("z", "1"),
                     ], 2...3,
                     [
-                        .value(StoredValue("5", 10)), .written, .value(StoredValue("4", 11)), .written,
-                        .value(nil), .deleted(found: false), .conditionFailed(current: nil), .written,
+                        .value(StoredValue("5", 10)), .written, .value(StoredValue("4", 11)),
+                        .written,
+                        .value(nil), .deleted(found: false), .conditionFailed(current: nil),
+                        .written,
                     ], at: 11)
                 $0.transaction(
                     if: [
@@ -263,14 +267,16 @@ struct ReplayViolationTests {
         #expect(
             isRefusedByBoth {
                 $0.put("x", "5", 0...1, at: 10)
-                $0.transaction(then: ReplayViolationTests.transfer, 2...3, [.written, .written], at: 11)
+                $0.transaction(
+                    then: ReplayViolationTests.transfer, 2...3, [.written, .written], at: 11)
                 $0.scan("", nil, [("x", "4")], 4...5, at: 12)
             })
         // Seen between its writes.
         #expect(
             isRefused {
                 $0.put("x", "5", 0...1, at: 10)
-                $0.transaction(then: ReplayViolationTests.transfer, 2...9, [.written, .written], at: 12)
+                $0.transaction(
+                    then: ReplayViolationTests.transfer, 2...9, [.written, .written], at: 12)
                 $0.scan("", nil, [("x", "5"), ("y", "6")], 2...9, at: 12)
             })
     }

@@ -68,7 +68,7 @@ package struct BankScript: WorkloadScript {
         case 0: return .getMany(keys: accounts)
         case 1:
             return .scan(
-                from: room.prefix, to: room.numberedEnd, limit: nil,
+                from: room.prefix, to: room.end, limit: nil,
                 isReverse: generator.happens(percent: 30))
         default:
             return .transaction(

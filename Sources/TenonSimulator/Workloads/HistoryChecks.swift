@@ -2,18 +2,14 @@ package import TenonChecker
 internal import TenonCore
 
 extension Check {
-    /// Once faults stop, a write of every tablet succeeds within a bound of virtual time.
-    package static let liveness = Check("liveness")
     /// Each tablet's history replayed in the order of versions (``VersionReplay``).
     package static let replay = Check("replay")
-    /// Each key's history, without trust in versions (``RegisterCheck``).
-    package static let linearizability = Check("linearizability")
     /// The replay of a history did not come to a verdict within its bound.
-    package static let undecided = Check("replay-undecided")
+    package static let undecided = Check("replay came to no verdict")
     /// Sums of counters, and answers to the same write, are those of one run.
-    package static let exactlyOnce = Check("exactly-once")
+    package static let exactlyOnce = Check("exactly once")
     /// Every view of all accounts of a bank shows the same total.
-    package static let bankTotal = Check("bank-total")
+    package static let bankTotal = Check("bank total")
 }
 
 /// What every history is checked for.

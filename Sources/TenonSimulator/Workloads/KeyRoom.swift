@@ -24,13 +24,6 @@ package struct KeyRoom: Hashable, Sendable {
 
     /// The end of the room's keys.
     package var end: Bytes { Bytes(prefix.array.dropLast() + [UInt8(ascii: "0")]) }
-
-    /// Where the write goes that shows that the tablet serves: behind all numbered keys, so that
-    /// reads of all of them need not expect it.
-    package var livenessKey: Bytes { Bytes(prefix.array + Array("alive".utf8)) }
-
-    /// Above all numbered keys, below ``livenessKey``.
-    package var numberedEnd: Bytes { Bytes(prefix.array + [UInt8(ascii: ":")]) }
 }
 
 /// Makes values that no other write of the run has.

@@ -4,7 +4,7 @@ internal import TenonWire
 
 /// What the clients of one kind of workload do: a value that draws the next operation from a
 /// seed and hears how each ended. ``ScriptedWorkload`` does the rest: it sends, records, follows
-/// pages, asks for a write of every tablet when the faults are over, and checks what was seen.
+/// the pages of scans, and checks what was seen.
 ///
 /// Keys are those of rooms (``KeyRoom``), so that every key lies in a tablet by design and
 /// workloads stay out of each other's way. Values are unique (``ValueMaker``), so that a reader
@@ -19,7 +19,8 @@ package protocol WorkloadScript {
     /// What the client at `place` does next; nil: it pauses.
     mutating func next(at place: Int) -> ScriptStep?
 
-    /// The end: everything is healed and at rest. Called until it returns nil.
+    /// The end: everything is healed, and no other client has a call under way. Called until it
+    /// returns nil; every step must succeed.
     mutating func closingStep() -> ScriptStep?
 
     /// How a step ended.
@@ -58,7 +59,6 @@ package final class ScriptedWorkload<Script: WorkloadScript>: Workload {
     package private(set) var history: [HistoryOperation] = []
     /// By client: the operation under way.
     private var pending: [CallUnderWay?]
-    private var closing = Closing()
     private var notAlive: [CheckFailure] = []
 
     private struct CallUnderWay {
@@ -66,18 +66,10 @@ package final class ScriptedWorkload<Script: WorkloadScript>: Workload {
         var room: KeyRoom
         /// For a page: what the whole scan asked for.
         var scan: ScanRequest?
-        /// The write that shows that its tablet serves again.
-        var isLivenessWrite = false
+        var isClosing = false
     }
 
-    /// How far the end has come.
-    private struct Closing {
-        /// The client that does what is left to do.
-        var place: Int?
-        var roomsAsked = 0
-    }
-
-    /// Once faults are over a write succeeds within this time.
+    /// Once faults are over an operation succeeds within this time.
     private let livenessBound = TimeSpan.seconds(10)
 
     package init(_ parameters: WorkloadParameters) {
@@ -97,9 +89,17 @@ package final class ScriptedWorkload<Script: WorkloadScript>: Workload {
             // The page before gave a token: the scan goes on.
             return call(page, client)
         }
-        if moment.isClosing { return closingCall(client, at: place, moment) }
-        guard let step = script.next(at: place) else { return nil }
-        return start(step, client, at: place, moment)
+        // The last client that comes to rest does what is left to do.
+        if moment.isClosing, pending.contains(where: { $0 != nil }) { return nil }
+        guard let step = moment.isClosing ? script.closingStep() : script.next(at: place) else {
+            return nil
+        }
+        let underWay = CallUnderWay(
+            operation: HistoryOperation(
+                worker: place, sentAt: moment.now, answeredAt: nil, action: step.action,
+                result: .unknown, asOf: step.asOf), room: step.room, isClosing: moment.isClosing)
+        pending[place] = underWay
+        return call(underWay, client)
     }
 
     package func ended(
@@ -112,11 +112,8 @@ package final class ScriptedWorkload<Script: WorkloadScript>: Workload {
         underWay.operation.sentAt = sentAt
         underWay.operation.note(result, now: now)
         history.append(underWay.operation)
-        if underWay.isLivenessWrite {
-            noteLiveness(underWay, result)
-        } else {
-            script.ended(underWay.operation, at: place)
-        }
+        script.ended(underWay.operation, at: place)
+        if underWay.isClosing { checkLiveness(underWay, result) }
         if case .answer(.page(_, let next?, _)) = result { follow(underWay, next, at: place) }
     }
 
@@ -127,24 +124,13 @@ package final class ScriptedWorkload<Script: WorkloadScript>: Workload {
 
     // MARK: calls
 
-    private func start(
-        _ step: ScriptStep, _ client: SimulatedClient, at place: Int, _ moment: WorkloadMoment
-    ) -> WorkloadCall {
-        let operation = HistoryOperation(
-            worker: place, sentAt: moment.now, answeredAt: nil, action: step.action,
-            result: .unknown, asOf: step.asOf)
-        let underWay = CallUnderWay(operation: operation, room: step.room, scan: nil)
-        pending[place] = underWay
-        return call(underWay, client)
-    }
-
     private func call(_ underWay: CallUnderWay, _ client: SimulatedClient) -> WorkloadCall {
-        let body = underWay.scan.map { RequestBody.scan($0) }
+        let body =
+            underWay.scan.map { RequestBody.scan($0) }
             ?? underWay.operation.action.body(for: client, asOf: underWay.operation.asOf)
-        guard underWay.isLivenessWrite else {
-            return WorkloadCall(body, tablet: underWay.room.tablet)
-        }
-        return WorkloadCall(body, tablet: underWay.room.tablet, timeout: livenessBound)
+        return WorkloadCall(
+            body, tablet: underWay.room.tablet,
+            timeout: underWay.isClosing ? livenessBound : .seconds(4))
     }
 
     /// Keeps the next page of a scan as the client's next call, unless it lies in another tablet.
@@ -165,37 +151,12 @@ package final class ScriptedWorkload<Script: WorkloadScript>: Workload {
         pending[place] = following
     }
 
-    // MARK: the end
-
-    /// First a write in every tablet, then what the script wants to see: all by one client.
-    private func closingCall(
-        _ client: SimulatedClient, at place: Int, _ moment: WorkloadMoment
-    ) -> WorkloadCall? {
-        let isClosing = closing.place ?? place
-        guard isClosing == place else { return nil }
-        closing.place = place
-        if closing.roomsAsked < rooms.count {
-            let room = rooms[closing.roomsAsked]
-            closing.roomsAsked += 1
-            let action = HistoryOperation.Action.put(
-                key: room.livenessKey, value: Bytes("\(Script.name) is alive"))
-            var underWay = CallUnderWay(
-                operation: HistoryOperation(
-                    worker: place, sentAt: moment.now, answeredAt: nil, action: action,
-                    result: .unknown), room: room, scan: nil)
-            underWay.isLivenessWrite = true
-            pending[place] = underWay
-            return call(underWay, client)
-        }
-        return script.closingStep().map { start($0, client, at: place, moment) }
-    }
-
-    private func noteLiveness(_ underWay: CallUnderWay, _ result: CallResult) {
+    private func checkLiveness(_ underWay: CallUnderWay, _ result: CallResult) {
         guard underWay.operation.result != .ok else { return }
         notAlive.append(
             CheckFailure(
                 .liveness,
-                "\(Script.name): no write to tablet \(underWay.room.tablet) succeeded within "
+                "\(Script.name): \(underWay.operation.action) did not succeed within "
                     + "\(livenessBound.wholeMilliseconds) ms of the end of all faults: \(result)"))
     }
 }

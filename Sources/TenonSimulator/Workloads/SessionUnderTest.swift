@@ -7,6 +7,8 @@ struct SessionUnderTest {
     /// A write, which may be sent any number of times.
     struct Write {
         var sequence: SequenceNumber
+        /// Below it everything was answered when the write was made; told with every sending.
+        var mark: SequenceNumber
         var tablet: TabletID
         /// Encoded once: every time it is sent it is the same bytes.
         var command: Bytes
@@ -16,14 +18,18 @@ struct SessionUnderTest {
         var isSent = false
         /// Whether some attempt may have run without a word.
         var mayBeApplied = false
-        /// Its session was forgotten: what became of it, nobody will say.
-        var isExpired = false
+        /// What became of it, nobody will say: its session was forgotten, or it is refused for
+        /// being ahead of the tablet's time.
+        var isGivenUp = false
+        var refusalCount = 0
 
-        var isOpen: Bool { outcome == nil && !isExpired }
+        var isOpen: Bool { outcome == nil && !isGivenUp }
     }
 
     /// Writes that may be open at the same time.
     static let openMax = 4
+    /// Refusals after which a write is not sent again.
+    private static let refusalsMax = 8
 
     let id: ClientID
     private(set) var writes: [Write] = []
@@ -62,7 +68,8 @@ struct SessionUnderTest {
         let command = Command(operation: operation, session: session)
         writes.append(
             Write(
-                sequence: sequence, tablet: room.tablet, command: Bytes(command.encoded()),
+                sequence: sequence, mark: mark, tablet: room.tablet,
+                command: Bytes(command.encoded()),
                 operation: HistoryOperation(
                     worker: 100 + worker, sentAt: moment.now, answeredAt: nil, action: action,
                     result: .fail)))
@@ -72,8 +79,7 @@ struct SessionUnderTest {
     mutating func noteSent(_ place: Int, _ moment: WorkloadMoment) {
         if !writes[place].isSent { writes[place].operation.sentAt = moment.now }
         writes[place].isSent = true
-        let mark = writes[place].sequence
-        highestMark = max(highestMark, firstOpen.map { writes[$0].sequence } ?? mark)
+        highestMark = max(highestMark, writes[place].mark)
     }
 
     /// Notes an answer, and what is wrong with it.
@@ -89,12 +95,12 @@ struct SessionUnderTest {
             guard writes[place].isOpen, writes[place].sequence >= highestMark else { return nil }
             return failure(place, "was dropped as a duplicate, but is not answered")
         case .sessionExpired:
-            if writes[place].isOpen {
-                writes[place].isExpired = true
-                settle(place)
-            }
+            giveUp(place)
             return nil
-        case .refused: return nil
+        case .refused:
+            writes[place].refusalCount += 1
+            if writes[place].refusalCount == SessionUnderTest.refusalsMax { giveUp(place) }
+            return nil
         case .written, .deleted, .conditionFailed, .transaction, .upkeep: break
         }
         if let first = writes[place].outcome {
@@ -106,10 +112,16 @@ struct SessionUnderTest {
         return nil
     }
 
+    private mutating func giveUp(_ place: Int) {
+        guard writes[place].isOpen else { return }
+        writes[place].isGivenUp = true
+        settle(place)
+    }
+
     /// The operation as the history has it while no answer says what became of the write.
     private mutating func settle(_ place: Int) {
         guard writes[place].outcome == nil else { return }
-        let isUnknown = writes[place].mayBeApplied || writes[place].isExpired
+        let isUnknown = writes[place].mayBeApplied || writes[place].isGivenUp
         writes[place].operation.result = isUnknown ? .unknown : .fail
     }
 

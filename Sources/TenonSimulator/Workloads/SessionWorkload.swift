@@ -8,7 +8,11 @@ internal import TenonWire
 /// are the same.
 package final class SessionWorkload: Workload {
     package let clientCount = 4
-    package private(set) var history: [HistoryOperation] = []
+    private var reads: [HistoryOperation] = []
+
+    package var history: [HistoryOperation] {
+        reads + sessions.flatMap(\.writes).filter(\.isSent).map(\.operation)
+    }
 
     private let rooms: [KeyRoom]
     private var generator: SeededGenerator
@@ -16,7 +20,6 @@ package final class SessionWorkload: Workload {
     private var sessions: [SessionUnderTest]
     /// By client: what it does at the moment.
     private var pending: [Errand?]
-    private var notAlive: [CheckFailure] = []
     private var found: [CheckFailure] = []
 
     package static let name = "sessions"
@@ -46,7 +49,7 @@ package final class SessionWorkload: Workload {
         if moment.isClosing { return closingCall(at: place, moment) }
         let session = Int(generator.below(UInt64(sessions.count)))
         switch generator.below(10) {
-        case 0..<3: return read(at: place, moment)
+        case 0..<3: return read(generator.pick(rooms), at: place, moment)
         case 3..<6 where sessions[session].openCount < SessionUnderTest.openMax:
             return newWrite(session, at: place, moment)
         case 6:
@@ -70,7 +73,7 @@ package final class SessionWorkload: Workload {
         case .read(var operation):
             operation.sentAt = sentAt
             operation.note(result, now: now)
-            history.append(operation)
+            reads.append(operation)
         case .write(let session, let write):
             if let failure = sessions[session].note(result, of: write, now: now) {
                 found.append(failure)
@@ -79,15 +82,21 @@ package final class SessionWorkload: Workload {
     }
 
     package func failures() -> [CheckFailure] {
-        for session in sessions { history += session.writes.map(\.operation) }
-        return found + notAlive
+        found + openWrites
             + HistoryChecks.failures(of: history, workload: SessionWorkload.name)
+    }
+
+    private var openWrites: [CheckFailure] {
+        sessions.flatMap(\.writes).filter(\.isOpen).map {
+            CheckFailure(.liveness, "sessions: stays open in a healed cluster: \($0.operation)")
+        }
     }
 
     // MARK: calls
 
-    private func read(at place: Int, _ moment: WorkloadMoment) -> WorkloadCall {
-        let room = generator.pick(rooms)
+    private func read(
+        _ room: KeyRoom, at place: Int, _ moment: WorkloadMoment
+    ) -> WorkloadCall {
         let keys = (0..<SessionWorkload.keyCount).map { room.key($0) }
         pending[place] = .read(
             HistoryOperation(
@@ -116,7 +125,9 @@ package final class SessionWorkload: Workload {
             }
         let write = sessions[session].open(action, in: room, worker: session, moment)
         // Half of the writes go out only later, behind their followers.
-        guard generator.happens(percent: 50) else { return read(at: place, moment) }
+        guard generator.happens(percent: 50) else {
+            return read(generator.pick(rooms), at: place, moment)
+        }
         return send(write, of: session, at: place, moment)
     }
 
@@ -138,34 +149,23 @@ package final class SessionWorkload: Workload {
 
     /// Once faults are over a write succeeds within this time.
     private let livenessBound = TimeSpan.seconds(10)
-    private var closer: Int?
     private var closingTries = 0
+    private var roomsShown = 0
     private static let closingTriesMax = 64
 
     /// Sends every write that is still open until it is answered, then reads all keys.
     private func closingCall(at place: Int, _ moment: WorkloadMoment) -> WorkloadCall? {
-        if closer == nil { closer = place }
-        guard closer == place else { return nil }
-        for session in sessions.indices {
-            guard let write = sessions[session].firstOpen else { continue }
-            closingTries += 1
-            guard closingTries <= SessionWorkload.closingTriesMax else {
-                notAlive.append(
-                    CheckFailure(.liveness, "sessions: a write stays open in a healed cluster"))
-                closer = -1
-                return nil
+        // The last client that comes to rest does what is left to do.
+        guard pending.allSatisfy({ $0 == nil }) else { return nil }
+        if closingTries < SessionWorkload.closingTriesMax {
+            for session in sessions.indices {
+                guard let write = sessions[session].firstOpen else { continue }
+                closingTries += 1
+                return send(write, of: session, at: place, moment, timeout: livenessBound)
             }
-            return send(write, of: session, at: place, moment, timeout: livenessBound)
         }
         guard roomsShown < rooms.count else { return nil }
         roomsShown += 1
-        let keys = (0..<SessionWorkload.keyCount).map { rooms[roomsShown - 1].key($0) }
-        pending[place] = .read(
-            HistoryOperation(
-                worker: place, sentAt: moment.now, answeredAt: nil, action: .getMany(keys: keys),
-                result: .unknown))
-        return WorkloadCall(.getMany(keys: keys, at: nil), tablet: rooms[roomsShown - 1].tablet)
+        return read(rooms[roomsShown - 1], at: place, moment)
     }
-
-    private var roomsShown = 0
 }
