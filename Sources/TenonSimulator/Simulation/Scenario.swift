@@ -9,7 +9,9 @@ package struct Scenario: Sendable {
     package var nodeCount = 3
     package var tabletCount = 1
     /// Names of ``WorkloadCatalogue``.
-    package var workloads: [String]
+    package var workloads = WorkloadCatalogue.names
+    /// How many of them a run loads the cluster with, drawn from its seed.
+    package var workloadsPerRun = 2
     /// Of all clients together.
     package var operationsPerSecond = 200
     package var mix: FaultMix
@@ -18,13 +20,21 @@ package struct Scenario: Sendable {
     /// Stores and logs so small that flushes, compactions, trims and snapshots happen.
     package var isSmall = true
 
-    package init(
-        _ name: String, _ summary: String, workloads: [String] = ["registers"], mix: FaultMix
-    ) {
+    package init(_ name: String, _ summary: String, mix: FaultMix) {
         self.name = name
         self.summary = summary
-        self.workloads = workloads
         self.mix = mix
+    }
+
+    /// The workloads of a seed's run.
+    func workloads(seed: UInt64) -> [String] {
+        var draws = SeededGenerator(seed: seed ^ 0x3019_10AD)
+        var left = workloads
+        var drawn: [String] = []
+        while drawn.count < workloadsPerRun, !left.isEmpty {
+            drawn.append(left.remove(at: Int(draws.below(UInt64(left.count)))))
+        }
+        return drawn
     }
 
     /// What the cluster is made of, details drawn from the seed.

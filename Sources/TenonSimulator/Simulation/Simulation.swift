@@ -52,8 +52,9 @@ package final class Simulation {
         report.schedule = schedule
         let tablets = StaticDirectory.tablets(count: scenario.tabletCount)
             .map { (id: $0.id, lower: $0.lower) }
-        let rate = scenario.operationsPerSecond / max(1, scenario.workloads.count)
-        for (place, name) in scenario.workloads.enumerated() {
+        let names = scenario.workloads(seed: seed)
+        let rate = scenario.operationsPerSecond / max(1, names.count)
+        for (place, name) in names.enumerated() {
             let parameters = WorkloadParameters(
                 seed: seed &* 0x9E37 &+ UInt64(place), tablets: tablets)
             guard let workload = WorkloadCatalogue.make(name, parameters) else {

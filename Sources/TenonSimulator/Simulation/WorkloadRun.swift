@@ -7,6 +7,8 @@ final class WorkloadRun {
     private let cluster: SimulatedCluster
     private let clients: [SimulatedClient]
     private let pauseMax: TimeSpan
+    /// When each client's next call is to begin, if the one before has ended by then.
+    private var dueAt: [Instant]
     private var generator: SeededGenerator
     private var isClosing = false
     private var isDone: [Bool]
@@ -23,8 +25,9 @@ final class WorkloadRun {
         self.cluster = cluster
         clients = (0..<workload.clientCount).map { _ in cluster.makeClient() }
         generator = SeededGenerator(seed: seed ^ 0xC11E_2775)
+        dueAt = Array(repeating: .zero, count: clients.count)
         isDone = Array(repeating: false, count: clients.count)
-        // A pause lasts half of this on average.
+        // From one call's beginning to the next one's; half of it on average.
         pauseMax = TimeSpan.seconds(2) * clients.count / max(1, rate)
     }
 
@@ -40,7 +43,9 @@ final class WorkloadRun {
 
     private func pause(_ place: Int) {
         let span = TimeSpan(nanoseconds: 1 + generator.below(pauseMax.nanoseconds))
-        cluster.schedule(after: span) { [weak self] in
+        // A client that was held up does not make up for all of it.
+        dueAt[place] = max(dueAt[place], cluster.now.earlier(by: pauseMax * 2)) + span
+        cluster.schedule(after: dueAt[place].since(cluster.now)) { [weak self] in
             guard let self, !isClosing else { return }
             start(place)
         }
@@ -70,5 +75,12 @@ final class WorkloadRun {
         }
         workload.ended(call, at: place, sentAt: sentAt, result, now: cluster.now)
         if isClosing { start(place) } else { pause(place) }
+    }
+}
+
+extension Instant {
+    /// The moment `span` before, not before the start of time.
+    fileprivate func earlier(by span: TimeSpan) -> Instant {
+        Instant(nanoseconds: nanoseconds - min(nanoseconds, span.nanoseconds))
     }
 }
