@@ -5,7 +5,8 @@ internal import TenonCore
 /// The earliest check that fails can only come to hold by an unknown write that changes its key
 /// before it: each way to do that is tried, depth first. A write of one key alone goes just
 /// before the check, for nobody looks at the key in between; one of several keys (a range, a
-/// transaction) also just before each later write of a key that it changes.
+/// transaction) also just before each write of a key that it changes or looks at. Writes whose
+/// version was seen are placed there first.
 ///
 /// At a dead end only those decisions are tried anew that have to do with it: the ones that took
 /// a write which could have helped, or changed a key that the check looks at
@@ -17,16 +18,25 @@ struct PlacementSearch {
         var source: Int
         var footprint: Footprint
         var net: [(key: Int, value: Bytes?)]
+        /// All keys that it changed or looked at.
+        var keys: [Int]
 
-        /// Whether the key has `value` after it.
-        func leaves(_ value: Bytes, in key: Int) -> Bool {
-            net.last { $0.key == key }?.value == value
+        /// Whether what was seen may be what it left.
+        func mayBe(_ seen: TabletReplay.SeenVersion) -> Bool {
+            guard let left = net.last(where: { $0.key == seen.key })?.value else { return false }
+            return seen.value == nil || seen.value == left
         }
     }
 
     private struct Option {
         var way: Int
         var version: Timestamp
+    }
+
+    /// An operation whose version was seen, and the ways that it may have gone to be seen so.
+    private struct Pin {
+        var version: Timestamp
+        var ways: [Int]
     }
 
     /// A decision that may be taken back.
@@ -41,14 +51,24 @@ struct PlacementSearch {
         var failing: [Int] = []
     }
 
+    /// A check that could not be made to hold.
+    private struct DeadEnd {
+        var isAnswered: Bool
+        var point: Timestamp
+        var violation: Violation
+    }
+
     private var replay: TabletReplay
     private var ways: [Way] = []
     private var waysByKey: [[Int]]
     private var isPlaced: Set<Int> = []
+    /// By source.
+    private var pins: [Int: Pin] = [:]
+    /// Sources of pins by version.
+    private var pinned: [Int] = []
     private var choices: [Choice] = []
     private var placementCount = 0
-    /// The farthest check that could not be made to hold.
-    private var farthest: (point: Timestamp, violation: Violation)?
+    private var farthest: DeadEnd?
     private var hasUnfollowedWays = false
 
     init(_ replay: TabletReplay) {
@@ -66,16 +86,16 @@ struct PlacementSearch {
     private mutating func add(_ footprint: Footprint, of source: Int) {
         let net = replay.netEffect(of: footprint)
         for key in Set(net.map(\.key)).sorted() { waysByKey[key].append(ways.count) }
-        ways.append(Way(source: source, footprint: footprint, net: net))
+        let seen = footprint.looks.map(\.key) + footprint.unmet.map(\.key)
+        let keys = Set(net.map(\.key) + seen.map { replay.place(of: $0) })
+        ways.append(Way(source: source, footprint: footprint, net: net, keys: keys.sorted()))
     }
 
     mutating func run() -> Verdict {
-        placeWhatWasSeen()
-        while let place = earliestFailing() {
-            let check = replay.checks[place]
-            choices.append(Choice(options: options(for: check), conflict: sources(of: check)))
+        pinWhatWasSeen()
+        while let choice = nextChoice() {
+            choices.append(choice)
             if !tryNext() {
-                note(check)
                 guard goBack() else { return failure() }
             }
             if placementCount > replay.placementsMax {
@@ -86,6 +106,27 @@ struct PlacementSearch {
         return .holds
     }
 
+    /// What is to be decided next: where versions are known, which way it was; then the earliest
+    /// check that fails. Nil when all is well.
+    private mutating func nextChoice() -> Choice? {
+        if let source = pinned.first(where: { !isPlaced.contains($0) }), let pin = pins[source] {
+            let options = pin.ways.map { Option(way: $0, version: pin.version) }
+            let keys = Set(pin.ways.flatMap { ways[$0].keys })
+            return Choice(
+                options: options.filter(seemsRight) + options.filter { !seemsRight($0) },
+                conflict: sources(touching: keys).union([source]))
+        }
+        let earliest = replay.failing.min {
+            (replay.checks[$0].high, $0) < (replay.checks[$1].high, $1)
+        }
+        guard let earliest else { return nil }
+        let check = replay.checks[earliest]
+        let options = self.options(for: check)
+        if options.isEmpty { note(check) }
+        return Choice(
+            options: options, conflict: sources(touching: Set(check.keys)).union([check.source]))
+    }
+
     private func failure() -> Verdict {
         if hasUnfollowedWays {
             return .undecided(reason: "a transaction of unknown outcome with many conditions")
@@ -94,9 +135,15 @@ struct PlacementSearch {
         return .violated(farthest.violation)
     }
 
+    /// Keeps the dead end that tells the most: the farthest of those that an answer shows.
     private mutating func note(_ check: TabletReplay.Check) {
-        guard farthest.map({ $0.point < check.high }) ?? true else { return }
-        farthest = (check.high, replay.violation(of: check))
+        let isAnswered = replay.operations[check.source].result != .unknown
+        if let farthest {
+            if farthest.isAnswered && !isAnswered { return }
+            if farthest.isAnswered == isAnswered && farthest.point >= check.high { return }
+        }
+        farthest = DeadEnd(
+            isAnswered: isAnswered, point: check.high, violation: replay.violation(of: check))
     }
 
     /// Places the next option of the last choice; false when it has none left.
@@ -130,42 +177,61 @@ struct PlacementSearch {
         return false
     }
 
-    private func sources(of check: TabletReplay.Check) -> Set<Int> {
-        var sources: Set<Int> = [check.source]
-        for key in check.keys { sources.formUnion(waysByKey[key].map { ways[$0].source }) }
+    /// Sources of the ways that change one of `keys`, and of those that change a key together
+    /// with one of them.
+    private func sources(touching keys: Set<Int>) -> Set<Int> {
+        var near = keys
+        for key in keys {
+            for way in waysByKey[key] { near.formUnion(ways[way].keys) }
+        }
+        var sources = Set<Int>()
+        for key in near { sources.formUnion(waysByKey[key].map { ways[$0].source }) }
         return sources
     }
 
     // MARK: what was seen
 
-    /// A value's version that no acknowledged write has tells where an unknown write was placed,
-    /// when only one can have written the value.
-    private mutating func placeWhatWasSeen() {
+    /// A version that was seen and that no acknowledged write has tells where an unknown write was placed,
+    /// when only one can be meant.
+    private mutating func pinWhatWasSeen() {
         for place in replay.failing {
-            let check = replay.checks[place]
-            guard case .look(let key, .value(let bytes, let version?)) = check.question,
-                !replay.holds(check)
+            guard let seen = replay.checks[place].seenVersion else { continue }
+            let version = seen.version
+            let writers = waysByKey[seen.key].filter { ways[$0].mayBe(seen) }
+            guard let first = writers.first else { continue }
+            let source = ways[first].source
+            guard writers.allSatisfy({ ways[$0].source == source }),
+                isPossible(version, for: ways[first])
             else { continue }
-            let writers = waysByKey[key].filter { ways[$0].leaves(bytes, in: key) }
-            guard writers.count == 1, !isPlaced.contains(ways[writers[0]].source) else { continue }
-            let option = Option(way: writers[0], version: version)
-            if isPossible(option) { self.place(option) }
+            if let pin = pins[source] {
+                // Seen at two versions: the check fails, as it should.
+                guard pin.version == version else { continue }
+                pins[source]?.ways = pin.ways.filter(writers.contains)
+            } else {
+                pins[source] = Pin(version: version, ways: writers)
+                pinned.append(source)
+            }
+        }
+        pinned.sort { (pins[$0]?.version ?? .zero, $0) < (pins[$1]?.version ?? .zero, $1) }
+        for source in pinned {
+            guard let pin = pins[source], pin.ways.count == 1 else { continue }
+            place(Option(way: pin.ways[0], version: pin.version))
         }
     }
 
-    private func isPossible(_ option: Option) -> Bool {
+    private func isPossible(_ version: Timestamp, for way: Way) -> Bool {
+        version > replay.floors[way.source] && !replay.versions.contains(version)
+    }
+
+    /// Whether the keys look as the way needs it, so far.
+    private func seemsRight(_ option: Option) -> Bool {
         let way = ways[option.way]
-        return option.version > replay.floors[way.source]
-            && !replay.versions.contains(option.version)
+        let point = option.version.previous
+        return replay.checks(of: way.footprint, way.source, low: point, high: point)
+            .allSatisfy { replay.holds($0) }
     }
 
     // MARK: options
-
-    private func earliestFailing() -> Int? {
-        replay.failing.min {
-            (replay.checks[$0].high, $0) < (replay.checks[$1].high, $1)
-        }
-    }
 
     private func options(for check: TabletReplay.Check) -> [Option] {
         var options: [Option] = []
@@ -178,8 +244,8 @@ struct PlacementSearch {
             }
         }
         // What changes one key only can be put off the longest.
-        return options.filter { ways[$0.way].net.count == 1 }
-            + options.filter { ways[$0.way].net.count > 1 }
+        return options.filter { ways[$0.way].keys.count == 1 }
+            + options.filter { ways[$0.way].keys.count > 1 }
     }
 
     /// Whether the key looks as the check says right after `way`.
@@ -193,19 +259,22 @@ struct PlacementSearch {
 
     /// Versions that `way` may have been given so that `check` may hold; the latest first.
     private func slots(for way: Way, _ key: Int, _ check: TabletReplay.Check) -> [Timestamp] {
-        if case .look(_, .value(let bytes, let version?)) = check.question {
-            guard way.leaves(bytes, in: key), version <= check.high,
-                version > replay.floors[way.source], !replay.versions.contains(version)
-            else { return [] }
-            return [version]
+        if let pin = pins[way.source] {
+            return pin.version <= check.high ? [pin.version] : []
+        }
+        if let seen = check.seenVersion {
+            let isFitting =
+                way.mayBe(seen) && seen.version <= check.high
+                && isPossible(seen.version, for: way)
+            return isFitting ? [seen.version] : []
         }
         // An exact check sees the last write at or below it; a loose one any of a stretch.
         let lastWrite = replay.timelines[key].last(at: check.high)?.version ?? .zero
         let low = max(
             replay.floors[way.source], check.isExact ? lastWrite : min(lastWrite, check.low))
         var bounds = [check.high]
-        for touched in way.net where way.net.count > 1 || !check.isExact {
-            let between = replay.timelines[touched.key].writes(above: low, through: check.high)
+        for touched in way.keys where way.keys.count > 1 || !check.isExact {
+            let between = replay.timelines[touched].writes(above: low, through: check.high)
             bounds += between.map(\.version.previous)
         }
         var slots: [Timestamp] = []

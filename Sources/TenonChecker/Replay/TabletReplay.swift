@@ -206,7 +206,27 @@ struct TabletReplay {
     }
 }
 
+extension TabletReplay {
+    /// A version that somebody was told of a key's value, and the value when it was told too.
+    struct SeenVersion {
+        var key: Int
+        var version: Timestamp
+        var value: Bytes?
+    }
+}
+
 extension TabletReplay.Check {
+    /// Nil when it says nothing of a version.
+    var seenVersion: TabletReplay.SeenVersion? {
+        switch question {
+        case .look(let key, .value(let bytes, let version?)):
+            TabletReplay.SeenVersion(key: key, version: version, value: bytes)
+        case .look(let key, .holds(.version(let version))):
+            TabletReplay.SeenVersion(key: key, version: version, value: nil)
+        case .look, .unmet: nil
+        }
+    }
+
     /// Which keys it looks at, by place.
     var keys: [Int] {
         switch question {

@@ -60,6 +60,7 @@ package final class ScriptedWorkload<Script: WorkloadScript>: Workload {
     /// By client: the operation under way.
     private var pending: [CallUnderWay?]
     private var notAlive: [CheckFailure] = []
+    private var generator: SeededGenerator
 
     private struct CallUnderWay {
         var operation: HistoryOperation
@@ -75,6 +76,7 @@ package final class ScriptedWorkload<Script: WorkloadScript>: Workload {
     package init(_ parameters: WorkloadParameters) {
         rooms = KeyRoom.rooms(of: Script.name, in: parameters)
         script = Script(rooms: rooms, seed: parameters.seed)
+        generator = SeededGenerator(seed: parameters.seed ^ 0x9A71_E0CE)
         pending = Array(repeating: nil, count: Script.clientCount)
     }
 
@@ -130,7 +132,13 @@ package final class ScriptedWorkload<Script: WorkloadScript>: Workload {
             ?? underWay.operation.action.body(for: client, asOf: underWay.operation.asOf)
         return WorkloadCall(
             body, tablet: underWay.room.tablet,
-            timeout: underWay.isClosing ? livenessBound : .seconds(4))
+            timeout: underWay.isClosing ? livenessBound : patience())
+    }
+
+    /// One call in six is given up so soon that its answer is often lost.
+    private func patience() -> TimeSpan {
+        guard generator.below(6) == 0 else { return .seconds(4) }
+        return .microseconds(500 + Int(generator.below(20_000)))
     }
 
     /// Keeps the next page of a scan as the client's next call, unless it lies in another tablet.
