@@ -116,8 +116,14 @@ extension Footprint {
         guard operation.read != nil || operation.at != nil else { return }
         switch operation.action {
         case .compareAndSet(let key, _, let expect), .compareAndDelete(let key, let expect):
-            looks.append(Look(key: key, sight: .fails(expect)))
-            if let read = operation.read { look(key, read, operation.version) }
+            guard let read = operation.read else {
+                looks = [Look(key: key, sight: .fails(expect))]
+                return
+            }
+            look(key, read, operation.version)
+            if expect.surelyHolds(of: read, operation.version) {
+                flaw = "its condition failed, but holds of what it saw"
+            }
         case .get, .getMany, .scan, .put, .delete, .deleteRange, .transaction, .other: break
         }
     }
@@ -171,6 +177,19 @@ extension Footprint {
             key >= covered.from && covered.to.map { key < $0 } ?? true
         }
         return isInside ? nil : "a key outside of what was asked for"
+    }
+}
+
+extension Condition {
+    /// Whether it holds of what was read, as far as its version was told.
+    fileprivate func surelyHolds(
+        of read: HistoryOperation.Reading, _ version: Timestamp?
+    ) -> Bool {
+        switch read {
+        case .absent: holds(of: nil)
+        case .value(let bytes):
+            holds(of: StoredValue(bytes: bytes, version: version ?? .newest))
+        }
     }
 }
 

@@ -99,32 +99,46 @@ struct PlacementSearch {
                 guard goBack() else { return failure() }
             }
             if placementCount > replay.placementsMax {
-                return .undecided(
-                    reason: "\(placementCount) placements of writes of unknown outcome")
+                return .undecided(reason: tooMany)
             }
         }
         return .holds
     }
 
-    /// What is to be decided next: where versions are known, which way it was; then the earliest
-    /// check that fails. Nil when all is well.
+    /// What is to be decided next, in order of versions: which way a write went whose version
+    /// is known, or what makes a check hold that fails. Nil when all is well.
     private mutating func nextChoice() -> Choice? {
-        if let source = pinned.first(where: { !isPlaced.contains($0) }), let pin = pins[source] {
+        let earliest = replay.failing.min {
+            (replay.checks[$0].high, $0) < (replay.checks[$1].high, $1)
+        }
+        if let source = pinned.first(where: { !isPlaced.contains($0) }), let pin = pins[source],
+            earliest.map({ pin.version <= replay.checks[$0].high }) ?? true
+        {
             let options = pin.ways.map { Option(way: $0, version: pin.version) }
             let keys = Set(pin.ways.flatMap { ways[$0].keys })
             return Choice(
-                options: options.filter(seemsRight) + options.filter { !seemsRight($0) },
-                conflict: sources(touching: keys).union([source]))
-        }
-        let earliest = replay.failing.min {
-            (replay.checks[$0].high, $0) < (replay.checks[$1].high, $1)
+                options: bestFirst(options), conflict: sources(touching: keys).union([source]))
         }
         guard let earliest else { return nil }
         let check = replay.checks[earliest]
         let options = self.options(for: check)
         if options.isEmpty { note(check) }
         return Choice(
-            options: options, conflict: sources(touching: Set(check.keys)).union([check.source]))
+            options: bestFirst(options),
+            conflict: sources(touching: Set(check.keys)).union([check.source]))
+    }
+
+    /// First those that find the keys as they need them.
+    private func bestFirst(_ options: [Option]) -> [Option] {
+        guard options.count > 1 else { return options }
+        let areRight = options.map(seemsRight)
+        return options.indices.filter { areRight[$0] }.map { options[$0] }
+            + options.indices.filter { !areRight[$0] }.map { options[$0] }
+    }
+
+    private var tooMany: String {
+        "\(placementCount) placements of writes of unknown outcome"
+            + (farthest.map { "; the farthest dead end: \($0.violation.text)" } ?? "")
     }
 
     private func failure() -> Verdict {
