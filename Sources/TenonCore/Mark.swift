@@ -32,7 +32,6 @@ package enum Mark: Int, CaseIterable, Sendable {
 
     // TenonStore
     case storeJobAbandoned
-    case storeBlockDamaged
 
     // TenonKV
     case sessionAnsweredAgain
@@ -41,6 +40,7 @@ package enum Mark: Int, CaseIterable, Sendable {
     case sessionAhead
     case historyGone
     case applyNeedsBlocks
+    case applyHeldForLogSpace
 
     // TenonNode
     case handOverRefused

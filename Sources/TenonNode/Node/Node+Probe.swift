@@ -29,11 +29,12 @@ extension Node {
     /// The tablet at `place`. - Complexity: O(1).
     package func probe(_ place: Int) -> TabletProbe {
         let tablet = tablets[place]
+        // One copy for all that is computed.
+        let raft = tablet.raft
         return TabletProbe(
-            tablet: tablet.id, replica: tablet.replica, role: tablet.raft.role,
-            term: tablet.raft.term, commit: tablet.raft.commit,
-            applied: tablet.machine.appliedIndex, last: tablet.raft.lastPosition.index,
-            durable: tablet.raft.durableIndex,
+            tablet: tablet.id, replica: tablet.replica, role: raft.role, term: raft.term,
+            commit: raft.commit, applied: tablet.machine.appliedIndex,
+            last: raft.lastPosition.index, durable: raft.durableIndex,
             flushed: tablet.store.flushed?.index ?? .zero,
             logDigest: tablet.machine.logDigest.value,
             isQuarantined: tablet.problem != nil)

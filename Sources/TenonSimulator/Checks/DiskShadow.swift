@@ -4,7 +4,7 @@ internal import TenonRaft
 
 /// What is durable of the logs on one disk, followed from outside the engine: every record that
 /// was written and synced, applied to a plain list.
-struct DiskShadow {
+final class DiskShadow {
     /// One replica's log.
     struct Replica {
         /// Nothing is known of a log that is damaged; it counts for nothing.
@@ -61,7 +61,14 @@ struct DiskShadow {
         replicas = Array(repeating: Replica(), count: tabletCount)
     }
 
-    mutating func apply(_ records: [LogRecord]) {
+    /// What is known of a copy of the folder, which is nobody's newest one.
+    init(copyOf other: DiskShadow) {
+        replicas = other.replicas
+        unsynced = other.unsynced
+        isStranger = true
+    }
+
+    func apply(_ records: [LogRecord]) {
         for record in records {
             if let place = DiskShadow.place(of: record) { replicas[place].apply(record) }
         }

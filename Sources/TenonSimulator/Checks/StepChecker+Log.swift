@@ -11,14 +11,6 @@ extension StepChecker {
         switch record {
         case .entries(_, let replica, let entries):
             checkEntries(entries, host, tablet, replica)
-        case .hardState(_, let replica, let state):
-            guard state.vote != .none else { return }
-            if let other = truths[tablet].note(vote: state.vote, by: replica, in: state.term) {
-                fail(
-                    .oneVote,
-                    "\(host.name) votes in tablet \(tablet + 2), term \(state.term), for "
-                        + "\(state.vote) and before for \(other)")
-            }
         case .trim(_, _, let through, _):
             if let probe = lastProbes[rank(of: host)][tablet], through > probe.flushed {
                 fail(
@@ -26,7 +18,20 @@ extension StepChecker {
                     "\(host.name) trims tablet \(tablet + 2) through \(through), flushed "
                         + "\(probe.flushed)")
             }
-        case .reset, .remove, .metadata: break
+        case .hardState, .reset, .remove, .metadata: break
+        }
+    }
+
+    /// A vote that is durable now. One that a crash kept from the disk was never given.
+    func checkVote(in record: LogRecord, _ host: SimulatedHost) {
+        guard case .hardState(_, let replica, let state) = record, state.vote != .none,
+            let tablet = DiskShadow.place(of: record)
+        else { return }
+        if let other = truths[tablet].note(vote: state.vote, by: replica, in: state.term) {
+            fail(
+                .oneVote,
+                "\(host.name) votes in tablet \(tablet + 2), term \(state.term), for "
+                    + "\(state.vote) and before for \(other)")
         }
     }
 
@@ -82,13 +87,11 @@ extension StepChecker {
             compare(shadow, found, host, place)
         }
         checkDurable(recovery, host)
-        change(host.disk) { shadow in
-            shadow.underWay = []
-            shadow.unsynced = []
-            for place in shadow.replicas.indices {
-                let found = recovery.tablets.first { Int($0.tablet.rawValue) - 2 == place }
-                shadow.replicas[place] = DiskShadow.Replica(found)
-            }
+        shadow.underWay = []
+        shadow.unsynced = []
+        for place in shadow.replicas.indices {
+            let found = recovery.tablets.first { Int($0.tablet.rawValue) - 2 == place }
+            shadow.replicas[place] = DiskShadow.Replica(found)
         }
     }
 

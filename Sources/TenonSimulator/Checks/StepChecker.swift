@@ -59,29 +59,19 @@ package final class StepChecker: ClusterObserver {
     // MARK: Shadows
 
     func shadow(of disk: SimulatedDisk) -> DiskShadow {
-        shadows[ObjectIdentifier(disk)]
-            ?? DiskShadow(tabletCount: cluster.options.tabletCount)
-    }
-
-    func change(_ disk: SimulatedDisk, _ body: (inout DiskShadow) -> Void) {
-        body(
-            &shadows[
-                ObjectIdentifier(disk),
-                default: DiskShadow(tabletCount: cluster.options.tabletCount)])
+        if let shadow = shadows[ObjectIdentifier(disk)] { return shadow }
+        let shadow = DiskShadow(tabletCount: cluster.options.tabletCount)
+        shadows[ObjectIdentifier(disk)] = shadow
+        return shadow
     }
 
     /// A folder was copied: so is what is known of it. The copy is nobody's newest folder.
     package func copied(_ disk: SimulatedDisk, to copy: SimulatedDisk) {
-        var shadow = shadow(of: disk)
-        shadow.isStranger = true
-        shadow.underWay = []
-        change(copy) { $0 = shadow }
+        shadows[ObjectIdentifier(copy)] = DiskShadow(copyOf: shadow(of: disk))
     }
 
     /// A folder that is not to take part.
-    package func noteStranger(_ disk: SimulatedDisk) {
-        change(disk) { $0.isStranger = true }
-    }
+    package func noteStranger(_ disk: SimulatedDisk) { shadow(of: disk).isStranger = true }
 
     /// The disk is gone for good.
     package func forget(_ disk: SimulatedDisk) {
@@ -119,7 +109,7 @@ package final class StepChecker: ClusterObserver {
     package func logBegins(_ work: LogWork, on host: SimulatedHost) {
         guard case .append(let records) = work else { return }
         note(host, UInt64(records.count), "writes \(records.count) records")
-        change(host.disk) { $0.underWay = records }
+        shadow(of: host.disk).underWay = records
         guard !isStranger(host) else { return }
         for record in records { checkWritten(record, host) }
     }
@@ -131,15 +121,17 @@ package final class StepChecker: ClusterObserver {
         case nil:
             let isSynced = host.disk.isLogSynced
             let isStranger = isStranger(host)
-            if !isStranger { for record in records { checkDropped(by: record, host) } }
-            change(host.disk) { shadow in
-                shadow.underWay = []
-                shadow.unsynced += records
-                guard isSynced else { return }
-                shadow.apply(shadow.unsynced)
-                shadow.unsynced = []
+            for record in records where !isStranger {
+                checkDropped(by: record, host)
+                checkVote(in: record, host)
             }
-        case .full, .tooLarge: change(host.disk) { $0.underWay = [] }
+            let shadow = shadow(of: host.disk)
+            shadow.underWay = []
+            shadow.unsynced += records
+            guard isSynced else { return }
+            shadow.apply(shadow.unsynced)
+            shadow.unsynced = []
+        case .full, .tooLarge: shadow(of: host.disk).underWay = []
         case .failed, .unsupportedFormat, .foreign, .configuration: break
         }
     }
@@ -193,10 +185,15 @@ package final class StepChecker: ClusterObserver {
             "turn: \(effects.clientOutput.count) answers, \(effects.peerOutput.count) frames, "
                 + "\(effects.jobs.count) jobs")
         // A frame's first bytes hold the checksum of the rest.
-        for output in effects.clientOutput { trace.combine(Array(output.bytes.prefix(8))) }
-        for output in effects.peerOutput { trace.combine(Array(output.bytes.prefix(8))) }
+        for output in effects.clientOutput { trace.combine(StepChecker.head(of: output.bytes)) }
+        for output in effects.peerOutput { trace.combine(StepChecker.head(of: output.bytes)) }
         guard let tell else { return }
         for notice in effects.notices { tell("    \(host.name) says: \(notice.text)") }
+    }
+
+    /// The first eight bytes: length and checksum of a frame.
+    private static func head(of frame: [UInt8]) -> UInt64 {
+        frame.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     private func checkCluster(_ node: Node, _ host: SimulatedHost) {

@@ -50,8 +50,9 @@ package enum Fault: Hashable, Sendable {
     case diskFull(FaultTarget, slackBytes: Int)
     /// Nothing that was ordered of the disk begins before the fault heals.
     case diskStall(FaultTarget)
-    /// One bit of a file turns over where it lies; which one is drawn from `seed`. Not healed:
-    /// it counts as damage of that node for the rest of the run.
+    /// One bit of a file turns over where it lies; which one is drawn from `seed`. Of a log while
+    /// its process is down; it is started again. The bit stays as it is: it counts as damage of
+    /// that node for the rest of the run.
     case rot(Int, RotPlace, seed: UInt64)
 
     // Clocks.

@@ -288,9 +288,11 @@ final class FaultInjector {
         let host = cluster.host(node)
         checker.failing.insert(host.id)
         checker.damaged.insert(host.id)
+        // A log is read at the start only: what rots in it shows when the process comes back.
+        let heal = place == .log ? down(.nodes([node])) { self.cluster.crash($0) } : {}
         let struck = host.disk.rot(place.pathPart, seed: seed)
         if let struck { checker.tell?("   rot in \(struck.path) at \(struck.offset)") }
-        return {}
+        return heal
     }
 
     // MARK: Clocks

@@ -17,22 +17,32 @@ struct EventQueue {
     }
 
     private var heap: [Event] = []
-    private var actions: [(() -> Void)?] = []
+    private var tasks: [Task?] = []
     private var freeSlots: [Int] = []
     private var nextOrder: UInt64 = 0
+
+    /// What is to be done.
+    struct Task {
+        /// Whose it is: done only while this life of a node goes on.
+        let owner: SimulatedProcess?
+        let action: () -> Void
+    }
 
     /// When the next event is due; nil when there is none.
     var nextDue: Instant? { heap.first.map { Instant(nanoseconds: $0.due) } }
 
     /// Enters `action`. - Complexity: O(log n).
-    mutating func enter(at due: Instant, _ action: @escaping () -> Void) {
+    mutating func enter(
+        at due: Instant, for owner: SimulatedProcess? = nil, _ action: @escaping () -> Void
+    ) {
+        let task = Task(owner: owner, action: action)
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = free
-            actions[slot] = action
+            tasks[slot] = task
         } else {
-            slot = actions.count
-            actions.append(action)
+            slot = tasks.count
+            tasks.append(task)
         }
         heap.append(Event(due: due.nanoseconds, order: nextOrder, slot: slot))
         nextOrder += 1
@@ -40,7 +50,7 @@ struct EventQueue {
     }
 
     /// Removes the first event. - Complexity: O(log n).
-    mutating func removeFirst() -> () -> Void {
+    mutating func removeFirst() -> Task {
         precondition(!heap.isEmpty, "no event is left")
         let first = heap[0]
         let last = heap.removeLast()
@@ -48,11 +58,11 @@ struct EventQueue {
             heap[0] = last
             sink()
         }
-        guard let action = actions[first.slot].take() else {
-            preconditionFailure("slot \(first.slot) holds no action")
+        guard let task = tasks[first.slot].take() else {
+            preconditionFailure("slot \(first.slot) holds no task")
         }
         freeSlots.append(first.slot)
-        return action
+        return task
     }
 
     private mutating func rise(from place: Int) {

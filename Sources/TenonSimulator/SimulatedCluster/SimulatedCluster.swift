@@ -127,7 +127,14 @@ package final class SimulatedCluster {
     private func step(to due: Instant) {
         now = max(now, due)
         eventCount += 1
-        queue.removeFirst()()
+        let task = queue.removeFirst()
+        guard let owner = task.owner else { return task.action() }
+        guard owner.host.process === owner else { return }
+        if owner.host.isPaused {
+            owner.host.backlog.append(task.action)
+        } else {
+            task.action()
+        }
     }
 
     /// Enters an event of nobody's process.
@@ -140,14 +147,7 @@ package final class SimulatedCluster {
     func schedule(
         at due: Instant, for process: SimulatedProcess, _ action: @escaping () -> Void
     ) {
-        queue.enter(at: due) { [weak process] in
-            guard let process, process.host.process === process else { return }
-            if process.host.isPaused {
-                process.host.backlog.append(action)
-            } else {
-                action()
-            }
-        }
+        queue.enter(at: due, for: process, action)
     }
 
     func schedule(

@@ -44,11 +44,10 @@ package struct Scenario: Sendable {
         options.nodeCount = nodeCount
         options.tabletCount = tabletCount
         if isSmall, draws.below(3) == 0 {
-            // A log of 160 KiB: it is recycled all the time, and sometimes full.
-            options.log.segmentBytes = 32 << 10
+            // A log of 320 KiB: it is recycled all the time, and sometimes full.
+            options.log.segmentBytes = 64 << 10
             options.log.segmentsReserved = 5 + Int(draws.below(3))
-            options.log.batchBytesMax = 8 << 10
-            options.log.batchRecordsMax = 32
+            options.log.batchBytesMax = 16 << 10
             options.log.zeroingStepBytes = 16 << 10
             options.log.forwardingStepBytes = 4 << 10
         }
