@@ -14,6 +14,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .enableUpcomingFeature("ImmutableWeakCaptures"),
     .define("INVARIANT_CHECKS", .when(traits: ["InvariantChecks"])),
+    .define("PLANTED_FAULTS", .when(traits: ["PlantedFaults"])),
 ]
 
 /// Returning a span needs this experimental feature; TenonCore alone uses it.
@@ -30,7 +31,11 @@ let package = Package(
         .trait(
             name: "InvariantChecks",
             description:
-                "Check the dear invariants on the exit of every mutation (tests, simulation).")
+                "Check the dear invariants on the exit of every mutation (tests, simulation)."),
+        .trait(
+            name: "PlantedFaults",
+            description: "Let tenon-sim plant faults, to show that its checks see them.",
+            enabledTraits: ["InvariantChecks"]),
     ],
     dependencies: [
         // The edge's (Docs/Decisions/0001). The engine takes none of them.

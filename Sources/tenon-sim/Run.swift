@@ -32,6 +32,8 @@ struct Run: ParsableCommand {
     @Option(help: "Write the schedule of faults to this file, to be replayed and edited.")
     var schedule: String?
 
+    @OptionGroup var planting: Planting
+
     func run() throws {
         let name = scenario ?? ScenarioCatalogue.scenario(for: seed).name
         let file = ReplayFile(scenario: name, seed: seed, schedule: FaultSchedule())
@@ -68,6 +70,8 @@ struct Replay: ParsableCommand {
     @Option(help: "Write what clients saw to this file (ndjson).")
     var history: String?
 
+    @OptionGroup var planting: Planting
+
     func run() throws {
         let replay = try ReplayFile(try Files.read(file))
         let (record, report) = try RunRecord.of(
@@ -94,6 +98,7 @@ struct Worker: ParsableCommand {
     @Option var last: UInt64
     @Option var step: UInt64
     @Option var scenario: String?
+    @OptionGroup var planting: Planting
 
     func run() throws {
         var seed = first

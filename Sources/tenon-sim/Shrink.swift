@@ -65,7 +65,7 @@ struct Shrink {
         defer { try? FileManager.default.removeItem(at: url) }
         let process = Process()
         process.executableURL = Executable.url
-        process.arguments = ["replay", url.path, "--json"]
+        process.arguments = ["replay", url.path, "--json"] + Planting.arguments
         process.environment = Executable.environment
         let pipe = Pipe()
         process.standardOutput = pipe

@@ -41,6 +41,8 @@ struct Sweep: ParsableCommand {
     @Flag(help: "Print the result as JSON.")
     var json = false
 
+    @OptionGroup var planting: Planting
+
     func validate() throws {
         guard (1...64).contains(jobs) else { throw ValidationError("--jobs: 1 to 64") }
         if let scenario, ScenarioCatalogue.scenario(named: scenario) == nil {
@@ -91,7 +93,7 @@ struct Sweep: ParsableCommand {
             "# \(failure.check): \(failure.message.replacing("\n", with: " "))\n"
             + "# \(file.schedule.events.count) faults were drawn, these still fail.\n" + short.text
         try Files.write(text, to: path)
-        let command = "tenon-sim replay \(path)"
+        let command = (["tenon-sim replay \(path)"] + Planting.arguments).joined(separator: " ")
         result.failures.append(
             SweepReport.Failure(
                 seed: file.seed, scenario: file.scenario, check: failure.check,

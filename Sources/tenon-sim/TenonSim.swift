@@ -21,5 +21,13 @@ struct TenonSim: ParsableCommand {
             """,
         subcommands: [
             Run.self, Sweep.self, Replay.self, CheckHistory.self, List.self, Worker.self,
-        ])
+        ] + planted)
+
+    private static var planted: [any ParsableCommand.Type] {
+        #if PLANTED_FAULTS
+            [Planted.self]
+        #else
+            []
+        #endif
+    }
 }

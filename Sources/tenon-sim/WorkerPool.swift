@@ -43,7 +43,7 @@ final class WorkerPool {
             [
                 "worker", "--first", "\(seed)", "--last", "\(seeds.upperBound)", "--step",
                 "\(jobs)",
-            ] + (scenario.map { ["--scenario", $0] } ?? [])
+            ] + (scenario.map { ["--scenario", $0] } ?? []) + Planting.arguments
         process.environment = Executable.environment
         let pipe = Pipe()
         process.standardOutput = pipe

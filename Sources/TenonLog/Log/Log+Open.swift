@@ -93,7 +93,8 @@ extension Log {
         guard let last = replay.last else { return }
         reached(.logTailRewritten)
         let directory = last.read?.records.map(\.summary) ?? []
-        try writeBatch(atMost: last.header.batchBytes) {
+        let isSynced = !isPlanted(.recoveredTailNotSynced)
+        try writeBatch(atMost: last.header.batchBytes, isSynced: isSynced) {
             $0.rewrite(last.header, stored: last.read?.stored, directory: directory)
         }
     }

@@ -25,7 +25,7 @@ extension Node {
             peers.noteProblem(reason, of: hello.identity.node)
             return reason
         }
-        if isFormed && hello.identity.cluster == .none {
+        if isFormed && hello.identity.cluster == .none, !isPlanted(.wipedNodeVotes) {
             let reason =
                 "node \(hello.identity.node) comes with an empty folder to a cluster that is "
                 + "formed: wiped: join as a new node"

@@ -44,6 +44,11 @@ extension Raft {
     }
 
     mutating func count(_ granted: Bool, from voter: ReplicaID) {
+        if isPlanted(.voteCountedTwice), election.ballot(of: voter) != nil,
+            let silent = otherVoters.first(where: { election.ballot(of: $0) == nil })
+        {
+            election.record(granted, from: silent)
+        }
         election.record(granted, from: voter)
         concludeElection()
     }

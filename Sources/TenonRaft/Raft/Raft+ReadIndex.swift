@@ -37,7 +37,9 @@ extension Raft {
     mutating func confirmReads() {
         guard leadership.reads.isRoundUnderWay else { return }
         let round = membership.quorumValue { voter in
-            if voter == configuration.replica { return leadership.lastRound }
+            if voter == configuration.replica || isPlanted(.readIndexWithoutQuorum) {
+                return leadership.lastRound
+            }
             guard let position = leadership.position(of: voter) else { return 0 }
             return leadership.progress[position].answeredRound
         }
@@ -143,8 +145,11 @@ struct ReadQueue: Sendable {
     var canStartRound: Bool { rounds.isEmpty && !gathering.isEmpty }
 
     mutating func append(_ read: Read) {
-        gathering.append(read)
         count += 1
+        if isPlanted(.readJoinsSentRound), !rounds.isEmpty {
+            return rounds[rounds.count - 1].reads.append(read)
+        }
+        gathering.append(read)
     }
 
     /// What has gathered joins the round that starts now; nothing that comes later may.

@@ -33,7 +33,8 @@ extension Raft {
             reached(.snapshotTooLateForLog)
             return false
         }
-        let isContinued = log.term(at: position.index) == position.term
+        let isContinued =
+            log.term(at: position.index) == position.term && !isPlanted(.snapshotOverNewerEntries)
         reached(isContinued ? .snapshotContinuesLog : .snapshotReplacesLog)
         if isContinued {
             log.trim(through: position.index)

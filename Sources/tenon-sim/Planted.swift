@@ -1,0 +1,143 @@
+#if PLANTED_FAULTS
+    import ArgumentParser
+    import Foundation
+    import TenonCore
+    import TenonSimulator
+
+    struct Planted: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Plant each fault into the engine and count the seeds until a check sees it.",
+            discussion: """
+                Every fault runs with the scenario that reaches it best, over disjoint ranges of \
+                seeds; the median of the ranges is printed. A fault that no check sees is a \
+                failure: then a check is blind, or the scenario does not come there.
+
+                EXAMPLES
+                  tenon-sim planted --jobs 2
+                  tenon-sim planted --only voteNotPersisted --ranges 1 --seeds-max 200
+                """)
+
+        @Option(help: "Seeds that a fault may need.")
+        var seedsMax: UInt64 = 2_000
+
+        @Option(help: "Disjoint ranges of seeds for each fault.")
+        var ranges = 3
+
+        @Option(help: "Child processes that run seeds.")
+        var jobs = 1
+
+        @Option(help: "Only these faults.")
+        var only: [String] = []
+
+        @Option(help: "This scenario for all of them, in place of each one's own.")
+        var scenario: String?
+
+        @Flag(help: "Only list the faults.")
+        var list = false
+
+        @Flag(help: "Print the result as JSON.")
+        var json = false
+
+        private var faults: [PlantedFault] {
+            PlantedFault.allCases.filter { only.isEmpty || only.contains("\($0)") }
+        }
+
+        func validate() throws {
+            guard (1...64).contains(jobs) else { throw ValidationError("--jobs: 1 to 64") }
+            guard ranges > 0, seedsMax > 0 else { throw ValidationError("nothing to run") }
+            if let name = only.first(where: { PlantedFault(name: $0) == nil }) {
+                throw ValidationError("--only: there is no fault \(name)")
+            }
+        }
+
+        func run() throws {
+            if list { return faults.forEach { print($0) } }
+            var results: [PlantedResult] = []
+            for fault in faults {
+                unsafe plantedFault = fault
+                let result = try hunt(fault)
+                results.append(result)
+                if !json { print(result.text) }
+            }
+            if json {
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+                print(String(decoding: try encoder.encode(results), as: UTF8.self))
+            }
+            if results.contains(where: { $0.seeds == nil }) { throw ExitCode(1) }
+        }
+
+        private func hunt(_ fault: PlantedFault) throws -> PlantedResult {
+            let begin = ContinuousClock.now
+            let scenario = scenario ?? fault.scenario
+            var seeds: [UInt64] = []
+            var checks: [String: Int] = [:]
+            for range in 0..<ranges {
+                let first = 1 + UInt64(range) * 1_000_000
+                guard let catch_ = try firstFailure(from: first, scenario) else { continue }
+                seeds.append(catch_.seed - first + 1)
+                checks[catch_.check, default: 0] += 1
+            }
+            seeds.sort()
+            let isCaught = seeds.count == ranges
+            return PlantedResult(
+                fault: "\(fault)", scenario: scenario,
+                seeds: isCaught ? seeds[seeds.count / 2] : nil, seedsOfRanges: seeds,
+                checks: checks, seconds: (ContinuousClock.now - begin) / .seconds(1))
+        }
+
+        /// The first seed of a range that a check fails with; nil when none does.
+        private func firstFailure(
+            from first: UInt64, _ scenario: String
+        ) throws -> (seed: UInt64, check: String)? {
+            let pool = try WorkerPool(
+                seeds: first...(first + seedsMax - 1), jobs: jobs, scenario: scenario)
+            defer { pool.stop() }
+            while !pool.isOver {
+                for event in try pool.next(within: 1) {
+                    switch event {
+                    case .record(let record):
+                        if let failure = record.failure { return (record.seed, failure.check) }
+                    case .trapped(let seed, _): return (seed, Check.trap.name)
+                    }
+                }
+            }
+            return nil
+        }
+    }
+
+    /// How soon a planted fault was seen, and by what.
+    struct PlantedResult: Codable {
+        var fault: String
+        var scenario: String
+        /// The median of all ranges; nil when some range did not see it.
+        var seeds: UInt64?
+        var seedsOfRanges: [UInt64]
+        var checks: [String: Int]
+        var seconds: Double
+
+        var text: String {
+            let count = seeds.map { "\($0) seeds" } ?? "NOT CAUGHT"
+            return fault.padding(toLength: 30, withPad: " ", startingAt: 0)
+                + count.padding(toLength: 12, withPad: " ", startingAt: 0)
+                + String(format: "%6.1f s  ", seconds)
+                + "\(RunRecord.list(checks)) (\(scenario); \(seedsOfRanges))"
+        }
+    }
+
+    extension PlantedFault {
+        /// The scenario that comes to the fault's place soonest.
+        fileprivate var scenario: String {
+            switch self {
+            case .voteCountedTwice: "five"
+            case .damagedMiddleTruncated, .lostHeaderLeavesTabletsWhole: "damage"
+            case .tornTailAccepted, .recoveredTailNotSynced, .staleRecordAccepted,
+                .appliedIndexApartFromData:
+                "processes"
+            case .flushAheadOfLog, .lateTicketMarksOverwritten: "disks"
+            case .wipedNodeVotes, .twoEmptyNodesFoundCluster: "folders"
+            default: "everything"
+            }
+        }
+    }
+#endif
