@@ -34,6 +34,9 @@ extension Check {
     package static let flushBehindLog = Check("flush behind the log")
     /// Nothing is called damaged that nobody damaged.
     package static let noFalseDamage = Check("no false damage")
+    /// A log that lost something durable says so: a damaged node that goes on as if it were whole
+    /// would vote and count without what it acknowledged (Rule L2).
+    package static let damageNoticed = Check("damage is noticed")
     /// A process ends of its own accord only when its disk failed it.
     package static let noFalseEnd = Check("no false end")
     /// A folder that is not the node's newest takes no part (Rules I1, I2).

@@ -99,20 +99,23 @@ extension StepChecker {
         _ shadow: DiskShadow, _ found: RecoveredTablet?, _ host: SimulatedHost, _ tablet: Int
     ) {
         let replica = shadow.replicas[tablet]
-        guard replica.isKnown, !damaged.contains(host.id) else { return }
+        guard replica.isKnown else { return }
+        let isDamaged = damaged.contains(host.id)
+        let check = isDamaged ? Check.damageNoticed : .recoveredWhole
         guard let found else {
             if replica.last > .zero || replica.hardState.term > .zero {
-                fail(.recoveredWhole, "\(host.name) has lost tablet \(tablet + 2)")
+                fail(check, "\(host.name) has lost tablet \(tablet + 2)")
             }
             return
         }
         guard found.verdict == .whole else {
+            guard !isDamaged else { return }
             return fail(
                 .noFalseDamage,
                 "\(host.name) takes the log of tablet \(tablet + 2) for \(found.verdict)")
         }
-        compareHardState(replica, found, host, tablet)
-        compareEntries(replica, found, host, tablet, underWay: shadow.underWay)
+        compareHardState(replica, found, host, tablet, check)
+        compareEntries(replica, found, host, tablet, underWay: shadow.underWay, check)
         for entry in found.entries where !truths[tablet].knows(entry) {
             fail(
                 .recoveredTrue,
@@ -123,7 +126,7 @@ extension StepChecker {
 
     private func compareHardState(
         _ replica: DiskShadow.Replica, _ found: RecoveredTablet, _ host: SimulatedHost,
-        _ tablet: Int
+        _ tablet: Int, _ check: Check
     ) {
         let state = found.hardState ?? HardState()
         let isSameVote = replica.hardState.vote == .none || replica.hardState.vote == state.vote
@@ -131,7 +134,7 @@ extension StepChecker {
             || (state.term == replica.hardState.term && !isSameVote)
         {
             fail(
-                .recoveredWhole,
+                check,
                 "\(host.name) finds \(state) of tablet \(tablet + 2), durable was "
                     + "\(replica.hardState)")
         }
@@ -139,7 +142,7 @@ extension StepChecker {
 
     private func compareEntries(
         _ replica: DiskShadow.Replica, _ found: RecoveredTablet, _ host: SimulatedHost,
-        _ tablet: Int, underWay: [LogRecord]
+        _ tablet: Int, underWay: [LogRecord], _ check: Check
     ) {
         let last = found.entries.last?.index ?? found.baseIndex
         // What was on its way to the disk may have come there, and may have dropped something.
@@ -153,14 +156,14 @@ extension StepChecker {
         }
         if last < replica.last, last.next < droppable {
             return fail(
-                .recoveredWhole,
+                check,
                 "\(host.name) finds tablet \(tablet + 2) through \(last), durable was "
                     + "\(replica.last)")
         }
         for entry in found.entries where entry.index < droppable {
             guard let term = replica.term(at: entry.index), term != entry.term else { continue }
             fail(
-                .recoveredWhole,
+                check,
                 "\(host.name) finds entry \(entry.index) of tablet \(tablet + 2) in term "
                     + "\(entry.term), durable was term \(term)")
         }

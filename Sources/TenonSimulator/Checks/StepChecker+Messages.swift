@@ -82,7 +82,8 @@ extension StepChecker {
     }
 
     /// A wiped, cloned or rolled-back folder must not get to promise anything (rules I1, I2).
-    func checkStranger(_ host: SimulatedHost, _ effects: Effects) {
+    func checkStranger(_ node: Node, _ host: SimulatedHost, _ effects: Effects) {
+        checkCluster(node, host)
         for output in effects.peerOutput where output.stream == .consensus {
             forEachPromise(in: output.bytes) { message in
                 switch message.body {

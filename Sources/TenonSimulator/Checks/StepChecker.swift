@@ -170,7 +170,7 @@ package final class StepChecker: ClusterObserver {
     package func turned(_ host: SimulatedHost, _ effects: Effects) {
         trace(effects, host)
         guard let node = host.node else { return }
-        if isStranger(host) { return checkStranger(host, effects) }
+        if isStranger(host) { return checkStranger(node, host, effects) }
         checkCluster(node, host)
         for place in 0..<node.probeCount { checkTablet(node, place, host) }
         lastInstalls[rank(of: host)] = node.counters.snapshotsInstalled
@@ -196,7 +196,7 @@ package final class StepChecker: ClusterObserver {
         frame.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    private func checkCluster(_ node: Node, _ host: SimulatedHost) {
+    func checkCluster(_ node: Node, _ host: SimulatedHost) {
         guard let cluster = node.formation.cluster else { return }
         guard let clusterID else { return self.clusterID = cluster }
         if cluster != clusterID {

@@ -20,7 +20,7 @@ package enum Fault: Hashable, Sendable {
     case dieAt(FaultTarget, operations: Int, Survival?)
     /// SIGSTOP. SIGCONT.
     case pause(FaultTarget)
-    /// The process ends, and comes back with an empty folder. The folder is put back.
+    /// The processes end, and come back with empty folders. The folders are put back.
     case wipe(FaultTarget)
     /// The folder is copied and the process goes on; later it ends and comes back with the copy.
     /// The newer folder is put back.
@@ -79,11 +79,13 @@ package enum RotPlace: String, Hashable, Sendable, CaseIterable {
     case log
     case table
     case manifest
+    /// The header of one of the log's last batches.
+    case batch
 }
 
 /// The kinds of faults, for mixes and for what a run reports.
 package enum FaultKind: String, Hashable, Sendable, CaseIterable {
-    case crash, crashAll, powerCut, powerCutAll, dieWriting, pause, wipe, rollBack
+    case crash, crashAll, powerCut, powerCutAll, dieWriting, pause, wipe, wipeSeveral, rollBack
     case oneWay, cutPair, isolate, quorumLoss, constrainedElection, chain, flap
     case slow, loss, narrow, reset, resetClients
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
@@ -100,7 +102,7 @@ extension Fault {
         case .dieAt(_, _, let survival):
             survival == nil ? "crash in a write" : "power cut in a write"
         case .pause: "pause"
-        case .wipe: "wiped folder"
+        case .wipe(let target): target.isSeveral ? "wiped folders" : "wiped folder"
         case .rollBack: "rolled-back folder"
         case .cut: "cut"
         case .isolate: "isolation"

@@ -88,8 +88,8 @@ final class FaultInjector {
         case .dieAt(let target, let operations, let survival):
             die(target, operations, survival)
         case .pause(let target): pause(target)
-        case .wipe(let target): replaceFolder(of: target, isCopy: false, lasts: lasts)
-        case .rollBack(let target): replaceFolder(of: target, isCopy: true, lasts: lasts)
+        case .wipe(let target): replaceFolders(of: target, isCopy: false, lasts: lasts)
+        case .rollBack(let target): replaceFolders(of: target, isCopy: true, lasts: lasts)
         case .cut(let ways, let isBreaking): cut(ways, isBreaking: isBreaking)
         case .isolate(let target): cut(waysAround(nodes(of: target)[0]), isBreaking: true)
         case .flap(let one, let other, let every): flap(one, other, every, lasts)
@@ -160,11 +160,15 @@ final class FaultInjector {
         }
     }
 
-    /// Crash, a strange folder for the middle of the time, crash, and the node's own again.
-    private func replaceFolder(
+    private func replaceFolders(
         of target: FaultTarget, isCopy: Bool, lasts: Int
     ) -> () -> Void {
-        let node = nodes(of: target)[0]
+        let heals = nodes(of: target).map { replaceFolder(of: $0, isCopy: isCopy, lasts: lasts) }
+        return { for heal in heals { heal() } }
+    }
+
+    /// Crash, a strange folder for the middle of the time, crash, and the node's own again.
+    private func replaceFolder(of node: Int, isCopy: Bool, lasts: Int) -> () -> Void {
         let host = cluster.host(node)
         // One strange folder at a time.
         guard checker.disksTakenOut[host.id] == nil, holds[node - 1] == 0 else { return {} }
@@ -289,8 +293,11 @@ final class FaultInjector {
         checker.failing.insert(host.id)
         checker.damaged.insert(host.id)
         // A log is read at the start only: what rots in it shows when the process comes back.
-        let heal = place == .log ? down(.nodes([node])) { self.cluster.crash($0) } : {}
-        let struck = host.disk.rot(place.pathPart, seed: seed)
+        let isLog = place == .log || place == .batch
+        let heal = isLog ? down(.nodes([node])) { self.cluster.crash($0) } : {}
+        let struck =
+            place == .batch
+            ? host.disk.rotBatchHeader(seed: seed) : host.disk.rot(place.pathPart, seed: seed)
         if let struck { checker.tell?("   rot in \(struck.path) at \(struck.offset)") }
         return heal
     }
@@ -314,7 +321,7 @@ extension RotPlace {
     /// What the path of such a file contains.
     var pathPart: String {
         switch self {
-        case .log: "/log/"
+        case .log, .batch: "/log/"
         case .table: ".table"
         case .manifest: "MANIFEST"
         }

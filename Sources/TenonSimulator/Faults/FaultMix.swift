@@ -42,7 +42,9 @@ package struct FaultMix: Hashable, Sendable {
         (.rot, 5), (.misdirectedWrite, 2), (.flippedRead, 2), (.failedRead, 2),
     ]
     /// Folders that are not what they were.
-    package static let folders: [(FaultKind, Int)] = [(.wipe, 2), (.rollBack, 2)]
+    package static let folders: [(FaultKind, Int)] = [
+        (.wipe, 2), (.wipeSeveral, 1), (.rollBack, 2),
+    ]
     /// Clocks that are wrong.
     package static let clocks: [(FaultKind, Int)] = [
         (.clockJump, 2), (.clockLeap, 2), (.clockDrift, 3),
@@ -118,6 +120,9 @@ struct FaultDrawing {
         case .dieWriting: drawDeath()
         case .pause: .pause(drawTarget())
         case .wipe: .wipe(.nodes([drawNode()]))
+        case .wipeSeveral:
+            // As many as are a majority without the others: they must not found a second cluster.
+            .wipe(.nodes(drawMajority()))
         case .rollBack: .rollBack(.nodes([drawNode()]))
         case .oneWay, .cutPair, .isolate, .quorumLoss, .constrainedElection, .chain:
             drawPartition(kind)
@@ -237,6 +242,15 @@ struct FaultDrawing {
         if coin() { return Array(1...nodeCount) }
         let (one, other) = drawPair()
         return [one, other].sorted()
+    }
+
+    private mutating func drawMajority() -> [Int] {
+        var nodes: [Int] = []
+        while nodes.count <= nodeCount / 2 {
+            let node = drawNode()
+            if !nodes.contains(node) { nodes.append(node) }
+        }
+        return nodes.sorted()
     }
 
     private mutating func drawSurvival() -> Survival {

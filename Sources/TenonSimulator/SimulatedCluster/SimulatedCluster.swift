@@ -1,4 +1,5 @@
 package import TenonCore
+package import TenonKV
 package import TenonLog
 package import TenonNode
 package import TenonStore
@@ -89,6 +90,7 @@ package final class SimulatedCluster {
         configuration.store = options.store
         configuration.retainedLogBytes = options.retainedLogBytes
         configuration.blockCacheBytes = options.blockCacheBytes
+        configuration.sessions = options.sessions
         host.adjust?(&configuration)
         return configuration
     }
@@ -173,6 +175,7 @@ package struct ClusterOptions: Sendable {
     package var blockCacheBytes = 1 << 20
     package var store = StoreConfiguration()
     package var log = LogConfiguration()
+    package var sessions = StateMachine.Configuration()
     /// Whether a node has its log's whole reserve on disk before it does anything (Rule L6).
     package var isLogReserved = false
     /// One way, of a frame.

@@ -99,6 +99,22 @@ extension SimulatedDisk {
         return (path, offset)
     }
 
+    /// Turns over one bit in the header of one of the last batches of the log segment that is
+    /// written to. The very last one is spared, as ``rot(_:seed:)`` says.
+    package func rotBatchHeader(seed: UInt64) -> (path: String, offset: Int)? {
+        guard let last = lastSegmentWrite, let content = contents(of: last.path) else { return nil }
+        let magic = Array("TENONBAT".utf8)
+        let blockBytes = 4_096
+        let batches = stride(from: blockBytes, to: min(last.offset, content.count), by: blockBytes)
+            .filter { content[$0...].starts(with: magic) }.suffix(4)
+        var draws = SeededGenerator(seed: seed)
+        guard !batches.isEmpty else { return nil }
+        let batch = Array(batches)[Int(draws.below(UInt64(batches.count)))]
+        let offset = batch + Int(draws.below(100))
+        flipBit(Int(draws.below(8)), at: offset, of: last.path)
+        return (last.path, offset)
+    }
+
     /// What the cache shows of the file `path`; nil when there is none.
     package func contents(of path: String) -> [UInt8]? {
         tree.find(path).map { tree.inodes[$0].file.cached }

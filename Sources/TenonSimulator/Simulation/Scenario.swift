@@ -1,4 +1,5 @@
 package import TenonCore
+internal import TenonKV
 import TenonLog
 internal import TenonStore
 
@@ -17,6 +18,8 @@ package struct Scenario: Sendable {
     package var mix: FaultMix
     /// How long load and faults last.
     package var span = TimeSpan.seconds(20)
+    /// How long a write may be retried (Rule S3); nil for the product's own.
+    package var sessionWindow: TimeSpan?
     /// Stores and logs so small that flushes, compactions, trims and snapshots happen.
     package var isSmall = true
 
@@ -43,6 +46,7 @@ package struct Scenario: Sendable {
         var options = ClusterOptions(seed: seed)
         options.nodeCount = nodeCount
         options.tabletCount = tabletCount
+        if let sessionWindow { options.sessions.sessionWindow = sessionWindow }
         if isSmall, draws.below(3) == 0 {
             // A log of 320 KiB: it is recycled all the time, and sometimes full.
             options.log.segmentBytes = 64 << 10
@@ -66,8 +70,8 @@ package struct Scenario: Sendable {
 /// The scenarios there are. A sweep takes them in turn, by seed.
 package enum ScenarioCatalogue {
     package static let all: [Scenario] = [
-        calm, bench, processes, network, disks, damage, folders, clocks, everything, five,
-        fiveEverything, tablets,
+        calm, bench, processes, network, disks, damage, folders, clocks, handover, sessions,
+        everything, five, fiveEverything, tablets,
     ]
 
     /// The scenario of a name.
@@ -114,6 +118,25 @@ package enum ScenarioCatalogue {
     private static let clocks = Scenario(
         "clocks", "Clocks that drift, jump and leap, and leaders that change.",
         mix: FaultMix(FaultMix.clocks + [(.crash, 2), (.isolate, 2), (.pause, 1)]))
+
+    private static let handover: Scenario = {
+        var mix = FaultMix([
+            (.diskStall, 6), (.slow, 6), (.oneWay, 1), (.pause, 2), (.reset, 1), (.crash, 1),
+        ])
+        mix.gapMax = .seconds(1)
+        return Scenario(
+            "handover", "Leaders that hand over, and learn late that they were replaced.",
+            mix: mix)
+    }()
+
+    private static let sessions: Scenario = {
+        var scenario = Scenario(
+            "sessions", "Retries and late duplicates, sessions that expire, snapshots.",
+            mix: FaultMix(FaultMix.processes + [(.isolate, 4), (.loss, 4), (.resetClients, 4)]))
+        scenario.workloads = ["sessions", "counters"]
+        scenario.sessionWindow = .seconds(3)
+        return scenario
+    }()
 
     private static let everything: Scenario = {
         var mix = FaultMix(
