@@ -29,7 +29,8 @@ extension Node {
             reached(.snapshotSuperseded)
             snapshots.incoming.removeAll { $0.key == other.key }
         }
-        guard manifest.flush.index > tablet.raft.commit else {
+        let isNewer = manifest.flush.index > tablet.raft.commit
+        guard isNewer || isPlanted(.snapshotOverNewerEntries) else {
             return tell(key, .installed, chunk: 0)
         }
         snapshots.incoming.append(
@@ -115,7 +116,8 @@ extension Node {
             !snapshots.incoming[place].isInstallStarted,
             let receiver = snapshots.incoming[place].receiver
         else { return }
-        guard receiver.manifest.flush.index > tablet.machine.appliedIndex else {
+        let isNewer = receiver.manifest.flush.index > tablet.machine.appliedIndex
+        guard isNewer || isPlanted(.snapshotOverNewerEntries) else {
             reached(.snapshotOvertakenByLog)
             // The log brought the follower further meanwhile.
             snapshots.incoming.remove(at: place)

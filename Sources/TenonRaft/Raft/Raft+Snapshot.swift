@@ -29,7 +29,8 @@ extension Raft {
         at position: LogPosition, membership: Membership, now: Instant
     ) -> Bool {
         advanceClock(to: now)
-        guard position.index > commit, role != .leader, position.term <= term else {
+        let isNewer = position.index > commit || isPlanted(.snapshotOverNewerEntries)
+        guard isNewer, role != .leader, position.term <= term else {
             reached(.snapshotTooLateForLog)
             return false
         }

@@ -79,7 +79,8 @@ package enum RotPlace: String, Hashable, Sendable, CaseIterable {
     case log
     case table
     case manifest
-    /// The header of one of the log's last batches.
+    /// The header of one of the log's last batches, while the process is down: the next start
+    /// finds it.
     case batch
 }
 
@@ -89,7 +90,7 @@ package enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case oneWay, cutPair, isolate, quorumLoss, constrainedElection, chain, flap
     case slow, loss, narrow, reset, resetClients
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
-    case diskFull, diskStall, rot
+    case diskFull, diskStall, rot, rotHeader
     case clockJump, clockLeap, clockDrift
 }
 

@@ -163,7 +163,12 @@ final class FaultInjector {
     private func replaceFolders(
         of target: FaultTarget, isCopy: Bool, lasts: Int
     ) -> () -> Void {
-        let heals = nodes(of: target).map { replaceFolder(of: $0, isCopy: isCopy, lasts: lasts) }
+        let struck = nodes(of: target)
+        var heals = struck.map { replaceFolder(of: $0, isCopy: isCopy, lasts: lasts) }
+        if struck.count > 1 {
+            // Nobody tells several empty nodes that there is a cluster.
+            heals.append(cut(waysBetween(struck), isBreaking: false))
+        }
         return { for heal in heals { heal() } }
     }
 
@@ -212,6 +217,12 @@ final class FaultInjector {
     private func mend(_ ways: [FaultWay]) {
         for way in ways { cutCounts[way, default: 1] -= 1 }
         cluster.heal(ways.filter { cutCounts[$0] == 0 }.map { ($0.from, $0.to) })
+    }
+
+    /// The ways between these nodes and all others.
+    private func waysBetween(_ nodes: [Int]) -> [FaultWay] {
+        cluster.hosts.map { Int($0.id.rawValue) }.filter { !nodes.contains($0) }
+            .flatMap { other in nodes.flatMap { [FaultWay($0, other), FaultWay(other, $0)] } }
     }
 
     private func waysAround(_ node: Int) -> [FaultWay] {

@@ -39,7 +39,7 @@ package struct FaultMix: Hashable, Sendable {
     ]
     /// Disks that lose what they promised.
     package static let damage: [(FaultKind, Int)] = [
-        (.rot, 5), (.misdirectedWrite, 2), (.flippedRead, 2), (.failedRead, 2),
+        (.rot, 5), (.rotHeader, 2), (.misdirectedWrite, 2), (.flippedRead, 2), (.failedRead, 2),
     ]
     /// Folders that are not what they were.
     package static let folders: [(FaultKind, Int)] = [
@@ -128,7 +128,7 @@ struct FaultDrawing {
             drawPartition(kind)
         case .flap, .slow, .loss, .narrow, .reset, .resetClients: drawLink(kind)
         case .failedSync, .failedWrite, .shortWrite, .failedRead, .flippedRead,
-            .misdirectedWrite, .diskFull, .diskStall, .rot:
+            .misdirectedWrite, .diskFull, .diskStall, .rot, .rotHeader:
             drawDisk(kind)
         case .clockJump, .clockLeap, .clockDrift: drawClock(kind)
         }
@@ -205,7 +205,8 @@ struct FaultDrawing {
             return .disk(
                 target, DiskFault(.misdirect(byBytes: distance), on: path, skip: skip))
         default:
-            let place = RotPlace.allCases[draw(below: RotPlace.allCases.count)]
+            let places: [RotPlace] = kind == .rotHeader ? [.batch] : [.log, .table, .manifest]
+            let place = places[draw(below: places.count)]
             return .rot(victim, place, seed: generator.next())
         }
     }

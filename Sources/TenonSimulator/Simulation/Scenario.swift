@@ -70,8 +70,8 @@ package struct Scenario: Sendable {
 /// The scenarios there are. A sweep takes them in turn, by seed.
 package enum ScenarioCatalogue {
     package static let all: [Scenario] = [
-        calm, bench, processes, network, disks, damage, folders, clocks, handover, sessions,
-        everything, five, fiveEverything, tablets,
+        calm, bench, processes, network, disks, damage, folders, clocks, handover, snapshots,
+        headers, elections, sessions, everything, five, fiveEverything, tablets,
     ]
 
     /// The scenario of a name.
@@ -127,6 +127,35 @@ package enum ScenarioCatalogue {
         return Scenario(
             "handover", "Leaders that hand over, and learn late that they were replaced.",
             mix: mix)
+    }()
+
+    private static let snapshots: Scenario = {
+        var mix = FaultMix([
+            (.crash, 3), (.isolate, 6), (.cutPair, 4), (.narrow, 3), (.slow, 2), (.pause, 2),
+        ])
+        mix.gapMax = .seconds(1)
+        mix.lasts = .milliseconds(200)...(.seconds(5))
+        return Scenario("snapshots", "Followers that stay away and come back late.", mix: mix)
+    }()
+
+    private static let headers: Scenario = {
+        var mix = FaultMix([(.rotHeader, 6), (.isolate, 1), (.crash, 1)])
+        mix.damagedMax = 1
+        var scenario = Scenario(
+            "headers", "Batches whose headers are bad at the next start, of several tablets.",
+            mix: mix)
+        scenario.tabletCount = 3
+        return scenario
+    }()
+
+    private static let elections: Scenario = {
+        var mix = FaultMix([(.loss, 6), (.isolate, 6), (.quorumLoss, 2), (.crash, 2)])
+        mix.gapMax = .seconds(1)
+        mix.lasts = .milliseconds(200)...(.seconds(2))
+        var scenario = Scenario(
+            "elections", "Five nodes that elect all the time while frames are repeated.", mix: mix)
+        scenario.nodeCount = 5
+        return scenario
     }()
 
     private static let sessions: Scenario = {
