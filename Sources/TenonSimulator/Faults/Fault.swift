@@ -88,7 +88,7 @@ package enum RotPlace: String, Hashable, Sendable, CaseIterable {
 package enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case crash, crashAll, powerCut, powerCutAll, dieWriting, pause, wipe, wipeSeveral, rollBack
     case oneWay, cutPair, isolate, quorumLoss, constrainedElection, chain, flap
-    case slow, loss, narrow, reset, resetClients
+    case slow, slowNode, loss, narrow, reset, resetClients
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
     case diskFull, diskStall, rot, rotHeader
     case clockJump, clockLeap, clockDrift

@@ -126,7 +126,7 @@ struct FaultDrawing {
         case .rollBack: .rollBack(.nodes([drawNode()]))
         case .oneWay, .cutPair, .isolate, .quorumLoss, .constrainedElection, .chain:
             drawPartition(kind)
-        case .flap, .slow, .loss, .narrow, .reset, .resetClients: drawLink(kind)
+        case .flap, .slow, .slowNode, .loss, .narrow, .reset, .resetClients: drawLink(kind)
         case .failedSync, .failedWrite, .shortWrite, .failedRead, .flippedRead,
             .misdirectedWrite, .diskFull, .diskStall, .rot, .rotHeader:
             drawDisk(kind)
@@ -167,6 +167,9 @@ struct FaultDrawing {
         case .reset: return .reset(from: one, to: other)
         case .resetClients: return .resetClients(one)
         case .slow: disturbance.delayMax = .milliseconds(5 + draw(below: 300))
+        case .slowNode:
+            disturbance.node = NodeID(UInt32(one))
+            disturbance.delayMax = .milliseconds(100 + draw(below: 300))
         case .narrow: disturbance.bytesPerSecond = 20_000 + draw(below: 500_000)
         default:
             disturbance.lostPerMille = draw(below: 300)

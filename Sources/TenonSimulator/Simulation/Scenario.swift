@@ -121,9 +121,10 @@ package enum ScenarioCatalogue {
 
     private static let handover: Scenario = {
         var mix = FaultMix([
-            (.diskStall, 6), (.slow, 6), (.oneWay, 1), (.pause, 2), (.reset, 1), (.crash, 1),
+            (.diskStall, 8), (.slowNode, 8), (.pause, 1), (.reset, 1), (.crash, 1),
         ])
         mix.gapMax = .seconds(1)
+        mix.lasts = .milliseconds(500)...(.seconds(2))
         return Scenario(
             "handover", "Leaders that hand over, and learn late that they were replaced.",
             mix: mix)
@@ -131,9 +132,9 @@ package enum ScenarioCatalogue {
 
     private static let snapshots: Scenario = {
         var mix = FaultMix([
-            (.crash, 3), (.isolate, 6), (.cutPair, 4), (.narrow, 3), (.slow, 2), (.pause, 2),
+            (.crash, 3), (.isolate, 6), (.cutPair, 4), (.narrow, 6), (.slow, 2), (.pause, 2),
         ])
-        mix.gapMax = .seconds(1)
+        mix.gapMax = .milliseconds(800)
         mix.lasts = .milliseconds(200)...(.seconds(5))
         return Scenario("snapshots", "Followers that stay away and come back late.", mix: mix)
     }()
