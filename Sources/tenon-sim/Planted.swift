@@ -74,9 +74,11 @@
             var checks: [String: Int] = [:]
             for range in 0..<ranges {
                 let first = 1 + UInt64(range) * 1_000_000
-                guard let catch_ = try firstCatch(of: fault, from: first, scenario) else { continue }
-                seeds.append(catch_.seed - first + 1)
-                checks[catch_.check, default: 0] += 1
+                guard let caught = try firstCatch(of: fault, from: first, scenario) else {
+                    continue
+                }
+                seeds.append(caught.seed - first + 1)
+                checks[caught.check, default: 0] += 1
             }
             seeds.sort()
             let isCaught = seeds.count == ranges

@@ -171,7 +171,8 @@ package struct Formation: Sendable {
         guard case .saved(cluster) = phase else { return [] }
         acknowledged[place] = true
         let isComplete = members.indices.allSatisfy { members[$0] == me || acknowledged[$0] }
-        let suffices = isPlanted(.twoEmptyNodesFoundCluster) && isQuorum(acknowledged.count(where: \.self))
+        let suffices =
+            isPlanted(.twoEmptyNodesFoundCluster) && isQuorum(acknowledged.count(where: \.self))
         guard isComplete || suffices else { return [] }
         return [.announce(cluster, to: others)] + begin(cluster)
     }
