@@ -57,7 +57,10 @@
                 unsafe plantedFault = fault
                 let result = try hunt(fault)
                 results.append(result)
-                if !json { print(result.text) }
+                // At once: the next one may take its time.
+                if !json {
+                    try FileHandle.standardOutput.write(contentsOf: Data((result.text + "\n").utf8))
+                }
             }
             if json {
                 let encoder = JSONEncoder()
@@ -161,7 +164,7 @@
                 "processes"
             case .flushAheadOfLog, .lateTicketMarksOverwritten: "disks"
             case .wipedNodeVotes, .twoEmptyNodesFoundCluster: "folders"
-            case .readIndexWithoutQuorum, .readJoinsSentRound: "handover"
+            case .readIndexWithoutQuorum, .readJoinsSentRound: "refusals"
             case .snapshotOverNewerEntries: "snapshots"
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 "sessions"

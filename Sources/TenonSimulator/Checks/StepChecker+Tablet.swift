@@ -31,8 +31,9 @@ extension StepChecker {
                     truths[tablet].note(digest: digest, at: index))
             }
         }
-        let isInstalled = node.counters.snapshotsInstalled != lastInstalls[rank]
-        if probe.flushed > before.flushed, !isInstalled { checkFlush(probe, host, tablet) }
+        // What was not applied before came by a snapshot, whose log begins anew behind it.
+        let isOwnFlush = probe.flushed <= before.applied
+        if probe.flushed > before.flushed, isOwnFlush { checkFlush(probe, host, tablet) }
     }
 
     private func checkNewLeader(

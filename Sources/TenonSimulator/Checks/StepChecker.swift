@@ -22,8 +22,6 @@ package final class StepChecker: ClusterObserver {
     package var damaged: Set<NodeID> = []
     /// Nodes whose disks failed calls: their processes may end.
     package var failing: Set<NodeID> = []
-    /// How many snapshots each node had installed after its last turn.
-    var lastInstalls: [UInt64]
     private var clusterID: ClusterID?
     /// Everything that happened, in one number.
     package private(set) var trace = Digest()
@@ -40,7 +38,6 @@ package final class StepChecker: ClusterObserver {
         quorum = cluster.hosts.count / 2 + 1
         let tabletCount = cluster.options.tabletCount
         truths = Array(repeating: TabletTruth(), count: tabletCount)
-        lastInstalls = Array(repeating: 0, count: cluster.hosts.count)
         lastProbes = Array(
             repeating: Array(repeating: nil, count: tabletCount), count: cluster.hosts.count)
     }
@@ -173,7 +170,6 @@ package final class StepChecker: ClusterObserver {
         if isStranger(host) { return checkStranger(node, host, effects) }
         checkCluster(node, host)
         for place in 0..<node.probeCount { checkTablet(node, place, host) }
-        lastInstalls[rank(of: host)] = node.counters.snapshotsInstalled
         for output in effects.peerOutput where output.stream == .consensus {
             checkMessages(output.bytes, of: host, node)
         }

@@ -48,6 +48,7 @@ extension Fault: CustomStringConvertible {
             "cut " + ways.map { "\($0.from)>\($0.to)" }.joined(separator: ",")
                 + (isBreaking ? " breaking" : " holding")
         case .isolate(let target): "isolate \(target)"
+        case .reject(let target, let others): "reject \(target) \(others)"
         case .flap(let one, let other, let every): "flap \(one) \(other) \(every)"
         case .disturb(let disturbance): "disturb \(disturbance.words)"
         case .reset(let from, let to): "reset \(from) \(to)"
@@ -96,6 +97,10 @@ extension Fault: CustomStringConvertible {
                 return .cut(ways, isBreaking: end == "breaking")
             }
         case "isolate": words.targeted { .isolate($0) }
+        case "reject":
+            words.targeted { target, words in
+                words.number().map { .reject(target, others: $0) }
+            }
         case "flap":
             words.numbers(3) { .flap($0[0], $0[1], everyMilliseconds: $0[2]) }
         case "disturb": words.numbers(6) { .disturb(Disturbance(numbers: $0)) }

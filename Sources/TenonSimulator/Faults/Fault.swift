@@ -33,6 +33,9 @@ package enum Fault: Hashable, Sendable {
     case cut([FaultWay], isBreaking: Bool)
     /// A node is cut off from all others and from clients. Healed as a cut.
     case isolate(FaultTarget)
+    /// A node's connections with so many of the others, the next ones by number, are refused, as
+    /// by a firewall: they break at once on both ends, and their ways are cut. Clients reach all.
+    case reject(FaultTarget, others: Int)
     /// The ways between two nodes are cut and healed again and again, each for so long.
     case flap(Int, Int, everyMilliseconds: Int)
     /// See ``Disturbance``. Ends.
@@ -87,7 +90,7 @@ package enum RotPlace: String, Hashable, Sendable, CaseIterable {
 /// The kinds of faults, for mixes and for what a run reports.
 package enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case crash, crashAll, powerCut, powerCutAll, dieWriting, pause, wipe, wipeSeveral, rollBack
-    case oneWay, cutPair, isolate, quorumLoss, constrainedElection, chain, flap
+    case oneWay, cutPair, isolate, reject, quorumLoss, constrainedElection, chain, flap
     case slow, slowNode, loss, narrow, reset, resetClients
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
     case diskFull, diskStall, rot, rotHeader
@@ -107,6 +110,7 @@ extension Fault {
         case .rollBack: "rolled-back folder"
         case .cut: "cut"
         case .isolate: "isolation"
+        case .reject: "refused connections"
         case .flap: "flapping link"
         case .disturb: "disturbed network"
         case .reset, .resetClients: "reset"

@@ -92,6 +92,7 @@ final class FaultInjector {
         case .rollBack(let target): replaceFolders(of: target, isCopy: true, lasts: lasts)
         case .cut(let ways, let isBreaking): cut(ways, isBreaking: isBreaking)
         case .isolate(let target): cut(waysAround(nodes(of: target)[0]), isBreaking: true)
+        case .reject(let target, let others): reject(nodes(of: target)[0], others)
         case .flap(let one, let other, let every): flap(one, other, every, lasts)
         case .disturb(let disturbance): disturb(disturbance)
         case .reset(let from, let to): resetStreams(from, to)
@@ -212,6 +213,18 @@ final class FaultInjector {
             cluster.cut(from: way.from, to: way.to, isBreaking: isBreaking && way.from != 0)
         }
         return { [self] in mend(ways) }
+    }
+
+    private func reject(_ node: Int, _ count: Int) -> () -> Void {
+        let total = cluster.hosts.count
+        let others = (0..<min(count, total - 1)).map { (node + $0) % total + 1 }
+        let heal = cut(
+            others.flatMap { [FaultWay(node, $0), FaultWay($0, node)] }, isBreaking: false)
+        for other in others {
+            _ = resetStreams(node, other)
+            _ = resetStreams(other, node)
+        }
+        return heal
     }
 
     private func mend(_ ways: [FaultWay]) {

@@ -124,7 +124,7 @@ struct FaultDrawing {
             // As many as are a majority without the others: they must not found a second cluster.
             .wipe(.nodes(drawMajority()))
         case .rollBack: .rollBack(.nodes([drawNode()]))
-        case .oneWay, .cutPair, .isolate, .quorumLoss, .constrainedElection, .chain:
+        case .oneWay, .cutPair, .isolate, .reject, .quorumLoss, .constrainedElection, .chain:
             drawPartition(kind)
         case .flap, .slow, .slowNode, .loss, .narrow, .reset, .resetClients: drawLink(kind)
         case .failedSync, .failedWrite, .shortWrite, .failedRead, .flippedRead,
@@ -147,6 +147,10 @@ struct FaultDrawing {
         switch kind {
         case .oneWay: return .cut([FaultWay(one, other)], isBreaking: isBreaking)
         case .isolate: return .isolate(drawTarget())
+        case .reject:
+            // So many that they are a majority without it.
+            let majority = nodeCount / 2 + 1
+            return .reject(drawTarget(), others: majority + draw(below: nodeCount - majority))
         case .quorumLoss: return .cut(waysExceptWith([one]), isBreaking: isBreaking)
         case .constrainedElection:
             // `other` is alone; the rest meet only through `one`.

@@ -70,7 +70,8 @@ package struct Scenario: Sendable {
 /// The scenarios there are. A sweep takes them in turn, by seed.
 package enum ScenarioCatalogue {
     package static let all: [Scenario] = [
-        calm, bench, processes, network, disks, damage, folders, clocks, handover, snapshots,
+        calm, bench, processes, network, disks, damage, folders, clocks, handover, refusals,
+        snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
     ]
 
@@ -128,6 +129,16 @@ package enum ScenarioCatalogue {
         return Scenario(
             "handover", "Leaders that hand over, and learn late that they were replaced.",
             mix: mix)
+    }()
+
+    private static let refusals: Scenario = {
+        var mix = FaultMix([(.reject, 8), (.slowNode, 6), (.crash, 1)])
+        mix.gapMax = .milliseconds(800)
+        mix.lasts = .milliseconds(300)...(.seconds(2))
+        var scenario = Scenario(
+            "refusals", "Five nodes; the others replace a leader before it can know.", mix: mix)
+        scenario.nodeCount = 5
+        return scenario
     }()
 
     private static let snapshots: Scenario = {
