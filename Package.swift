@@ -136,7 +136,8 @@ let package = Package(
         .testTarget(
             name: "TenonSimulatorTests",
             dependencies: [
-                "TenonSimulator", "TenonChecker", "TenonNode", "TenonCore", "tenon-sim",
+                "TenonSimulator", "TenonChecker", "TenonNode", "TenonWire", "TenonCore",
+                "tenon-sim",
             ],
             swiftSettings: strict),
         .testTarget(

@@ -31,10 +31,22 @@ struct RegisterSteps {
         }
         enterKeys(footprints)
         for (source, ways) in footprints.enumerated() {
-            let operation = history[source]
-            for way in ways { enter(way, of: operation, source) }
-            if operation.result == .unknown, operation.isWrite, ways.isEmpty,
-                Footprint.possible(operation) == nil
+            let isOptional = history[source].result == .unknown
+            let version = isOptional ? nil : history[source].version
+            for way in ways {
+                if let reason = way.flaw, flaw == nil {
+                    flaw = Violation(
+                        explanation: "its answer contradicts itself: \(reason)",
+                        culprit: history[source])
+                }
+                enter(
+                    way,
+                    Step(
+                        source: source, sights: [], left: nil, version: version,
+                        isOptional: isOptional))
+            }
+            if isOptional, ways.isEmpty, history[source].isWrite,
+                Footprint.possible(history[source]) == nil
             {
                 unfollowed = "a transaction of unknown outcome with many conditions"
             }
@@ -58,25 +70,18 @@ struct RegisterSteps {
         groups = Array(repeating: [], count: keys.count)
     }
 
-    private mutating func enter(
-        _ footprint: Footprint, of operation: HistoryOperation, _ source: Int
-    ) {
-        if let reason = footprint.flaw, flaw == nil {
-            flaw = Violation(
-                explanation: "its answer contradicts itself: \(reason)", culprit: operation)
-        }
-        let isOptional = operation.result == .unknown
-        var parts: [Int: Step] = [:]
-        func part(_ key: Int) -> Step {
-            parts[key]
-                ?? Step(
-                    source: source, sights: [],
-                    version: isOptional ? nil : operation.version, isOptional: isOptional)
-        }
+    /// Enters what `footprint` says of each key, each as a part like `empty`.
+    private mutating func enter(_ footprint: Footprint, _ empty: Step) {
+        var parts: [(key: Int, step: Step)] = []
+        var partOfKey: [Int: Int] = [:]
         func note(_ key: Int, _ change: (inout Step) -> Void) {
-            var step = part(key)
+            // Nearly all operations are about one key.
+            let place = parts.first?.key == key ? 0 : partOfKey[key]
+            if let place { return change(&parts[place].step) }
+            var step = empty
             change(&step)
-            parts[key] = step
+            if !parts.isEmpty { partOfKey[key] = parts.count }
+            parts.append((key, step))
         }
         for look in footprint.looks {
             places[look.key].map { note($0) { $0.sights.append(look.sight) } }
@@ -88,11 +93,10 @@ struct RegisterSteps {
         for effect in footprint.effects {
             for (key, value) in left(by: effect) { note(key) { $0.left = .some(value) } }
         }
-        for key in parts.keys.sorted() {
-            guard let step = parts[key], !isOptional || step.left != nil else { continue }
+        for (key, step) in parts where !empty.isOptional || step.left != nil {
             groups[key].append(step)
         }
-        if let coverage = footprint.coverage { enter(coverage, of: source) }
+        if let coverage = footprint.coverage { enter(coverage, of: empty.source) }
     }
 
     private func left(by effect: Footprint.Effect) -> [(key: Int, value: Bytes?)] {

@@ -40,6 +40,12 @@ package struct WorkloadMoment: Sendable {
     package var wallTime: WallTime
     /// The load is over; see ``Workload/next(for:at:_:)``.
     package var isClosing: Bool
+
+    package init(now: Instant, wallTime: WallTime, isClosing: Bool) {
+        self.now = now
+        self.wallTime = wallTime
+        self.isClosing = isClosing
+    }
 }
 
 /// One call of a workload.

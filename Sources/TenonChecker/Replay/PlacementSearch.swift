@@ -74,7 +74,7 @@ struct PlacementSearch {
     init(_ replay: TabletReplay) {
         self.replay = replay
         waysByKey = Array(repeating: [], count: replay.keys.count)
-        for source in replay.operations.indices where replay.operations[source].isUnknownWrite {
+        for source in replay.unknown {
             guard let footprints = Footprint.possible(replay.operations[source]) else {
                 hasUnfollowedWays = true
                 continue
@@ -391,8 +391,4 @@ extension TabletReplay {
         }
         checks.removeLast(checks.count - count)
     }
-}
-
-extension HistoryOperation {
-    fileprivate var isUnknownWrite: Bool { isWrite && result == .unknown }
 }

@@ -3,67 +3,82 @@ internal import TenonCore
 /// The operations of one tablet with what real time says of their versions: nothing stands below
 /// what was answered before it was sent.
 struct RealTimeOrder {
-    let operations: [HistoryOperation]
-    /// By operation: the highest version that the tablet had reached, as somebody was told,
-    /// before the operation was sent.
+    /// The whole history; an operation is named by its place in it.
+    let history: [HistoryOperation]
+    /// The tablet's operations, and writes of unknown outcome.
+    let places: [Int]
+    /// By place: the highest version that the tablet had reached, as somebody was told, before
+    /// the operation was sent.
     private(set) var floors: [Timestamp]
     /// The first operation that stands too low.
     private(set) var violation: Violation?
 
+    /// What is looked at often, without the operation around it.
+    private struct Moment {
+        var place: Int
+        var sentAt: Instant
+        var endsAt: Instant
+        var point: Timestamp
+        var reached: Timestamp
+        /// Whether its point says how far the tablet had come: not that of a read at a version.
+        var tellsTime: Bool
+        var isApplied: Bool
+
+        init(_ operation: HistoryOperation, at place: Int) {
+            self.place = place
+            sentAt = operation.sentAt
+            endsAt = operation.endsAt
+            point = operation.point
+            reached = operation.reachedPoint
+            tellsTime =
+                operation.asOf == nil && operation.at != nil && operation.result != .unknown
+            isApplied = operation.isApplied
+        }
+    }
+
     /// - Complexity: O(n log n).
-    init(of operations: [HistoryOperation]) {
-        self.operations = operations
-        floors = Array(repeating: .zero, count: operations.count)
-        let sent = operations.indices.sorted { operations[$0].sentAt < operations[$1].sentAt }
-        let answered = operations.indices.filter { operations[$0].tellsTime }
-            .sorted { operations[$0].endsAt < operations[$1].endsAt }
-        var highest: Int?
+    init(of history: [HistoryOperation], places: [Int]) {
+        self.history = history
+        self.places = places
+        floors = Array(repeating: .zero, count: history.count)
+        let moments = places.map { Moment(history[$0], at: $0) }
+        let sent = moments.sorted { $0.sentAt < $1.sentAt }
+        let answered = moments.filter(\.tellsTime).sorted { $0.endsAt < $1.endsAt }
+        var highest: Moment?
         var answeredCount = 0
-        for place in sent {
-            let sentAt = operations[place].sentAt
-            while answeredCount < answered.count,
-                operations[answered[answeredCount]].endsAt < sentAt
-            {
+        for moment in sent {
+            while answeredCount < answered.count, answered[answeredCount].endsAt < moment.sentAt {
                 let candidate = answered[answeredCount]
                 answeredCount += 1
-                let reached = operations[candidate].reachedPoint
-                if highest.map({ operations[$0].reachedPoint < reached }) ?? true {
-                    highest = candidate
-                }
+                if highest.map({ $0.reached < candidate.reached }) ?? true { highest = candidate }
             }
             guard let highest else { continue }
-            floors[place] = operations[highest].reachedPoint
-            if violation == nil { check(place, after: highest) }
+            floors[moment.place] = highest.reached
+            if violation == nil { check(moment, after: highest) }
         }
         if violation == nil { checkOwnPoints() }
     }
 
-    private mutating func check(_ place: Int, after highest: Int) {
-        let operation = operations[place]
-        guard operation.tellsTime else { return }
-        let floor = operations[highest].reachedPoint
-        guard operation.point < floor || (operation.isApplied && operation.point == floor) else {
-            return
-        }
+    private mutating func check(_ moment: Moment, after highest: Moment) {
+        guard moment.tellsTime else { return }
+        let floor = highest.reached
+        guard moment.point < floor || (moment.isApplied && moment.point == floor) else { return }
         violation = Violation(
-            explanation: "stands at \(operation.point), but \(floor) was answered before it was "
+            explanation: "stands at \(moment.point), but \(floor) was answered before it was "
                 + "sent",
-            culprit: operation, context: [operations[highest]])
+            culprit: history[moment.place], context: [history[highest.place]])
     }
 
     /// A write's answer comes at or after the write.
     private mutating func checkOwnPoints() {
-        let early = operations.first { operation in
-            guard operation.isApplied, let version = operation.version else { return false }
-            return operation.at.map { $0.version < version } ?? false
+        let early = places.first { place in
+            guard history[place].isApplied, let version = history[place].version else {
+                return false
+            }
+            return history[place].at.map { $0.version < version } ?? false
         }
         guard let early else { return }
         violation = Violation(
-            explanation: "its version lies above the point of its answer", culprit: early)
+            explanation: "its version lies above the point of its answer", culprit: history[early])
     }
-}
-
-extension HistoryOperation {
-    /// Whether its point says how far the tablet had come: not that of a read at a version.
-    fileprivate var tellsTime: Bool { asOf == nil && at != nil && result != .unknown }
 }

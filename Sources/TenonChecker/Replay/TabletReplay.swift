@@ -22,6 +22,8 @@ struct TabletReplay {
     let operations: [HistoryOperation]
     let floors: [Timestamp]
     let placementsMax: Int
+    /// Writes of unknown outcome.
+    let unknown: [Int]
     /// Every key of the history, ascending.
     private(set) var keys: [Bytes] = []
     private var places: [Bytes: Int] = [:]
@@ -34,16 +36,25 @@ struct TabletReplay {
     private var firstViolation: Violation?
 
     init(_ order: RealTimeOrder, placementsMax: Int) {
-        operations = order.operations
+        operations = order.history
         floors = order.floors
         self.placementsMax = placementsMax
-        let footprints = operations.map { Footprint(answered: $0) }
-        enterKeys(footprints)
-        let sorted = operations.indices.filter { operations[$0].result != .unknown }.sorted {
-            (operations[$0].point, operations[$0].sentAt)
-                < (operations[$1].point, operations[$1].sentAt)
+        var answered: [(place: Int, point: Timestamp, footprint: Footprint)] = []
+        answered.reserveCapacity(order.places.count)
+        var unknown: [Int] = []
+        for place in order.places {
+            if operations[place].result == .unknown {
+                unknown.append(place)
+            } else {
+                answered.append(
+                    (place, operations[place].point, Footprint(answered: operations[place])))
+            }
         }
-        for place in sorted { enter(footprints[place], of: place) }
+        self.unknown = unknown
+        enterKeys(answered.map(\.footprint))
+        for part in answered.sorted(by: { ($0.point, $0.place) < ($1.point, $1.place) }) {
+            enter(part.footprint, of: part.place, at: part.point)
+        }
         enterChecks()
     }
 
@@ -63,8 +74,8 @@ struct TabletReplay {
             for condition in footprint.unmet { all.insert(condition.key) }
             all.formUnion(footprint.effects.compactMap(\.key))
         }
-        for operation in operations where operation.result == .unknown {
-            for way in Footprint.possible(operation) ?? [] {
+        for place in unknown {
+            for way in Footprint.possible(operations[place]) ?? [] {
                 all.formUnion(way.looks.map(\.key) + way.unmet.map(\.key))
                 all.formUnion(way.effects.compactMap(\.key))
             }
@@ -79,23 +90,29 @@ struct TabletReplay {
         return place
     }
 
-    private mutating func enter(_ footprint: Footprint, of source: Int) {
-        let operation = operations[source]
+    private mutating func enter(
+        _ footprint: Footprint, of source: Int, at point: Timestamp
+    ) {
         if let flaw = footprint.flaw, firstViolation == nil {
             firstViolation = Violation(
-                explanation: "its answer contradicts itself: \(flaw)", culprit: operation)
+                explanation: "its answer contradicts itself: \(flaw)", culprit: operations[source])
         }
-        if operation.isApplied {
-            if !versions.insert(operation.point).inserted, firstViolation == nil {
+        let isApplied = operations[source].isApplied
+        if isApplied {
+            if !versions.insert(point).inserted, firstViolation == nil {
                 firstViolation = Violation(
-                    explanation: "version \(operation.point) was given twice", culprit: operation,
-                    context: operations.filter { $0.isApplied && $0.point == operation.point })
+                    explanation: "version \(point) was given twice", culprit: operations[source],
+                    context: operations.filter { $0.isApplied && $0.point == point })
             }
             for (key, value) in netEffect(of: footprint) {
-                timelines[key].insert(write(value, at: operation.point, by: source))
+                timelines[key].insert(write(value, at: point, by: source))
             }
         }
-        enterChecks(of: footprint, source, operation)
+        // A write saw the state just before itself. A condition that failed gives no version: a
+        // retry is answered later than the first attempt looked.
+        let high = isApplied ? point.previous : point
+        let low = operations[source].result == .fail ? min(floors[source], high) : high
+        enterChecks(of: footprint, source, low: low, high: high)
     }
 
     func write(_ value: Bytes?, at version: Timestamp, by source: Int) -> KeyTimeline.Write {
@@ -104,12 +121,8 @@ struct TabletReplay {
     }
 
     private mutating func enterChecks(
-        of footprint: Footprint, _ source: Int, _ operation: HistoryOperation
+        of footprint: Footprint, _ source: Int, low: Timestamp, high: Timestamp
     ) {
-        // A write saw the state just before itself. A condition that failed gives no version: a
-        // retry is answered later than the first attempt looked.
-        let high = operation.isApplied ? operation.point.previous : operation.point
-        let low = operation.result == .fail ? min(floors[source], high) : high
         checks += self.checks(of: footprint, source, low: low, high: high)
         guard let coverage = footprint.coverage else { return }
         for key in keys.range(from: coverage.from, to: coverage.to, without: coverage.listed) {

@@ -19,15 +19,17 @@ internal import TenonCore
 ///   are keys in its range; and the search, which most histories do not need.
 package struct VersionReplay: Sendable {
     /// Placements tried for one tablet before the verdict is `undecided`.
-    package var placementsMax = 20_000
+    package var placementsMax = 4_000
 
     package init() {}
 
     package func verdict(of history: [HistoryOperation]) -> Verdict {
         if let reason = VersionReplay.notModelled(in: history) { return .undecided(reason: reason) }
-        let unknown = history.filter { $0.isWrite && $0.result == .unknown }
-        for part in VersionReplay.groupedByTablet(history) {
-            let order = RealTimeOrder(of: part + unknown)
+        let unknown = history.indices.filter {
+            history[$0].isWrite && history[$0].result == .unknown
+        }
+        for places in VersionReplay.groupedByTablet(history) {
+            let order = RealTimeOrder(of: history, places: places + unknown)
             if let violation = order.violation { return .violated(violation) }
             var replay = TabletReplay(order, placementsMax: placementsMax)
             switch replay.run() {
@@ -52,19 +54,14 @@ package struct VersionReplay: Sendable {
         return nil
     }
 
-    private static func groupedByTablet(_ history: [HistoryOperation]) -> [[HistoryOperation]] {
-        var places: [TabletID: Int] = [:]
-        var groups: [(tablet: TabletID, operations: [HistoryOperation])] = []
-        for operation in history where operation.result != .unknown {
-            guard let tablet = operation.at?.tablet else { continue }
-            if let place = places[tablet] {
-                groups[place].operations.append(operation)
-            } else {
-                places[tablet] = groups.count
-                groups.append((tablet, [operation]))
-            }
+    /// Places of the operations that were answered, tablet by tablet.
+    private static func groupedByTablet(_ history: [HistoryOperation]) -> [[Int]] {
+        var groups: [TabletID: [Int]] = [:]
+        for place in history.indices where history[place].result != .unknown {
+            guard let tablet = history[place].at?.tablet else { continue }
+            groups[tablet, default: []].append(place)
         }
-        return groups.sorted { $0.tablet < $1.tablet }.map(\.operations)
+        return groups.keys.sorted().map { groups[$0] ?? [] }
     }
 
     /// Adds who wrote the value that should not have been seen, were it an operation that failed.
