@@ -99,7 +99,8 @@ final class SimulatedFile: File, @unchecked Sendable {
 
     private func store(_ bytes: ArraySlice<UInt8>, at offset: Int) {
         disk.tree.withFile(inode) { $0.write(bytes, at: offset) }
-        guard isSegment, !bytes.isEmpty else { return }
+        // Zeros promise nothing: only a batch, which begins with its header, must be synced.
+        guard isSegment, bytes.prefix(8).contains(where: { $0 != 0 }) else { return }
         disk.unsyncedSegments.insert(inode)
         disk.lastSegmentWrite = (path, offset)
     }
