@@ -172,16 +172,9 @@ extension Node {
         switch tablet.raft.room {
         case .here: return nil
         case .elsewhere: return Node.roomElsewhere
-        // This node's disk has space: its tables are only not written as fast as its log fills.
-        case .nowhere where isLogShort && !tablets.contains(where: \.isDiskFull):
-            return Node.logBehind
         case .nowhere: return Tablet.diskFull
         }
     }
-
-    private static let logBehind = Refusal(
-        .overloaded, "the logs are full until tables are written: slow down",
-        retryAfterMilliseconds: 100)
 
     private static let roomElsewhere = Refusal(
         .unavailable, "the log of this node is full: a node that has room is about to lead",

@@ -70,7 +70,6 @@ extension Tablet {
             output.jobs.append((.storeSlice, .bulk, BackgroundJob.slice(of: job)))
         case .finished(let result):
             storeJob = nil
-            isDiskFull = false
             store.install(result)
             finished(result, into: &output)
             startStoreWork(now: now, into: &output)
@@ -147,7 +146,6 @@ extension Tablet {
         case .manifestFailed: output.halt = "tablet \(id): \(error)"
         default:
             reached(.storeJobRetriedLater)
-            if case .noSpace = error { isDiskFull = true }
             storeRetryAt = now + Tablet.storeRetryDelay
             output.notices.append(
                 Notice(.warning, "tablet \(id): \(error); tried again in a second"))

@@ -54,8 +54,6 @@ final class Tablet {
     /// The store's job that is under way.
     var storeJob: (any StoreJob)?
     var storeRetryAt = Instant.zero
-    /// The store's last job found no space (Rule L6).
-    var isDiskFull = false
     /// Set when somebody needs the memtable on disk: log space, a snapshot.
     var isFlushWanted = false
     /// Set while sessions are written ahead of a flush.
