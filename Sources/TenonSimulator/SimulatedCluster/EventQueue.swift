@@ -17,12 +17,12 @@ struct EventQueue {
     }
 
     private var heap: [Event] = []
-    private var tasks: [Task?] = []
+    private var tasks: [Action?] = []
     private var freeSlots: [Int] = []
     private var nextOrder: UInt64 = 0
 
     /// What is to be done.
-    struct Task {
+    struct Action {
         /// Whose it is: done only while this life of a node goes on.
         let owner: SimulatedProcess?
         let action: () -> Void
@@ -35,14 +35,14 @@ struct EventQueue {
     mutating func enter(
         at due: Instant, for owner: SimulatedProcess? = nil, _ action: @escaping () -> Void
     ) {
-        let task = Task(owner: owner, action: action)
+        let entry = Action(owner: owner, action: action)
         let slot: Int
         if let free = freeSlots.popLast() {
             slot = free
-            tasks[slot] = task
+            tasks[slot] = entry
         } else {
             slot = tasks.count
-            tasks.append(task)
+            tasks.append(entry)
         }
         heap.append(Event(due: due.nanoseconds, order: nextOrder, slot: slot))
         nextOrder += 1
@@ -50,7 +50,7 @@ struct EventQueue {
     }
 
     /// Removes the first event. - Complexity: O(log n).
-    mutating func removeFirst() -> Task {
+    mutating func removeFirst() -> Action {
         precondition(!heap.isEmpty, "no event is left")
         let first = heap[0]
         let last = heap.removeLast()
