@@ -24,7 +24,6 @@ extension Node {
             notice(.info, "the cluster is formed: \(cluster)")
             wantsTurn = true
         case .refuse(let reason):
-            reached(.folderRefused)
             effects.halt = reason
         }
     }

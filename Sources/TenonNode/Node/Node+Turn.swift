@@ -46,9 +46,7 @@ extension Node {
     private func lookAfter(now: Instant, wallTime: WallTime) {
         if !isFormed && now >= nextReminder {
             nextReminder = now + Node.reminderInterval
-            let reminders = formation.reminders()
-            if !reminders.isEmpty { reached(.formationRepeated) }
-            perform(reminders, now: now)
+            perform(formation.reminders(), now: now)
         }
         guard isFormed, now >= nextUpkeep else { return }
         nextUpkeep = now + Node.upkeepInterval

@@ -23,14 +23,11 @@ extension Node {
         // being installed.
         if let other = snapshots.incoming.first(where: { $0.key.tablet == key.tablet }) {
             guard !other.isInstallStarted, !other.isWriting else {
-                reached(.snapshotRefusedAsBusy)
                 return tell(key, .failed, chunk: 0)
             }
-            reached(.snapshotSuperseded)
             snapshots.incoming.removeAll { $0.key == other.key }
         }
-        let isNewer = manifest.flush.index > tablet.raft.commit
-        guard isNewer || isPlanted(.snapshotOverNewerEntries) else {
+        guard manifest.flush.index > tablet.raft.commit else {
             return tell(key, .installed, chunk: 0)
         }
         snapshots.incoming.append(
@@ -116,9 +113,7 @@ extension Node {
             !snapshots.incoming[place].isInstallStarted,
             let receiver = snapshots.incoming[place].receiver
         else { return }
-        let isNewer = receiver.manifest.flush.index > tablet.machine.appliedIndex
-        guard isNewer || isPlanted(.snapshotOverNewerEntries) else {
-            reached(.snapshotOvertakenByLog)
+        guard receiver.manifest.flush.index > tablet.machine.appliedIndex else {
             // The log brought the follower further meanwhile.
             snapshots.incoming.remove(at: place)
             return tell(key, .installed, chunk: 0)
@@ -137,7 +132,6 @@ extension Node {
         else { preconditionFailure("tablet \(tablet.id) installed a snapshot nobody sent") }
         let transfer = snapshots.incoming.remove(at: place)
         with(tablet) { tablet.beginAfterSnapshot(now: now, into: &$0) }
-        reached(.snapshotInstalled)
         counters.snapshotsInstalled += 1
         notice(
             .info,

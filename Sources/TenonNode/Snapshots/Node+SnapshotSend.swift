@@ -156,7 +156,6 @@ extension Node {
             if let index = transfer.index {
                 tablet.raft.snapshotSent(to: transfer.follower, at: index)
             }
-            reached(.snapshotSent)
             counters.snapshotsSent += 1
             snapshots.outgoing[place].end()
         case .failed: giveUp(key, tablet)
@@ -166,7 +165,6 @@ extension Node {
 
     private func giveUp(_ key: SnapshotKey, _ tablet: Tablet) {
         guard let place = snapshots.outgoingPlace(key) else { return }
-        reached(.snapshotGivenUp)
         notice(.warning, "tablet \(key.tablet): the snapshot for node \(key.peer) is given up")
         tablet.raft.snapshotFailed(to: snapshots.outgoing[place].follower)
         snapshots.outgoing[place].end()

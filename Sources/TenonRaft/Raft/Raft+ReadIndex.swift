@@ -37,9 +37,7 @@ extension Raft {
     mutating func confirmReads() {
         guard leadership.reads.isRoundUnderWay else { return }
         let round = membership.quorumValue { voter in
-            if voter == configuration.replica || isPlanted(.readIndexWithoutQuorum) {
-                return leadership.lastRound
-            }
+            if voter == configuration.replica { return leadership.lastRound }
             guard let position = leadership.position(of: voter) else { return 0 }
             return leadership.progress[position].answeredRound
         }
@@ -90,12 +88,9 @@ extension Raft {
     ) {
         guard sender == leader,
             let position = following.batches.firstIndex(where: { $0.number == number })
-        else { return reached(.staleReadAnswerDropped) }
+        else { return }
         let tokens = following.batches.remove(at: position).tokens
-        guard let index else {
-            reached(.followerReadRefused)
-            return output.rejectedReads += tokens
-        }
+        guard let index else { return output.rejectedReads += tokens }
         output.confirmedReads += tokens.map { ConfirmedRead(token: $0, index: index) }
         // The leader has committed that far: no need to wait for its next heartbeat to apply it.
         advanceCommit(to: max(commit, min(index, following.matched)))
@@ -104,7 +99,6 @@ extension Raft {
     /// Requests or answers get lost; a read does not wait for ever.
     mutating func expireFollowerReads() {
         let late = following.batches.prefix { $0.deadline <= clock }
-        if !late.isEmpty { reached(.followerReadExpired) }
         for batch in late { output.rejectedReads += batch.tokens }
         following.batches.removeFirst(late.count)
     }
@@ -145,11 +139,8 @@ struct ReadQueue: Sendable {
     var canStartRound: Bool { rounds.isEmpty && !gathering.isEmpty }
 
     mutating func append(_ read: Read) {
-        count += 1
-        if isPlanted(.readJoinsSentRound), !rounds.isEmpty {
-            return rounds[rounds.count - 1].reads.append(read)
-        }
         gathering.append(read)
+        count += 1
     }
 
     /// What has gathered joins the round that starts now; nothing that comes later may.

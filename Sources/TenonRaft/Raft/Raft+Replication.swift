@@ -152,8 +152,7 @@ extension Raft {
             guard let position = leadership.position(of: voter) else { return .zero }
             return leadership.progress[position].match
         }
-        let isOwnTerm = log.term(at: reached) == term || isPlanted(.oldTermCommittedByCounting)
-        guard reached > commit, isOwnTerm else { return }
+        guard reached > commit, log.term(at: reached) == term else { return }
         for index in commit.next.rawValue...reached.rawValue {
             leadership.uncommittedBytes -= log[LogIndex(index)].payload.count
         }

@@ -41,7 +41,7 @@ final class ClientLink {
             guard isOpen else { return }
             process.node.clientOpened(
                 id, hello: ClientHello(cluster: .none, epoch: .first),
-                wallTime: cluster.wallTime(of: process.host))
+                wallTime: cluster.wallTime)
             cluster.want(turnOf: process)
         }
     }
@@ -54,8 +54,7 @@ final class ClientLink {
             toNode.held.append(bytes)
             return
         }
-        let way = Way(from: Way.clients, to: process.host.id)
-        let due = max(toNode.lastDelivery, cluster.now + cluster.passage(of: bytes.count, on: way))
+        let due = max(toNode.lastDelivery, cluster.now + cluster.draw(cluster.options.networkDelay))
         toNode.lastDelivery = due
         cluster.schedule(at: due, for: process) { [self] in arrive(bytes) }
     }
@@ -65,8 +64,7 @@ final class ClientLink {
         decoder.append(bytes)
         do throws(FrameError) {
             while let frame = try decoder.next() {
-                process.node.received(
-                    frame, from: id, now: process.host.clock.local(at: cluster.now))
+                process.node.received(frame, from: id, now: cluster.now)
             }
         } catch {
             process.host.notices.append(Notice(.warning, "closing a client: \(error)"))
@@ -81,9 +79,8 @@ final class ClientLink {
             toClient.held.append(bytes)
             return
         }
-        let way = Way(from: process.host.id, to: Way.clients)
         let due = max(
-            toClient.lastDelivery, cluster.now + cluster.passage(of: bytes.count, on: way))
+            toClient.lastDelivery, cluster.now + cluster.draw(cluster.options.networkDelay))
         toClient.lastDelivery = due
         cluster.queue.enter(at: due) { [self] in
             guard isOpen else { return }
@@ -101,16 +98,6 @@ final class ClientLink {
             preconditionFailure("a node sent its client what is no frame: \(error)")
         }
         return frames
-    }
-
-    /// A reset on the way: both ends learn it, and the node may have got a part of a frame.
-    func reset() {
-        guard isOpen, process.host.process === process else { return }
-        process.node.clientClosed(id)
-        process.clientLinks.removeValue(forKey: id)
-        cluster.connections.removeAll { $0 === self }
-        cluster.want(turnOf: process)
-        end()
     }
 
     func heal() {

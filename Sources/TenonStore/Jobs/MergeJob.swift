@@ -67,7 +67,7 @@ final class MergeJob: StoreJob, @unchecked Sendable {
     private func step() throws(StoreError) -> StoreJobProgress {
         switch phase {
         case .begin:
-            try beginMerge()
+            beginMerge()
             phase = .merge
         case .merge:
             if try mergeSlice() { phase = .switchManifest }
@@ -85,13 +85,8 @@ final class MergeJob: StoreJob, @unchecked Sendable {
         return .more
     }
 
-    private func beginMerge() throws(StoreError) {
+    private func beginMerge() {
         context.retired = []
-        if isPlanted(.appliedIndexApartFromData), let record = plan.record {
-            var early = context.manifest
-            early.flush = record
-            try early.write(to: context.folder)
-        }
         var cursors: [EntryCursor] = []
         if let memtable = plan.memtable { cursors.append(MemtableCursor(memtable)) }
         for run in plan.runs {
