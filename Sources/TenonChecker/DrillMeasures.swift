@@ -14,7 +14,7 @@ package enum DrillMeasures {
         return keys.acknowledged.compactMap { write in
             guard let key = write.key else { return nil }
             let now = contents(key)
-            if case .delete = write.action {
+            if write.isRemoval {
                 // Only an older value that came back shows that a delete was lost.
                 guard let now, now.version < write.writtenVersion else { return nil }
                 return write
@@ -56,7 +56,7 @@ package enum DrillMeasures {
             guard let version = read.version else { return false }
             return version < write.writtenVersion
         }
-        if case .delete = write.action { return false }
+        if write.isRemoval { return false }
         return !removals.mayRemove(write, before: read)
     }
 
@@ -105,6 +105,14 @@ package enum DrillMeasures {
 }
 
 extension HistoryOperation {
+    /// Whether it leaves its key without a value.
+    fileprivate var isRemoval: Bool {
+        switch action {
+        case .delete, .compareAndDelete: true
+        case .get, .getMany, .put, .compareAndSet, .scan, .deleteRange, .transaction, .other: false
+        }
+    }
+
     /// The version that this write was given.
     fileprivate var writtenVersion: Timestamp { version ?? at?.version ?? .zero }
 
@@ -130,7 +138,7 @@ private struct KeyWrites {
             removedRanges.append(operation)
         }
         guard let key = operation.key else { return }
-        if case .delete = operation.action, operation.result == .unknown {
+        if operation.isRemoval, operation.result == .unknown {
             unknownRemovals.insert(key)
         }
         guard operation.isAcknowledgedWrite else { return }
@@ -155,7 +163,7 @@ private struct RemovalIndex {
 
     init(_ history: [HistoryOperation]) {
         for operation in history where operation.result != .fail {
-            if case .delete(let key) = operation.action {
+            if operation.isRemoval, let key = operation.key {
                 byKey[key, default: []].append(operation)
             } else if case .deleteRange = operation.action {
                 ranges.append(operation)

@@ -62,6 +62,8 @@ extension HistoryOperation {
             object.add("at", raw: text)
         }
         if let asOf { object.add("asOf", text: asOf.description) }
+        if let rest { object.add("rest", bytes: rest) }
+        addResults(to: &object)
         return object.closed
     }
 
@@ -81,20 +83,35 @@ extension HistoryOperation {
             if let to { object.add("to", bytes: to) }
             if let limit { object.add("limit", raw: String(limit)) }
             if isReverse { object.add("reverse", raw: "true") }
-            let list = items.map(\.jsonText).joined(separator: ",")
-            object.add("items", raw: "[\(list)]")
+            object.add("items", list: items.map(\.jsonText))
         case .deleteRange(let from, let to):
             object.add("from", bytes: from)
             if let to { object.add("to", bytes: to) }
+        case .compareAndDelete(let key, let expect):
+            object.add("key", bytes: key)
+            object.add(expectation: expect)
+        case .getMany(let keys):
+            object.add(keys: keys)
+            object.add("values", list: values.map { $0?.jsonText ?? "null" })
+        case .transaction(let transaction): transaction.addFields(to: &object)
         case .other: break
         }
+    }
+
+    /// What the operations of a transaction gave.
+    private func addResults(to object: inout JSONObjectText) {
+        guard case .transaction = action, let succeeded else { return }
+        object.add("succeeded", raw: succeeded ? "true" : "false")
+        object.add("results", list: results.map(\.jsonText))
     }
 
     private var name: String {
         switch action {
         case .get: "get"
         case .put: "put"
-        case .delete: "delete"
+        case .delete, .compareAndDelete: "delete"
+        case .getMany: "getMany"
+        case .transaction: "txn"
         case .compareAndSet: "cas"
         case .scan: "scan"
         case .deleteRange: "deleteRange"
@@ -110,52 +127,5 @@ extension HistoryOperation.Item {
         object.add("value", bytes: value)
         if let version { object.add("version", text: version.description) }
         return object.closed
-    }
-}
-
-/// Builds the text of one JSON object.
-private struct JSONObjectText {
-    private var text = "{"
-
-    var closed: String { text + "}" }
-
-    mutating func add(_ name: String, raw value: String) {
-        text += (text.utf8.count == 1 ? "\"" : ",\"") + name + "\":" + value
-    }
-
-    mutating func add(_ name: String, text value: String) { add(name, raw: quoted(value)) }
-
-    /// Text when the bytes are UTF-8, otherwise base64 under the name with "64".
-    mutating func add(_ name: String, bytes: Bytes) {
-        if let text = bytes.utf8Text {
-            add(name, text: text)
-        } else {
-            add(name + "64", text: Base64.encode(bytes))
-        }
-    }
-
-    mutating func add(expectation: Condition) {
-        switch expectation {
-        case .absent: add("expect", raw: "null")
-        case .value(let bytes): add("expect", bytes: bytes)
-        case .version(let version): add("expect", raw: "{\"version\":\"\(version)\"}")
-        case .present: add("expect", raw: "{\"present\":true}")
-        case .none: break
-        }
-    }
-
-    private func quoted(_ value: String) -> String {
-        var quoted = "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case "\n": quoted += "\\n"
-            case "\t": quoted += "\\t"
-            case "\0"..<" ": quoted += "\\u" + hexadecimal(UInt64(scalar.value), digits: 4)
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
     }
 }

@@ -17,11 +17,19 @@ extension HistoryOperation {
             action: try fields.action(), result: result, read: try fields.reading("read"),
             version: try fields.version("version"), found: try fields.flag("found"),
             at: try fields.point(), asOf: try fields.version("asOf"), items: try fields.items())
+        rest = try fields.bytes("rest")
+        values = try fields.list("values").map { value throws(HistoryError) in
+            try HistoryFields(json: value).storedValue(isNull: value == .null)
+        }
+        succeeded = try fields.flag("succeeded")
+        if case .transaction(let transaction) = action {
+            results = try fields.results(of: transaction, succeeded: succeeded)
+        }
     }
 }
 
 /// Typed access to the fields of one object.
-private struct HistoryFields {
+struct HistoryFields {
     let json: JSONValue
 
     func number(_ name: String) throws(HistoryError) -> UInt64? {
@@ -102,17 +110,49 @@ private struct HistoryFields {
         return items
     }
 
-    func expectation() throws(HistoryError) -> Condition {
+    /// The elements of a list; none when it is not there.
+    func list(_ name: String) throws(HistoryError) -> [JSONValue] {
+        switch json[name] {
+        case nil, .null: return []
+        case .list(let values): return values
+        default: throw .field(name)
+        }
+    }
+
+    /// The value and version that these are the fields of.
+    func storedValue(isNull: Bool) throws(HistoryError) -> StoredValue? {
+        guard !isNull else { return nil }
+        guard let version = try version("version") else { throw .field("version") }
+        return StoredValue(bytes: try requiredBytes("value"), version: version)
+    }
+
+    private func keys() throws(HistoryError) -> [Bytes] {
+        let isEncoded = json["keys"] == nil
+        return try list(isEncoded ? "keys64" : "keys").map { value throws(HistoryError) in
+            guard case .text(let text) = value,
+                let key = isEncoded ? Base64.decode(text) : Bytes(text)
+            else { throw .field("keys") }
+            return key
+        }
+    }
+
+    private func expectation() throws(HistoryError) -> Condition {
         switch json["expect"] {
         case .null: return .absent
         case .object:
             let fields = HistoryFields(json: json["expect"] ?? .null)
-            if let version = try fields.version("version") { return .version(version) }
-            if try fields.flag("present") == true { return .present }
-            if try fields.flag("absent") == true { return .absent }
-            throw .field("expect")
+            guard let condition = try fields.conditionOfFields() else { throw .field("expect") }
+            return condition
         default: return try bytes("expect").map { .value($0) } ?? .none
         }
+    }
+
+    /// The condition that fields of one object spell; nil when they spell none.
+    func conditionOfFields() throws(HistoryError) -> Condition? {
+        if let version = try version("version") { return .version(version) }
+        if try flag("present") == true { return .present }
+        if try flag("absent") == true { return .absent }
+        return try bytes("value").map { .value($0) }
     }
 
     func action() throws(HistoryError) -> HistoryOperation.Action {
@@ -120,7 +160,13 @@ private struct HistoryFields {
         switch name {
         case "get": return .get(key: try requiredBytes("key"))
         case "put": return .put(key: try requiredBytes("key"), value: try requiredBytes("value"))
-        case "delete": return .delete(key: try requiredBytes("key"))
+        case "getMany": return .getMany(keys: try keys())
+        case "delete":
+            let expect = try expectation()
+            let key = try requiredBytes("key")
+            return expect == .none
+                ? .delete(key: key) : .compareAndDelete(key: key, expect: expect)
+        case "txn": return .transaction(try transaction())
         case "cas":
             return .compareAndSet(
                 key: try requiredBytes("key"), value: try requiredBytes("value"),

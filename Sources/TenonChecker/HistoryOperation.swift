@@ -6,16 +6,19 @@ package import TenonCore
 /// File form (ndjson, one object a line, fields in any order, unknown fields skipped):
 /// ```
 /// p         worker, a number              t0, t1    ns on one monotonic clock; t1 null: no answer
-/// op        get put delete cas scan deleteRange, or another name that checkers do not model
-/// key value expect read from to           text; with "64" at the end of the name: base64
-/// expect    of a cas: text, null (absent), or {"version":"…"}
+/// op        get getMany put delete cas scan deleteRange txn, or a name that is not modelled
+/// key value expect read from to rest      text; with "64" at the end of the name: base64
+/// expect    of a cas or a delete: text, null (absent), {"version":"…"} or {"present":true}
 /// res       ok | fail (surely not applied) | unknown (may be applied, now or later)
 /// read      what the key had: text, or null for nothing
-/// version   of a write: its own; of a read: that of the value it returned; decimal text
+/// version   of a write: its own; of what was read: that of the value; decimal text
 /// found     of a delete: whether there was a value
 /// at        where the answer stood: {"tablet":2,"version":"…"} (Rule S7)
 /// asOf      of a read at a version: the version asked for; such a read may be as old as that
 /// limit reverse items   of a scan; items: [{"key","value","version"}]
+/// rest      of a page that is not the last: the key where the next begins (backward: ends)
+/// keys values           of a getMany; values: [null | {"value","version"}]; "keys64": base64
+/// if then else succeeded results          of a txn, as `tenon pipe` has them (Docs/Protocol.md)
 /// ```
 package struct HistoryOperation: Hashable, Sendable {
     /// What was asked for.
@@ -25,9 +28,14 @@ package struct HistoryOperation: Hashable, Sendable {
         case delete(key: Bytes)
         /// Writes `value` when `expect` holds.
         case compareAndSet(key: Bytes, value: Bytes, expect: Condition)
+        /// Deletes when `expect` holds.
+        case compareAndDelete(key: Bytes, expect: Condition)
+        case getMany(keys: [Bytes])
         case scan(from: Bytes, to: Bytes?, limit: Int?, isReverse: Bool)
         case deleteRange(from: Bytes, to: Bytes?)
-        /// An operation that no checker here models (a transaction, say).
+        /// Within one tablet. Indirect, because it is several times as large as the others.
+        indirect case transaction(Transaction)
+        /// An operation that no checker here models.
         case other(name: String)
     }
 
@@ -81,6 +89,14 @@ package struct HistoryOperation: Hashable, Sendable {
     package var at: Point?
     package var asOf: Timestamp?
     package var items: [Item]
+    /// Of a scan's page: where what it did not look at begins, or backward ends; nil when it
+    /// looked at all that was asked for, up to its limit.
+    package var rest: Bytes?
+    /// What the keys of a getMany had, in their order.
+    package var values: [StoredValue?] = []
+    /// Of a transaction: whether its conditions held, and what its operations gave.
+    package var succeeded: Bool?
+    package var results: [OperationResult] = []
 
     package init(
         worker: Int, sentAt: Instant, answeredAt: Instant?, action: Action, result: Result,
@@ -105,18 +121,23 @@ extension HistoryOperation {
     /// The key of an operation on one key.
     package var key: Bytes? {
         switch action {
-        case .get(let key), .put(let key, _), .delete(let key), .compareAndSet(let key, _, _): key
-        case .scan, .deleteRange, .other: nil
+        case .get(let key), .put(let key, _), .delete(let key), .compareAndSet(let key, _, _),
+            .compareAndDelete(let key, _):
+            key
+        case .getMany, .scan, .deleteRange, .transaction, .other: nil
         }
     }
 
     /// Whether it changes what a key has when it takes effect.
     package var isWrite: Bool {
         switch action {
-        case .put, .delete, .compareAndSet, .deleteRange: true
-        case .get, .scan, .other: false
+        case .put, .delete, .compareAndSet, .compareAndDelete, .deleteRange, .transaction: true
+        case .get, .getMany, .scan, .other: false
         }
     }
+
+    /// Whether it took effect, as its caller was told.
+    package var isApplied: Bool { isWrite && result == .ok }
 
     /// When its effect is surely over: the answer, or the end of time when none came or the
     /// outcome is unknown.

@@ -1,4 +1,4 @@
-internal import TenonCore
+package import TenonCore
 
 /// What a checker found.
 package enum Verdict: Hashable, Sendable {
@@ -18,6 +18,8 @@ package struct Violation: Hashable, Sendable {
     package var culprit: HistoryOperation
     /// Operations that the explanation rests on.
     package var context: [HistoryOperation]
+    /// The value that was seen and should not have been, when it is one.
+    package var seenValue: Bytes?
 
     package init(explanation: String, culprit: HistoryOperation, context: [HistoryOperation] = []) {
         self.explanation = explanation
@@ -30,7 +32,8 @@ package struct Violation: Hashable, Sendable {
 /// time, in which each was answered as a single register would answer it?
 ///
 /// Linearizability is local (Herlihy and Wing, 1990, theorem 1), so each key is searched alone.
-/// An operation with an unknown outcome may take effect at any time after it was sent, or never.
+/// Scans, range deletes and transactions take part with what each of them says of each key. An
+/// operation with an unknown outcome may take effect at any time after it was sent, or never.
 /// The search is complete; `statesMax` bounds its memory.
 ///
 /// Source: Wing and Gong, "Testing and verifying concurrent objects", 1993; Lowe, "Testing for
@@ -44,12 +47,15 @@ package struct RegisterCheck: Sendable {
 
     /// The first broken key's verdict in key order; otherwise the first undecided one's.
     package func verdict(of history: [HistoryOperation]) -> Verdict {
-        if let foreign = history.first(where: { !RegisterCheck.isModelled($0) }) {
-            return .undecided(reason: "operation not modelled: \(foreign.action)")
+        let foreign = history.first { operation in
+            if case .other = operation.action { operation.result != .fail } else { false }
         }
-        var undecided: Verdict?
-        for group in RegisterCheck.groupedByKey(history) {
-            var search = RegisterSearch(group, statesMax: statesMax)
+        if let foreign { return .undecided(reason: "operation not modelled: \(foreign.action)") }
+        var steps = RegisterSteps(of: history)
+        if let flaw = steps.flaw { return .violated(flaw) }
+        var undecided = steps.unfollowed.map { Verdict.undecided(reason: $0) }
+        for group in steps.takeGroups() {
+            var search = RegisterSearch(group, of: history, statesMax: statesMax)
             switch search.run() {
             case .holds: continue
             case .violated(let violation): return .violated(violation)
@@ -58,27 +64,13 @@ package struct RegisterCheck: Sendable {
         }
         return undecided ?? .holds
     }
+}
 
-    /// Reads that say nothing about single keys (scans) are left to ``VersionReplay``.
-    private static func isModelled(_ operation: HistoryOperation) -> Bool {
-        switch operation.action {
-        case .get, .put, .delete, .compareAndSet, .scan: true
-        case .deleteRange, .other: operation.result == .fail
-        }
-    }
-
-    private static func groupedByKey(_ history: [HistoryOperation]) -> [[HistoryOperation]] {
-        var places: [Bytes: Int] = [:]
-        var groups: [(key: Bytes, operations: [HistoryOperation])] = []
-        for operation in history where operation.asOf == nil {
-            guard let key = operation.key else { continue }
-            if let place = places[key] {
-                groups[place].operations.append(operation)
-            } else {
-                places[key] = groups.count
-                groups.append((key, [operation]))
-            }
-        }
-        return groups.sorted { $0.key < $1.key }.map(\.operations)
+extension Violation {
+    /// The explanation, and the operations as lines of a history file.
+    package var text: String {
+        var bytes: [UInt8] = []
+        for operation in [culprit] + context { HistoryFile.append(operation, to: &bytes) }
+        return explanation + "\n" + String(decoding: bytes.dropLast(), as: UTF8.self)
     }
 }

@@ -65,99 +65,82 @@ enum RegisterCondition: Hashable {
     }
 }
 
-/// An operation as a step of one register.
-enum RegisterAction {
-    /// Saw this value; and its version, 0 when it did not say.
+/// What was seen of one register, in numbers.
+enum RegisterSight: Hashable {
+    /// This value (0: none); and its version, 0 when it was not told.
     case read(value: Int, version: UInt64)
-    /// Leaves this value (0: none) at this version.
-    case write(value: Int, version: UInt64)
-    /// Writes when the condition holds.
-    case conditionalWrite(RegisterCondition, value: Int, version: UInt64)
-    /// Found that the condition does not hold; saw this value when it said so.
-    case conditionFailed(RegisterCondition, seen: Int?)
+    case present
+    case holds(RegisterCondition)
+    case fails(RegisterCondition)
 
-    /// Nil for what says nothing: a failed or unanswered read, a write that was surely not applied.
-    init?(_ operation: HistoryOperation, values: inout ValueTable) {
-        let version = operation.version?.rawValue ?? 0
-        switch (operation.action, operation.result) {
-        case (.get, .ok):
-            guard let read = operation.read else { return nil }
-            self = .read(value: values.number(read), version: version)
-        case (.put(_, let value), .ok), (.put(_, let value), .unknown):
-            self = .write(value: values.number(value), version: version)
-        case (.delete, .ok), (.delete, .unknown):
-            self = .write(value: 0, version: 0)
-        case (.compareAndSet(_, let value, let expect), .ok),
-            (.compareAndSet(_, let value, let expect), .unknown):
-            let condition = RegisterCondition(expect, values: &values)
-            self = .conditionalWrite(condition, value: values.number(value), version: version)
-        case (.compareAndSet(_, _, let expect), .fail):
-            // Without a point it was refused, not answered: it never met the register.
-            guard operation.read != nil || operation.at != nil else { return nil }
-            let seen = operation.read.map { values.number($0) }
-            self = .conditionFailed(RegisterCondition(expect, values: &values), seen: seen)
-        default:
-            return nil
+    init(_ sight: Footprint.Sight, values: inout ValueTable) {
+        self =
+            switch sight {
+            case .absent: .read(value: 0, version: 0)
+            case .present: .present
+            case .value(let bytes, let version):
+                .read(value: values.number(bytes), version: version?.rawValue ?? 0)
+            case .holds(let condition): .holds(RegisterCondition(condition, values: &values))
+            case .fails(let condition): .fails(RegisterCondition(condition, values: &values))
+            }
+    }
+
+    /// Whether it can have been seen in `state`.
+    func mayBe(of state: RegisterState) -> Bool {
+        switch self {
+        case .read(let value, let version):
+            value == state.value
+                && (value == 0 || version == 0 || state.version == 0 || version == state.version)
+        case .present: state.value != 0
+        case .holds(let condition): condition.holds(in: state) != false
+        case .fails(let condition): condition.holds(in: state) != true
         }
     }
+}
+
+/// An operation as a step of one register: what it saw, and what it left.
+struct RegisterAction {
+    var sights: [RegisterSight]
+    /// Nil when it changed nothing.
+    var left: RegisterState?
 
     /// The state after it, or nil when it cannot have been answered so in `state`.
     func applied(to state: RegisterState) -> RegisterState? {
-        switch self {
-        case .read(let value, let version):
-            let isSameVersion =
-                value == 0 || version == 0 || state.version == 0
-                || version == state.version
-            guard value == state.value, isSameVersion else { return nil }
-            // The read told the version of a write whose own answer was lost.
-            let isTold = value != 0 && state.version == 0
-            return isTold ? RegisterState(value: value, version: version) : state
-        case .write(let value, let version):
-            return RegisterState(value: value, version: value == 0 ? 0 : version)
-        case .conditionalWrite(let condition, let value, let version):
-            guard condition.holds(in: state) != false else { return nil }
-            return RegisterState(value: value, version: version)
-        case .conditionFailed(let condition, let seen):
-            guard condition.holds(in: state) != true else { return nil }
-            return seen == nil || seen == state.value ? state : nil
+        for sight in sights where !sight.mayBe(of: state) { return nil }
+        if let left { return left }
+        guard state.version == 0, state.value != 0 else { return state }
+        // A read told the version of a write whose own answer was lost.
+        for case .read(_, let version) in sights where version != 0 {
+            return RegisterState(value: state.value, version: version)
         }
+        return state
     }
 
-    var changesState: Bool {
-        switch self {
-        case .write, .conditionalWrite: true
-        case .read, .conditionFailed: false
-        }
-    }
+    var changesState: Bool { left != nil }
 
     /// Whether its answer may rest on a write without naming that write's value.
     var dependsBlindly: Bool {
-        switch self {
-        case .conditionFailed(_, seen: nil): true
-        case .conditionalWrite(.present, _, _), .conditionalWrite(.version, _, _): true
-        case .read, .write, .conditionalWrite, .conditionFailed: false
+        var isRead = false
+        var isBlind = false
+        for sight in sights {
+            switch sight {
+            case .read: isRead = true
+            case .present, .holds(.present), .holds(.version), .fails: isBlind = true
+            case .holds: break
+            }
         }
+        return isBlind && !isRead
     }
 
     /// Values that this can only follow.
     var valuesLookedFor: [Int] {
-        switch self {
-        case .read(let value, _): [value]
-        case .conditionalWrite(.value(let value), _, _): [value]
-        case .conditionFailed(let condition, let seen):
-            if case .value(let value) = condition {
-                [value] + (seen.map { [$0] } ?? [])
-            } else {
-                seen.map { [$0] } ?? []
+        sights.compactMap { sight in
+            switch sight {
+            case .read(let value, _), .holds(.value(let value)), .fails(.value(let value)): value
+            case .present, .holds, .fails: nil
             }
-        case .write, .conditionalWrite: []
         }
     }
 
-    func writes(oneOf values: [Int]) -> Bool {
-        switch self {
-        case .write(let value, _), .conditionalWrite(_, let value, _): values.contains(value)
-        case .read, .conditionFailed: false
-        }
-    }
+    func writes(oneOf values: [Int]) -> Bool { left.map { values.contains($0.value) } ?? false }
 }

@@ -13,7 +13,10 @@ internal import TenonCore
 struct RegisterSearch {
     /// What an operation asks of the register and does to it.
     private struct Step {
-        var operation: HistoryOperation
+        /// The operation's place in the history.
+        var source: Int
+        var sentAt: Instant
+        var endsAt: Instant
         var action: RegisterAction
         /// May be left out: an unknown outcome.
         var isOptional: Bool
@@ -36,6 +39,7 @@ struct RegisterSearch {
         var state: RegisterState
     }
 
+    private let history: [HistoryOperation]
     private var steps: [Step] = []
     private var events: [Event] = [Event(step: -1, isReturn: false, previous: 0, next: 0)]
     private var values = ValueTable()
@@ -47,11 +51,12 @@ struct RegisterSearch {
     private var visited: Set<[UInt32]> = []
     private var farthestReturn = 0
 
-    init(_ operations: [HistoryOperation], statesMax: Int) {
+    init(_ parts: [RegisterSteps.Step], of history: [HistoryOperation], statesMax: Int) {
+        self.history = history
         self.statesMax = statesMax
-        for operation in operations { admit(operation) }
+        for part in parts { admit(part) }
         leaveOutInvisibleWrites()
-        steps.sort { $0.operation.sentAt < $1.operation.sentAt }
+        steps.sort { $0.sentAt < $1.sentAt }
         linkEvents()
     }
 
@@ -86,11 +91,19 @@ struct RegisterSearch {
 
     // MARK: building the list
 
-    private mutating func admit(_ operation: HistoryOperation) {
-        guard let action = RegisterAction(operation, values: &values) else { return }
-        let isOptional = operation.result == .unknown
-        if isOptional && !action.changesState { return }
-        steps.append(Step(operation: operation, action: action, isOptional: isOptional))
+    private mutating func admit(_ part: RegisterSteps.Step) {
+        let sights = part.sights.map { RegisterSight($0, values: &values) }
+        let left = part.left.map { value in
+            value.map {
+                RegisterState(value: values.number($0), version: part.version?.rawValue ?? 0)
+            } ?? .initial
+        }
+        guard left != nil || !sights.isEmpty else { return }
+        let operation = history[part.source]
+        steps.append(
+            Step(
+                source: part.source, sentAt: operation.sentAt, endsAt: operation.endsAt,
+                action: RegisterAction(sights: sights, left: left), isOptional: part.isOptional))
     }
 
     /// An unknown put whose value nobody looked for may as well not have happened, unless the
@@ -100,10 +113,10 @@ struct RegisterSearch {
         var wanted = Set<Int>()
         for step in steps { wanted.formUnion(step.action.valuesLookedFor) }
         steps.removeAll { step in
-            guard step.isOptional, case .write(let value, _) = step.action, value != 0 else {
-                return false
-            }
-            return !wanted.contains(value)
+            guard step.isOptional, step.action.sights.isEmpty, let left = step.action.left,
+                left.value != 0
+            else { return false }
+            return !wanted.contains(left.value)
         }
     }
 
@@ -111,11 +124,11 @@ struct RegisterSearch {
         var moments: [(time: Instant, isReturn: Bool, step: Int)] = []
         var mandatoryCount = 0
         for place in steps.indices {
-            moments.append((steps[place].operation.sentAt, false, place))
+            moments.append((steps[place].sentAt, false, place))
             steps[place].rank = steps[place].isOptional ? place : mandatoryCount
             guard !steps[place].isOptional else { continue }
             mandatoryCount += 1
-            moments.append((steps[place].operation.endsAt, true, place))
+            moments.append((steps[place].endsAt, true, place))
         }
         mandatoryLeft = mandatoryCount
         // At one moment calls come first: touching operations count as concurrent.
@@ -190,22 +203,20 @@ struct RegisterSearch {
     /// write that it saw or should have seen.
     private func explanation() -> Violation {
         let culprit = steps[events[farthestReturn].step]
-        let answered = culprit.operation.endsAt
-        let before = steps.filter { $0.operation.sentAt <= answered }
-        var context = before.filter {
-            $0.operation != culprit.operation && $0.operation.endsAt >= culprit.operation.sentAt
-        }
+        let operation = history[culprit.source]
+        let before = steps.filter { $0.sentAt <= culprit.endsAt && $0.source != culprit.source }
+        var context = before.filter { $0.endsAt >= culprit.sentAt }
         let lastWrites = before.filter {
-            $0.action.changesState && $0.operation.endsAt < culprit.operation.sentAt
+            $0.action.changesState && $0.endsAt < culprit.sentAt
         }
-        context += lastWrites.sorted { $0.operation.endsAt < $1.operation.endsAt }.suffix(3)
+        context += lastWrites.sorted { $0.endsAt < $1.endsAt }.suffix(3)
         context += before.filter { $0.action.writes(oneOf: culprit.action.valuesLookedFor) }
-        var shown: [HistoryOperation] = []
-        for step in context where !shown.contains(step.operation) { shown.append(step.operation) }
+        var shown: [Int] = []
+        for step in context where !shown.contains(step.source) { shown.append(step.source) }
         return Violation(
             explanation: "no order of the operations up to its answer gives it: "
-                + "\(culprit.operation.action) answered \(culprit.operation.result.rawValue)",
-            culprit: culprit.operation, context: Array(shown.prefix(16)))
+                + "\(operation.action) answered \(operation.result.rawValue)",
+            culprit: operation, context: shown.prefix(16).map { history[$0] })
     }
 }
 

@@ -41,11 +41,48 @@ struct HistoryBuilder {
 
     mutating func scan(
         _ from: Bytes, _ to: Bytes?, _ items: [(Bytes, Bytes)], _ time: ClosedRange<UInt64>,
-        at: UInt64, limit: Int? = nil, isReverse: Bool = false
+        at: UInt64, limit: Int? = nil, isReverse: Bool = false, rest: Bytes? = nil
     ) {
         add(
             .scan(from: from, to: to, limit: limit, isReverse: isReverse), time, .ok, at: at,
             items: items.map { HistoryOperation.Item(key: $0.0, value: $0.1) })
+        operations[operations.count - 1].rest = rest
+    }
+
+    mutating func getMany(
+        _ keys: [Bytes], _ values: [StoredValue?], _ time: ClosedRange<UInt64>, at: UInt64
+    ) {
+        add(.getMany(keys: keys), time, .ok, at: at)
+        operations[operations.count - 1].values = values
+    }
+
+    mutating func compareAndDelete(
+        _ key: Bytes, _ expect: Condition, _ time: ClosedRange<UInt64>,
+        _ result: HistoryOperation.Result = .ok, found: Bool? = nil,
+        saw: HistoryOperation.Reading? = nil, at version: UInt64? = nil
+    ) {
+        add(
+            .compareAndDelete(key: key, expect: expect), time, result, read: saw,
+            version: result == .ok ? version : nil, found: found, at: version)
+    }
+
+    mutating func transaction(
+        if conditions: [KeyCondition] = [], then: [TenonCore.Operation],
+        else: [TenonCore.Operation] = [], _ time: ClosedRange<UInt64>, succeeded: Bool = true,
+        _ results: [OperationResult], at version: UInt64
+    ) {
+        let transaction = Transaction(conditions: conditions, then: then, else: `else`)
+        add(.transaction(transaction), time, .ok, version: version, at: version)
+        operations[operations.count - 1].succeeded = succeeded
+        operations[operations.count - 1].results = results
+    }
+
+    mutating func unknownTransaction(
+        if conditions: [KeyCondition] = [], then: [TenonCore.Operation],
+        else: [TenonCore.Operation] = [], _ time: ClosedRange<UInt64>
+    ) {
+        let transaction = Transaction(conditions: conditions, then: then, else: `else`)
+        add(.transaction(transaction), time, .unknown)
     }
 
     mutating func deleteRange(
@@ -71,6 +108,22 @@ struct HistoryBuilder {
                 at: at.map {
                     HistoryOperation.Point(tablet: tablet, version: Timestamp($0))
                 }, items: items))
+    }
+}
+
+extension TenonCore.Operation {
+    static func put(_ key: Bytes, _ value: Bytes, if condition: Condition = .none) -> Self {
+        .put(key: key, value: value, condition: condition)
+    }
+
+    static func delete(_ key: Bytes, if condition: Condition = .none) -> Self {
+        .delete(key: key, condition: condition)
+    }
+}
+
+extension StoredValue {
+    init(_ bytes: Bytes, _ version: UInt64) {
+        self.init(bytes: bytes, version: Timestamp(version))
     }
 }
 

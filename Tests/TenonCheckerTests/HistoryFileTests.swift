@@ -17,7 +17,35 @@ struct HistoryFileTests {
         history.scan(
             "a", "b", [("a", "1"), ([0xFF], "2")], 9...10, at: 14, limit: 2, isReverse: true)
         history.deleteRange("a", nil, 11...12, at: 15)
-        history.add(.other(name: "txn"), 13...14, .ok, at: 16)
+        history.add(.other(name: "watch"), 13...14, .ok, at: 16)
+        history.scan("a", nil, [], 15...16, at: 16, rest: "q")
+        history.getMany(["a", "b"], [StoredValue("1", 9), nil], 15...16, at: 16)
+        history.getMany(["a", [0xFF]], [nil, StoredValue([0xFE], 9)], 15...16, at: 16)
+        history.compareAndDelete("k", .version(Timestamp(3)), 17...18, found: true, at: 17)
+        history.compareAndDelete("k", .absent, 17...18, .fail, saw: .value("x"), at: 17)
+        history.transaction(
+            if: [
+                KeyCondition(key: "a", condition: .absent),
+                KeyCondition(key: "b", condition: .present),
+                KeyCondition(key: [0xFF], condition: .value([0xFE])),
+                KeyCondition(key: "c", condition: .version(Timestamp(7))),
+            ],
+            then: [
+                .put("a", "1", if: .absent), .put("q", "1"),
+                .delete("b", if: .version(Timestamp(5))),
+                .delete("c"), .get(key: "b"), .get(key: "e"), .deleteRange(from: "x", to: nil),
+                .deleteRange(from: "x", to: "y"), .put("d", "1", if: .present),
+            ],
+            else: [.get(key: "a")], 19...20,
+            [
+                .written, .written, .deleted(found: true), .deleted(found: false),
+                .value(StoredValue([0x80], 4)), .value(nil), .written, .written,
+                .conditionFailed(current: nil),
+            ], at: 18)
+        history.transaction(
+            then: [], else: [.put("a", "1", if: .value("b"))], 21...22, succeeded: false,
+            [.conditionFailed(current: StoredValue("c", 8))], at: 19)
+        history.unknownTransaction(then: [.put("a", "1")], 23...24)
         return history.operations
     }
 

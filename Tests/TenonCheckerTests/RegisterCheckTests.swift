@@ -189,9 +189,9 @@ struct RegisterCheckTests {
             return
         }
         var transaction = HistoryBuilder()
-        transaction.add(.other(name: "txn"), 0...1, .ok)
+        transaction.add(.other(name: "watch"), 0...1, .ok)
         guard case .undecided = RegisterCheck().verdict(of: transaction.operations) else {
-            Issue.record("a transaction taken for a register's operation")
+            Issue.record("a watch taken for a register's operation")
             return
         }
     }
@@ -303,7 +303,7 @@ enum EveryOrder {
         case .get:
             let seen: HistoryOperation.Reading = value.map { .value($0) } ?? .absent
             return operation.read == seen ? (value, ()) : nil
-        case .scan, .deleteRange, .other: return nil
+        case .getMany, .compareAndDelete, .scan, .deleteRange, .transaction, .other: return nil
         }
     }
 }

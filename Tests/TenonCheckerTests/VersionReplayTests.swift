@@ -167,10 +167,14 @@ struct VersionReplayTests {
             }.isViolation)
     }
 
-    @Test("Transactions are not modelled, and the verdict says so")
+    @Test("What is not modelled makes the verdict say so, and a write without a point too")
     func notModelled() {
-        guard case .undecided = verdict({ $0.add(.other(name: "txn"), 0...1, .ok) }) else {
-            Issue.record("a transaction passed")
+        guard case .undecided = verdict({ $0.add(.other(name: "watch"), 0...1, .ok) }) else {
+            Issue.record("an unknown operation passed")
+            return
+        }
+        guard case .undecided = verdict({ $0.put("a", "1", 0...1) }) else {
+            Issue.record("a write without a point passed")
             return
         }
     }

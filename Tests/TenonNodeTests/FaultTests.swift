@@ -1,4 +1,5 @@
 import TenonCore
+import TenonLog
 import TenonNode
 import TenonSimulator
 import TenonStore
@@ -104,6 +105,61 @@ import Testing
         }
         #expect(isBack)
         #expect(cluster.text(of: key(last)) != nil)
+    }
+
+    @Test(arguments: [DiskFault.Kind.failWrite, .shortWrite, .failSync])
+    func `a manifest that cannot be written at the start ends the process, not the tablet`(
+        kind: DiskFault.Kind
+    ) throws {
+        let cluster = SimulatedCluster(small(6))
+        #expect(cluster.form())
+        #expect(cluster.put("a", "1") != nil)
+        cluster.crash(2)
+        cluster.host(2).disk.inject(DiskFault(kind, on: "MANIFEST.new"))
+        #expect(!cluster.start(2))
+        #expect(cluster.host(2).endReason?.contains("manifest") == true)
+        #expect(cluster.start(2))
+        #expect(cluster.awaitEqualReplicas())
+        #expect(cluster.status(2)?.health == "whole")
+    }
+
+    @Test func `a follower whose log is full names the leader`() throws {
+        var options = small(7)
+        options.log.segmentBytes = 64 << 10
+        options.log.segmentsReserved = 5
+        options.log.batchBytesMax = 16 << 10
+        let cluster = SimulatedCluster(options)
+        #expect(cluster.form())
+        let leader = try #require(cluster.leader())
+        let follower = leader % 3 + 1
+        cluster.host(follower).disk.inject(DiskFault(.failWrite, on: ".table", count: 1_000))
+        for number in 0..<300 { #expect(cluster.put(key(number), value(number)) != nil) }
+        #expect(cluster.host(follower).noticed("the log is full"))
+        let answer = cluster.ask(
+            follower,
+            cluster.client.write(.put(key: "k", value: "v", condition: .none)))
+        guard case .refusal(let refusal)? = answer else {
+            Issue.record("\(String(describing: answer))")
+            return
+        }
+        #expect(refusal.reason == .notLeader)
+    }
+
+    @Test func `a follower that cannot flush until its log is full catches up later`() throws {
+        var options = small(5)
+        options.log.segmentBytes = 64 << 10
+        options.log.segmentsReserved = 5
+        options.log.batchBytesMax = 16 << 10
+        let cluster = SimulatedCluster(options)
+        #expect(cluster.form())
+        #expect(cluster.put("a", "1") != nil)
+        let follower = try #require(cluster.leader()) % 3 + 1
+        cluster.host(follower).disk.inject(DiskFault(.failWrite, on: ".table", count: 1_000))
+        for number in 0..<300 { #expect(cluster.put(key(number), value(number)) != nil) }
+        #expect(cluster.host(follower).noticed("the log is full"))
+        cluster.host(follower).disk.removeFaults()
+        #expect(cluster.awaitEqualReplicas(within: .seconds(20)))
+        #expect(cluster.hosts.allSatisfy { $0.isRunning })
     }
 
     @Test func `a follower whose log is full catches up when it has room again`() throws {

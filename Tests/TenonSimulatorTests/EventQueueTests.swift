@@ -19,7 +19,7 @@ import Testing
         while let due = queue.nextDue {
             #expect(due >= last)
             last = due
-            queue.removeFirst()()
+            queue.removeFirst().action()
         }
         let order = expected.sorted { ($0.due, $0.number) < ($1.due, $1.number) }
         #expect(happened == order.map(\.number))

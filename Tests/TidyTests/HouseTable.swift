@@ -56,6 +56,10 @@ enum HouseTable {
                 "ArgumentParser", "Histogram", "Logging", "ServiceLifecycle", "UnixSignals",
             ],
             toolchain: ["Glibc", "Synchronization", "Foundation", "Dispatch"]),
+        "tenon-sim": Row(
+            targets: ["TenonSimulator", "TenonChecker", "TenonCore"],
+            products: ["ArgumentParser"],
+            toolchain: ["Glibc", "Foundation"]),
     ]
 
     static let all = engine.merging(edge) { row, _ in row }

@@ -28,4 +28,13 @@ int ctenon_is_volatile(const char *path);
 /// The process id of the child, or a negated errno.
 int ctenon_spawn_detached(const char *path, char *const arguments[], const char *log_path);
 
+/// Counts one pass of the calling thread through the rare branch `mark` (TenonCore, Coverage).
+void ctenon_mark(int mark);
+
+/// How often the calling thread has passed `mark` since it cleared its counts.
+uint32_t ctenon_mark_count(int mark);
+
+/// Sets the calling thread's counts to zero.
+void ctenon_marks_clear(void);
+
 #endif

@@ -103,21 +103,33 @@ struct SessionTable {
     /// Looks a write up. `version` is the write's own: the log's time.
     /// - Complexity: one hash lookup when it is its client's newest.
     mutating func admit(_ session: Session, at version: Timestamp) -> Verdict {
-        if session.firstIssue > version.later(by: bounds.sessionAheadMax) { return .ahead }
+        if session.firstIssue > version.later(by: bounds.sessionAheadMax) {
+            reached(.sessionAhead)
+            return .ahead
+        }
         guard let slot = slots[session.client] else {
-            guard session.firstIssue >= floor else { return .expired }
+            guard session.firstIssue >= floor || isPlanted(.expiredSessionRuns) else {
+                return .expired
+            }
             guard session.sequence >= session.lowWaterMark else { return .duplicate }
             return .run(client: addClient(session))
         }
         raiseMark(of: slot, to: session.lowWaterMark)
         if session.sequence < clients[slot].mark { return .duplicate }
+        if isPlanted(.sessionKeptAsHighestSequence), let last = clients[slot].living.last,
+            session.sequence < last.sequence
+        {
+            return .answered(last.outcome)
+        }
         let place = clients[slot].place(of: session.sequence)
         if place < clients[slot].records.count,
             clients[slot].records[place].sequence == session.sequence
         {
+            reached(.sessionAnsweredAgain)
             return .answered(clients[slot].records[place].outcome)
         }
-        return session.firstIssue < floor ? .expired : .run(client: slot)
+        let isExpired = session.firstIssue < floor && !isPlanted(.expiredSessionRuns)
+        return isExpired ? .expired : .run(client: slot)
     }
 
     /// Keeps the outcome of a write that was admitted to run, then forgets what is over the

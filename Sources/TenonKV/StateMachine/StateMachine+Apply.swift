@@ -92,8 +92,12 @@ extension StateMachine {
         }
         switch sessions.admit(session, at: version) {
         case .answered(let outcome): run.append(outcome)
-        case .duplicate: run.append(.duplicate)
-        case .expired: run.append(.sessionExpired)
+        case .duplicate:
+            reached(.sessionDuplicateDropped)
+            run.append(.duplicate)
+        case .expired:
+            reached(.sessionExpired)
+            run.append(.sessionExpired)
         case .ahead: run.append(.refused(reason: "first issued ahead of the tablet's time"))
         case .run(let client):
             let outcome = try runBody(header.kind, &reader, at: version, &run)

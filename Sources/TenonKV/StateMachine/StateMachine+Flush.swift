@@ -85,6 +85,11 @@ extension StateMachine {
             payload: FlushedState(self, configuration: configuration).encoded())
     }
 
+    /// What ``PlantedFault/sessionsLostInSnapshot`` does.
+    package func loseSessions() {
+        sessions = SessionTable(bounds: configuration, floor: sessions.floor)
+    }
+
     /// Takes back what the store's newest flush recorded beside its data.
     ///
     /// - Returns: whether there was a flush; then the sessions are to be restored too.

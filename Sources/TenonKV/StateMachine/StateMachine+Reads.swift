@@ -90,7 +90,10 @@ extension StateMachine {
             // Nothing applied is above the last version, so the newest is what stands there.
             return .success(ReadPoint(time: .newest, shown: lastVersion))
         }
-        guard version >= readFloor else { return .failure(.historyGone(floor: readFloor)) }
+        guard version >= readFloor else {
+            reached(.historyGone)
+            return .failure(.historyGone(floor: readFloor))
+        }
         guard version <= max(lastVersion, observed) else {
             return .failure(.ahead(last: lastVersion))
         }

@@ -16,7 +16,10 @@ extension Log {
         let batches = try split(records)
         let bytes = batches.joined().reduce(0) { $0 + $1.encodedBytes }
         let purpose: WritePurpose = records.contains(where: \.holdsEntries) ? .entries : .states
-        if purpose == .entries, !admits(bytes: bytes) { throw .full }
+        if purpose == .entries, !admits(bytes: bytes) {
+            reached(.logRefusedWhenFull)
+            throw .full
+        }
         for batch in batches { try write(batch, for: purpose) }
         try forwardWhenLow(after: bytes)
         checkInvariants()
@@ -42,22 +45,22 @@ extension Log {
     /// Performs the batch of at most `bytes` that `plan` makes. There is room for it in the
     /// active segment.
     func writeBatch(
-        atMost bytes: Int, _ plan: (inout LogWriter) -> PlannedWrite
+        atMost bytes: Int, isSynced: Bool = true, _ plan: (inout LogWriter) -> PlannedWrite
     ) throws(LogError) {
         // Space first: where zeros were written the batch itself cannot run out of it, and until
         // here nothing has changed.
         try zeroActive(upTo: writer.offset + bytes)
         let planned = plan(&writer)
-        try performWrite(planned)
+        try performWrite(planned, isSynced: isSynced)
         used[used.count - 1].blocks.append(UInt32(planned.offset / Block.bytes))
     }
 
     /// One write and one sync of the active segment.
-    func performWrite(_ planned: PlannedWrite) throws(LogError) {
+    func performWrite(_ planned: PlannedWrite, isSynced: Bool = true) throws(LogError) {
         let file = used[used.count - 1].file.file
         try perform { () throws(FileError) in
             try file.write(planned.bytes, at: planned.offset)
-            try file.sync()
+            if isSynced && !isPlanted(.acknowledgedBeforeSync) { try file.sync() }
         }
         bytesWritten += planned.bytes.count
         syncs += 1

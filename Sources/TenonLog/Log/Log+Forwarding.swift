@@ -46,6 +46,7 @@ extension Log {
             left -= records.reduce(0) { $0 + $1.encodedBytes }
             guard !records.isEmpty else { continue }
             do throws(LogError) {
+                reached(.logForwarded)
                 try write(records, for: .forwarding)
             } catch {
                 // These are off the list and not copied: the list is made again next time.

@@ -91,8 +91,10 @@ extension Log {
         releaseSegments(before: replay.provenLeast)
         try startSegment()
         guard let last = replay.last else { return }
+        reached(.logTailRewritten)
         let directory = last.read?.records.map(\.summary) ?? []
-        try writeBatch(atMost: last.header.batchBytes) {
+        let isSynced = !isPlanted(.recoveredTailNotSynced)
+        try writeBatch(atMost: last.header.batchBytes, isSynced: isSynced) {
             $0.rewrite(last.header, stored: last.read?.stored, directory: directory)
         }
     }
@@ -103,6 +105,7 @@ extension Log {
         var attemptsLeft = used.count
         while segmentsInHand <= WritePurpose.entries.segmentsLeft, used.count > 1, attemptsLeft > 0
         {
+            reached(.logReserveRegained)
             attemptsLeft -= 1
             do throws(LogError) {
                 try forwardOldestSegment()

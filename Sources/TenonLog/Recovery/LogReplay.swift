@@ -29,6 +29,7 @@ struct LogReplay: Sendable {
         try replay(live)
         checkEnds(live, newest, oldestUse)
         noteTornTail(live.last, newest)
+        if report.tornTail != nil { reached(.logTailTorn) }
         report.damagedMetadata = index.lostMetadata.sorted()
     }
 
@@ -82,6 +83,7 @@ struct LogReplay: Sendable {
             report.wholeBatches += 1
             for record in read.records { apply(record, batch.number) }
         } else if let next {
+            reached(.logBatchDamaged)
             report.damagedBatches += 1
             applyLost(next)
         } else if successor != nil {
@@ -116,6 +118,7 @@ struct LogReplay: Sendable {
         let count = expected.distance(to: found.number)
         guard count > 0 else { return }
         report.damagedBatches += count
+        if isPlanted(.lostHeaderLeavesTabletsWhole) { return }
         if count > 1 { noteUnknownLoss(before: found.number) }
         applyLost(found)
     }
@@ -135,6 +138,7 @@ struct LogReplay: Sendable {
     }
 
     private mutating func noteUnknownLoss(before batch: BatchNumber) {
+        reached(.logLossUnnamed)
         report.isNodeSuspect = true
         index.noteUnknownLoss(before: batch)
     }

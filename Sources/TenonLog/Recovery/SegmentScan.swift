@@ -69,17 +69,20 @@ struct SegmentScan: Sendable {
         var offset = Block.bytes
         var least = header?.firstBatch ?? .first
         while offset < bytes.count {
-            guard let found = BatchHeader(decoding: bytes, at: offset), found.use == use,
-                found.number >= least
+            guard let found = BatchHeader(decoding: bytes, at: offset),
+                (found.use == use && found.number >= least) || isPlanted(.staleRecordAccepted)
             else {
+                if isPlanted(.damagedMiddleTruncated), !batches.isEmpty { return }
                 offset += Block.bytes
                 continue
             }
             let body = offset + found.bytes..<offset + found.bytes + found.storedBytes
+            let isWhole = CRC32C(bytes, in: body).rawValue == found.bodyChecksum
+            if isPlanted(.damagedMiddleTruncated), !isWhole { return }
             batches.append(
                 FoundBatch(
                     header: found, offset: offset,
-                    isBodyWhole: CRC32C(bytes, in: body).rawValue == found.bodyChecksum))
+                    isBodyWhole: isWhole || isPlanted(.tornTailAccepted)))
             least = found.number.next
             offset += found.batchBytes
         }

@@ -92,7 +92,7 @@ package struct Formation: Sendable {
     }
 
     private mutating func meetMember(_ peer: PeerIdentity) -> [Action] {
-        if ownCluster == peer.cluster {
+        if ownCluster == peer.cluster || isPlanted(.wipedNodeVotes) {
             // The id only spreads while everybody is empty, and entries only come after all had
             // it: the formation was completed without this node hearing the last word.
             if case .saving = phase { return [] }
@@ -112,7 +112,12 @@ package struct Formation: Sendable {
         guard case .gathering = phase, me == founder else { return [] }
         var known = ownCluster
         for (place, node) in members.enumerated() where node != me {
-            guard let answer = answers[place] else { return [] }
+            guard let answer = answers[place] else {
+                if isPlanted(.twoEmptyNodesFoundCluster), isQuorum(answers.count { $0 != nil }) {
+                    continue
+                }
+                return []
+            }
             guard answer.cluster != .none else { continue }
             if known != .none && known != answer.cluster {
                 let reason =
@@ -166,7 +171,9 @@ package struct Formation: Sendable {
         guard case .saved(cluster) = phase else { return [] }
         acknowledged[place] = true
         let isComplete = members.indices.allSatisfy { members[$0] == me || acknowledged[$0] }
-        guard isComplete else { return [] }
+        let suffices =
+            isPlanted(.twoEmptyNodesFoundCluster) && isQuorum(acknowledged.count(where: \.self))
+        guard isComplete || suffices else { return [] }
         return [.announce(cluster, to: others)] + begin(cluster)
     }
 
@@ -183,6 +190,9 @@ package struct Formation: Sendable {
         let missing = members.indices.filter { members[$0] != me && !acknowledged[$0] }
         return missing.isEmpty ? [] : [.propose(cluster, to: missing.map { members[$0] })]
     }
+
+    /// Whether so many others and this node are a majority.
+    private func isQuorum(_ others: Int) -> Bool { (others + 1) * 2 > members.count }
 
     private mutating func begin(_ cluster: ClusterID) -> [Action] {
         phase = .formed(cluster)

@@ -106,6 +106,7 @@ package struct PeerRegistry: Sendable {
         guard peer.epoch >= epoch else {
             return "its epoch \(peer.epoch) is below this node's \(epoch)"
         }
+        if isPlanted(.wipedNodeVotes) { return nil }
         return records[place].flatMap { refusal(of: peer, remembering: $0.memory) }
     }
 

@@ -53,6 +53,7 @@ extension Node {
                 // Often the question comes in one frame with the news that the entry is
                 // committed: it is answered when the entry is applied.
                 if report.index > tablet.machine.appliedIndex {
+                    reached(.digestAskedAhead)
                     tablet.openQuestion = (report.index, node)
                 }
                 return

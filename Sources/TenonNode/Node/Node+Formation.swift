@@ -24,6 +24,7 @@ extension Node {
             notice(.info, "the cluster is formed: \(cluster)")
             wantsTurn = true
         case .refuse(let reason):
+            reached(.folderRefused)
             effects.halt = reason
         }
     }

@@ -12,6 +12,7 @@ extension Node {
             if !batch.tickets.isEmpty { hasEntries = true }
             write(batch)
         } else if gathering.holdsTrims {
+            reached(.trimOvertookEntries)
             write(gathering.takeTrims())
         } else if let due = sealAt, now >= due {
             sealAt = nil
@@ -59,6 +60,7 @@ extension Node {
         gathering.prepend(refused)
         logRetryAt = now + Node.logRetryDelay
         guard !isLogFull else { return }
+        reached(.logWasFull)
         isLogFull = true
         notice(.error, "the log is full: writes wait until its tablets have flushed and trimmed")
     }
@@ -76,6 +78,7 @@ extension Node {
     private func quarantineDamaged(_ damaged: [TabletID]) {
         for id in damaged {
             guard let tablet = tablet(id), tablet.problem == nil else { continue }
+            reached(.logForwardingFoundDamage)
             with(tablet) { tablet.quarantine("its log is damaged", into: &$0) }
         }
     }

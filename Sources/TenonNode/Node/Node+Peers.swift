@@ -21,13 +21,15 @@ extension Node {
         if let reason = registry.refusal(
             of: hello, cluster: identity.cluster, epoch: identity.epoch)
         {
+            reached(.strangerRefused)
             peers.noteProblem(reason, of: hello.identity.node)
             return reason
         }
-        if isFormed && hello.identity.cluster == .none {
+        if isFormed && hello.identity.cluster == .none, !isPlanted(.wipedNodeVotes) {
             let reason =
                 "node \(hello.identity.node) comes with an empty folder to a cluster that is "
                 + "formed: wiped: join as a new node"
+            reached(.emptyNodeRefused)
             // An empty node is told who we are all the same, in our welcome, so that it can say
             // itself why it ends; but it gets no consensus messages (Rule I1).
             peers.noteProblem(reason, of: hello.identity.node)

@@ -46,7 +46,9 @@ extension Node {
     private func lookAfter(now: Instant, wallTime: WallTime) {
         if !isFormed && now >= nextReminder {
             nextReminder = now + Node.reminderInterval
-            perform(formation.reminders(), now: now)
+            let reminders = formation.reminders()
+            if !reminders.isEmpty { reached(.formationRepeated) }
+            perform(reminders, now: now)
         }
         guard isFormed, now >= nextUpkeep else { return }
         nextUpkeep = now + Node.upkeepInterval

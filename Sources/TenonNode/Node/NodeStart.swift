@@ -123,8 +123,10 @@ package struct NodeStart {
                 Tablet(
                     descriptor: descriptor, replica: replica, configuration: configuration,
                     raft: raft, store: store, machine: machine))
-        } catch let error as StoreError {
+        } catch let error as StoreError where error.isOfContent {
             quarantine(descriptor.id, "\(error)")
+        } catch KVError.store(let error) where !error.isOfContent {
+            throw .tablet(descriptor.id, "\(error)")
         } catch let error as KVError {
             quarantine(descriptor.id, "\(error)")
         } catch {
@@ -133,6 +135,7 @@ package struct NodeStart {
     }
 
     private mutating func quarantine(_ tablet: TabletID, _ reason: String) {
+        reached(.logDamageQuarantined)
         damagedTablets[tablet] = reason
         notices.append(Notice(.error, "tablet \(tablet) is quarantined: \(reason)"))
     }
@@ -174,5 +177,16 @@ package struct NodeStart {
             incoming: configuration.members.map {
                 Member(replica: StaticDirectory.replica(on: $0.id), node: $0.id)
             })
+    }
+}
+
+extension StoreError {
+    /// Whether what the disk holds is wrong, and not only a call on it that failed: such a call
+    /// ends the process (Rule L6), and the next start may find everything whole.
+    fileprivate var isOfContent: Bool {
+        switch self {
+        case .damaged, .unknownFormat: true
+        case .invalidConfiguration, .noSpace, .manifestFailed, .file, .badChunk: false
+        }
     }
 }

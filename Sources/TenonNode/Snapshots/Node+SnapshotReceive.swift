@@ -23,11 +23,14 @@ extension Node {
         // being installed.
         if let other = snapshots.incoming.first(where: { $0.key.tablet == key.tablet }) {
             guard !other.isInstallStarted, !other.isWriting else {
+                reached(.snapshotRefusedAsBusy)
                 return tell(key, .failed, chunk: 0)
             }
+            reached(.snapshotSuperseded)
             snapshots.incoming.removeAll { $0.key == other.key }
         }
-        guard manifest.flush.index > tablet.raft.commit else {
+        let isNewer = manifest.flush.index > tablet.raft.commit
+        guard isNewer || isPlanted(.snapshotOverNewerEntries) else {
             return tell(key, .installed, chunk: 0)
         }
         snapshots.incoming.append(
@@ -113,7 +116,9 @@ extension Node {
             !snapshots.incoming[place].isInstallStarted,
             let receiver = snapshots.incoming[place].receiver
         else { return }
-        guard receiver.manifest.flush.index > tablet.machine.appliedIndex else {
+        let isNewer = receiver.manifest.flush.index > tablet.machine.appliedIndex
+        guard isNewer || isPlanted(.snapshotOverNewerEntries) else {
+            reached(.snapshotOvertakenByLog)
             // The log brought the follower further meanwhile.
             snapshots.incoming.remove(at: place)
             return tell(key, .installed, chunk: 0)
@@ -132,6 +137,7 @@ extension Node {
         else { preconditionFailure("tablet \(tablet.id) installed a snapshot nobody sent") }
         let transfer = snapshots.incoming.remove(at: place)
         with(tablet) { tablet.beginAfterSnapshot(now: now, into: &$0) }
+        reached(.snapshotInstalled)
         counters.snapshotsInstalled += 1
         notice(
             .info,

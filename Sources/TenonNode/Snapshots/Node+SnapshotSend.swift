@@ -156,6 +156,7 @@ extension Node {
             if let index = transfer.index {
                 tablet.raft.snapshotSent(to: transfer.follower, at: index)
             }
+            reached(.snapshotSent)
             counters.snapshotsSent += 1
             snapshots.outgoing[place].end()
         case .failed: giveUp(key, tablet)
@@ -165,6 +166,7 @@ extension Node {
 
     private func giveUp(_ key: SnapshotKey, _ tablet: Tablet) {
         guard let place = snapshots.outgoingPlace(key) else { return }
+        reached(.snapshotGivenUp)
         notice(.warning, "tablet \(key.tablet): the snapshot for node \(key.peer) is given up")
         tablet.raft.snapshotFailed(to: snapshots.outgoing[place].follower)
         snapshots.outgoing[place].end()

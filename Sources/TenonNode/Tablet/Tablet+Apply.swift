@@ -31,7 +31,11 @@ extension Tablet {
     /// A flush never goes beyond the own log (Rule L5). With the log full, a follower that applied
     /// on would have nothing left that it may flush, so nothing to trim, and no room ever again.
     private func waitsForOwnLog(_ entry: Entry) -> Bool {
-        raft.isLogFull && raft.role != .leader && entry.index > raft.durableIndex
+        guard raft.isLogFull, raft.role != .leader, entry.index > raft.durableIndex else {
+            return false
+        }
+        reached(.applyHeldForLogSpace)
+        return true
     }
 
     private func finishApply(

@@ -59,7 +59,10 @@ extension Tablet {
             if !isThere { appliesDelayed += 1 }
             return isThere
         }
-        if element.isLoading { return false }
+        if element.isLoading {
+            reached(.applyNeedsBlocks)
+            return false
+        }
         if element.keys.isEmpty || element.generation == store.contentGeneration { return true }
         // A flush or a compaction has moved what it reads since it was looked at.
         let isThere = fetchAhead(element, at: entry.index, into: &output)

@@ -21,7 +21,8 @@ extension Tablet {
     /// (Rule L5): an entry may be committed by the others while it is not durable here.
     private func freezeIfDue(into output: inout TabletOutput) {
         guard store.wantsFlush || isFlushWanted, store.canFreeze else { return }
-        guard machine.appliedIndex <= raft.durableIndex else { return }
+        let isDurable = machine.appliedIndex <= raft.durableIndex
+        guard isDurable || isPlanted(.flushAheadOfLog) else { return }
         if let flushed = store.flushed, flushed.index == machine.appliedIndex {
             isFlushWanted = false
             // Nothing new to flush, but the log may still hold what was kept for followers.
@@ -111,6 +112,7 @@ extension Tablet {
                 output.wantsTurn = true
             case .done(let restored)?:
                 machine = restored
+                if isPlanted(.sessionsLostInSnapshot) { machine.loseSessions() }
                 restoring = nil
                 output.isSnapshotInstalled = true
             }
@@ -132,14 +134,18 @@ extension Tablet {
 
     func storeJobFailed(_ error: StoreError, now: Instant, into output: inout TabletOutput) {
         if case .snapshotInstall? = storeJob?.kind { output.isSnapshotInstallFailed = true }
+        reached(.storeJobAbandoned)
         storeJob = nil
         checkpointFor = nil
         isApplyPaused = false
         store.abandonJob()
         switch error {
-        case .damaged: quarantine("\(error)", into: &output)
+        case .damaged:
+            reached(.storeDamageQuarantined)
+            quarantine("\(error)", into: &output)
         case .manifestFailed: output.halt = "tablet \(id): \(error)"
         default:
+            reached(.storeJobRetriedLater)
             storeRetryAt = now + Tablet.storeRetryDelay
             output.notices.append(
                 Notice(.warning, "tablet \(id): \(error); tried again in a second"))

@@ -11,7 +11,7 @@ extension Tablet {
         do {
             try raft.transferLeadership(to: best.member.replica, now: now)
         } catch {
-            reached("hand-over refused")  // The others elect one of themselves when this one goes.
+            reached(.handOverRefused)  // The others elect one of themselves when this one goes.
         }
     }
 }

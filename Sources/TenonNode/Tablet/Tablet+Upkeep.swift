@@ -23,6 +23,16 @@ struct DigestHistory {
     func digest(at index: LogIndex) -> UInt64? {
         ring.last { $0.index == index }?.digest
     }
+
+    /// Calls `body` with the newest digests, newest first, down to the one after `index`.
+    func forEach(after index: LogIndex, _ body: (LogIndex, UInt64) -> Void) {
+        var place = next
+        for _ in ring.indices {
+            place = (place == 0 ? ring.count : place) - 1
+            guard ring[place].index > index else { return }
+            body(ring[place].index, ring[place].digest)
+        }
+    }
 }
 
 /// The content digest that was asked for last, and how far it is.
@@ -62,6 +72,7 @@ extension Tablet {
     /// for their log digest (Rule S5).
     func upkeep(now: Instant, wallTime: WallTime, into output: inout TabletOutput) {
         for read in reads.removeExpired(now: now) {
+            reached(.readExpiredInTablet)
             answer(
                 read.waiter,
                 .refusal(Refusal(.deadlinePassed, "no quorum answered within the deadline")),

@@ -138,7 +138,7 @@ extension Tablet {
         do {
             return try raft.propose(.commands, batch.finish(base: base))
         } catch {
-            reached("upkeep refused")  // Not urgent: the next second or leader proposes it again.
+            reached(.upkeepRefused)  // Not urgent: the next second or leader proposes it again.
             return nil
         }
     }

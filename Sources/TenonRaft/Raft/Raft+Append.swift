@@ -36,7 +36,10 @@ extension Raft {
     }
 
     /// What may be acknowledged: the leader's entries, and durable here.
-    private var durablyMatched: LogIndex { min(following.matched, writes.durable) }
+    private var durablyMatched: LogIndex {
+        isPlanted(.acknowledgedBeforeDurable)
+            ? following.matched : min(following.matched, writes.durable)
+    }
 
     /// Whether there is an acknowledgement to send: progress, or a repeated append that a leader
     /// waits for, which is answered when all that is known to match is durable.
@@ -57,6 +60,7 @@ extension Raft {
     /// Names a place at or before which the logs may agree: the last one here whose term is not
     /// above that of the entry the leader asked for.
     private mutating func reject(_ append: RaftMessage.Append, to sender: ReplicaID) {
+        reached(.appendRejected)
         let hint = log.lastPosition(atMost: append.previous.index, term: append.previous.term)
         send(.appendRejected(previous: append.previous.index, hint: hint), to: sender)
     }
@@ -65,9 +69,10 @@ extension Raft {
     private mutating func take(
         _ entries: ArraySlice<Entry>, _ configurations: [MembershipHistory.Element]
     ) {
-        guard let first = entries.firstIndex(where: { log.term(at: $0.index) != $0.term }) else {
-            return
-        }
+        let conflict = entries.firstIndex { log.term(at: $0.index) != $0.term }
+        guard
+            let first = isPlanted(.committedSuffixTruncated) ? entries.indices.first : conflict
+        else { return }
         let start = entries[first].index
         if start <= log.lastIndex { truncate(from: start) }
         for entry in entries[first...] { log.append(entry) }
@@ -81,6 +86,7 @@ extension Raft {
         precondition(index > commit, "truncating at \(index), committed \(commit)")
         precondition(
             index > following.matched, "truncating at \(index), matched \(following.matched)")
+        reached(.entriesTruncated)
         log.truncate(from: index)
         writes.truncate(from: index)
         _ = history.truncate(from: index)

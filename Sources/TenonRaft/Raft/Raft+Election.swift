@@ -44,6 +44,11 @@ extension Raft {
     }
 
     mutating func count(_ granted: Bool, from voter: ReplicaID) {
+        if isPlanted(.voteCountedTwice), election.ballot(of: voter) != nil,
+            let silent = otherVoters.first(where: { election.ballot(of: $0) == nil })
+        {
+            election.record(granted, from: silent)
+        }
         election.record(granted, from: voter)
         concludeElection()
     }
@@ -53,6 +58,7 @@ extension Raft {
         case .pending:
             break
         case .lost:
+            reached(role == .preCandidate ? .preVoteLost : .electionLost)
             role = .follower
         case .won:
             if role == .preCandidate { startElection(isTransfer: false) } else { becomeLeader() }
@@ -94,6 +100,7 @@ extension Raft {
         }
         switch message.body {
         case .voteRequest(_, isTransfer: false) where isSticky, .preVoteRequest where isSticky:
+            reached(.stickyVoterKeptLeader)
             // Before its term is adopted: that alone would depose the leader.
             return false
         case .append, .heartbeat:
@@ -110,6 +117,7 @@ extension Raft {
     /// A sender that is behind must learn so: a leader to step down, a candidate to catch up.
     /// Without it a replica with a newer term, which no leader can reach, is never heard again.
     private mutating func answerOldTerm(_ message: RaftMessage) {
+        reached(.oldTermAnswered)
         switch message.body {
         case .append, .heartbeat: send(.newerTerm, to: message.from)
         case .preVoteRequest where !isSticky: send(.preVoteAnswer(granted: false), to: message.from)
@@ -180,7 +188,10 @@ extension Raft {
             guard let position = leadership.position(of: voter) else { return false }
             return clock < leadership.progress[position].heardAt + bound
         }
-        if !isHeard { becomeFollower(term) }
+        if !isHeard {
+            reached(.leaderSteppedDownWithoutQuorum)
+            becomeFollower(term)
+        }
         return !isHeard
     }
 

@@ -37,7 +37,9 @@ extension Raft {
     mutating func confirmReads() {
         guard leadership.reads.isRoundUnderWay else { return }
         let round = membership.quorumValue { voter in
-            if voter == configuration.replica { return leadership.lastRound }
+            if voter == configuration.replica || isPlanted(.readIndexWithoutQuorum) {
+                return leadership.lastRound
+            }
             guard let position = leadership.position(of: voter) else { return 0 }
             return leadership.progress[position].answeredRound
         }
@@ -88,9 +90,12 @@ extension Raft {
     ) {
         guard sender == leader,
             let position = following.batches.firstIndex(where: { $0.number == number })
-        else { return }
+        else { return reached(.staleReadAnswerDropped) }
         let tokens = following.batches.remove(at: position).tokens
-        guard let index else { return output.rejectedReads += tokens }
+        guard let index else {
+            reached(.followerReadRefused)
+            return output.rejectedReads += tokens
+        }
         output.confirmedReads += tokens.map { ConfirmedRead(token: $0, index: index) }
         // The leader has committed that far: no need to wait for its next heartbeat to apply it.
         advanceCommit(to: max(commit, min(index, following.matched)))
@@ -99,6 +104,7 @@ extension Raft {
     /// Requests or answers get lost; a read does not wait for ever.
     mutating func expireFollowerReads() {
         let late = following.batches.prefix { $0.deadline <= clock }
+        if !late.isEmpty { reached(.followerReadExpired) }
         for batch in late { output.rejectedReads += batch.tokens }
         following.batches.removeFirst(late.count)
     }
@@ -139,8 +145,11 @@ struct ReadQueue: Sendable {
     var canStartRound: Bool { rounds.isEmpty && !gathering.isEmpty }
 
     mutating func append(_ read: Read) {
-        gathering.append(read)
         count += 1
+        if isPlanted(.readJoinsSentRound), !rounds.isEmpty {
+            return rounds[rounds.count - 1].reads.append(read)
+        }
+        gathering.append(read)
     }
 
     /// What has gathered joins the round that starts now; nothing that comes later may.

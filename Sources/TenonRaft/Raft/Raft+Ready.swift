@@ -55,6 +55,7 @@ extension Raft {
         output.logReset = nil
         if hardState != writtenHardState {
             ready.hardState = hardState
+            if isPlanted(.voteNotPersisted) { ready.hardState?.vote = .none }
             writtenHardState = hardState
         }
         ready.entries = log.entries(

@@ -152,7 +152,8 @@ extension Raft {
             guard let position = leadership.position(of: voter) else { return .zero }
             return leadership.progress[position].match
         }
-        guard reached > commit, log.term(at: reached) == term else { return }
+        let isOwnTerm = log.term(at: reached) == term || isPlanted(.oldTermCommittedByCounting)
+        guard reached > commit, isOwnTerm else { return }
         for index in commit.next.rawValue...reached.rawValue {
             leadership.uncommittedBytes -= log[LogIndex(index)].payload.count
         }

@@ -29,8 +29,14 @@ extension Raft {
         at position: LogPosition, membership: Membership, now: Instant
     ) -> Bool {
         advanceClock(to: now)
-        guard position.index > commit, role != .leader, position.term <= term else { return false }
-        let isContinued = log.term(at: position.index) == position.term
+        let isNewer = position.index > commit || isPlanted(.snapshotOverNewerEntries)
+        guard isNewer, role != .leader, position.term <= term else {
+            reached(.snapshotTooLateForLog)
+            return false
+        }
+        let isContinued =
+            log.term(at: position.index) == position.term && !isPlanted(.snapshotOverNewerEntries)
+        reached(isContinued ? .snapshotContinuesLog : .snapshotReplacesLog)
         if isContinued {
             log.trim(through: position.index)
             history.trim(through: position.index)

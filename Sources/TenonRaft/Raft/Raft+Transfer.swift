@@ -70,6 +70,7 @@ extension Raft {
 
     private mutating func endLateTransfer() {
         guard let transfer = leadership.transfer, clock >= transfer.deadline else { return }
+        reached(.transferLate)
         leadership.transfer = nil
         // Nobody took over from a leader whose disk stalls: fall silent, and be replaced.
         if isStalled { muteForOthers() }
@@ -84,7 +85,12 @@ extension Raft {
             !otherVotersProgress.isEmpty
         else { return }
         replicate()
-        if let successor { beginTransfer(to: successor) } else if isStalled { muteForOthers() }
+        if let successor {
+            reached(.leaderHandsOverWhenStalled)
+            beginTransfer(to: successor)
+        } else if isStalled {
+            muteForOthers()
+        }
     }
 
     /// Sends no more heartbeats, so that others elect a leader. Not when none of them has room
@@ -92,6 +98,7 @@ extension Raft {
     /// merely full: who has room catches up, and is handed the leadership.
     private mutating func muteForOthers() {
         guard !isLogFull, quorumHasRoom else { return }
+        reached(.leaderMutedWhenStalled)
         leadership.isMuted = true
     }
 

@@ -81,6 +81,7 @@ package struct Raft: Sendable {
         log = try restored.makeLog(&history)
         writes = WriteTracker(durable: log.lastIndex)
         if log.term(at: flushed.index) != flushed.term {
+            reached(.startAfterUnfinishedInstall)
             // A crash came between a snapshot's installation and the reset of the log: what the
             // log holds is not what the state machine went on from.
             log.reset(to: flushed)

@@ -41,7 +41,7 @@ final class ClientLink {
             guard isOpen else { return }
             process.node.clientOpened(
                 id, hello: ClientHello(cluster: .none, epoch: .first),
-                wallTime: cluster.wallTime)
+                wallTime: cluster.wallTime(of: process.host))
             cluster.want(turnOf: process)
         }
     }
@@ -54,7 +54,8 @@ final class ClientLink {
             toNode.held.append(bytes)
             return
         }
-        let due = max(toNode.lastDelivery, cluster.now + cluster.draw(cluster.options.networkDelay))
+        let way = Way(from: Way.clients, to: process.host.id)
+        let due = max(toNode.lastDelivery, cluster.now + cluster.passage(of: bytes.count, on: way))
         toNode.lastDelivery = due
         cluster.schedule(at: due, for: process) { [self] in arrive(bytes) }
     }
@@ -64,7 +65,8 @@ final class ClientLink {
         decoder.append(bytes)
         do throws(FrameError) {
             while let frame = try decoder.next() {
-                process.node.received(frame, from: id, now: cluster.now)
+                process.node.received(
+                    frame, from: id, now: process.host.clock.local(at: cluster.now))
             }
         } catch {
             process.host.notices.append(Notice(.warning, "closing a client: \(error)"))
@@ -79,8 +81,9 @@ final class ClientLink {
             toClient.held.append(bytes)
             return
         }
+        let way = Way(from: process.host.id, to: Way.clients)
         let due = max(
-            toClient.lastDelivery, cluster.now + cluster.draw(cluster.options.networkDelay))
+            toClient.lastDelivery, cluster.now + cluster.passage(of: bytes.count, on: way))
         toClient.lastDelivery = due
         cluster.queue.enter(at: due) { [self] in
             guard isOpen else { return }
@@ -98,6 +101,16 @@ final class ClientLink {
             preconditionFailure("a node sent its client what is no frame: \(error)")
         }
         return frames
+    }
+
+    /// A reset on the way: both ends learn it, and the node may have got a part of a frame.
+    func reset() {
+        guard isOpen, process.host.process === process else { return }
+        process.node.clientClosed(id)
+        process.clientLinks.removeValue(forKey: id)
+        cluster.connections.removeAll { $0 === self }
+        cluster.want(turnOf: process)
+        end()
     }
 
     func heal() {

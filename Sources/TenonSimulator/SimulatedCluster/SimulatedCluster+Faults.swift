@@ -12,6 +12,7 @@ extension SimulatedCluster {
         guard host.isRunning else { return }
         endProcess(host)
         host.disk.crashProcess()
+        observer?.ended(host, isPowerCut: false)
     }
 
     /// The machine loses its power: the log write under way is torn, what was not synced is lost
@@ -25,6 +26,7 @@ extension SimulatedCluster {
         host.isDark = true
         endProcess(host)
         host.disk.cutPower(keeping: survival)
+        observer?.ended(host, isPowerCut: true)
     }
 
     /// Ends the process. Whoever was connected learns it, but from a dark host only in time.
@@ -98,6 +100,24 @@ extension SimulatedCluster {
         guard fromClients else { return }
         cut(from: 0, to: node)
         cut(from: node, to: 0)
+    }
+
+    /// Heals these ways: what was held back on them arrives.
+    package func heal(_ ways: [(from: Int, to: Int)]) {
+        for (from, to) in ways {
+            cuts.remove(Way(from: NodeID(UInt32(from)), to: NodeID(UInt32(to))))
+        }
+        for link in links where !cuts.contains(link.way) {
+            let held = link.held
+            link.held = []
+            for bytes in held { carry(bytes, link) }
+        }
+        for link in connections { link.heal() }
+    }
+
+    /// Resets every connection of clients to a node.
+    package func resetClients(of node: Int) {
+        for link in connections where link.process.host === host(node) { link.reset() }
     }
 
     /// Heals every way: what was held back arrives.

@@ -17,11 +17,13 @@ extension SimulatedCluster {
         do {
             host.process = try open(host)
         } catch {
+            if dieInWrite(host) { return false }
             host.endReason = "\(error)"
             host.disk.crashProcess()
             return false
         }
         guard let process = host.process else { return false }
+        observer?.started(host)
         want(turnOf: process)
         for link in links where link.from === host { dial(link) }
         for link in links where link.to === host { noticeRestart(link) }
@@ -40,14 +42,16 @@ extension SimulatedCluster {
             configuration: configuration, generator: &generator)
         let (log, recovery) = try Log.open(
             fileSystem: host.disk, directory: folder.logDirectory, configuration: options.log)
+        observer?.opened(host, recovery)
         // The server zeroes the reserve little by little; here it is there from the start.
         if options.isLogReserved { while try log.prepareAhead() {} }
         let start = try NodeStart(
             configuration: configuration, folder: folder, fileSystem: host.disk,
-            recovery: recovery, logStatus: log.status, seed: generator.next(), now: now)
+            recovery: recovery, logStatus: log.status, seed: generator.next(),
+            now: host.clock.local(at: now))
         host.notices += start.notices
-        return SimulatedProcess(
-            host: host, node: Node(start: start, now: now), log: log, folder: folder)
+        let node = Node(start: start, now: host.clock.local(at: now))
+        return SimulatedProcess(host: host, node: node, log: log, folder: folder)
     }
 
     // MARK: Turns
@@ -65,7 +69,9 @@ extension SimulatedCluster {
     }
 
     private func turn(_ process: SimulatedProcess) {
-        let effects = process.node.turn(now: now, wallTime: wallTime)
+        let effects = process.node.turn(
+            now: process.host.clock.local(at: now), wallTime: wallTime(of: process.host))
+        observer?.turned(process.host, effects)
         perform(effects, of: process)
         guard process.host.process === process else { return }
         if process.node.wantsAnotherTurn { want(turnOf: process) }
@@ -73,7 +79,8 @@ extension SimulatedCluster {
     }
 
     private func setTimer(_ process: SimulatedProcess) {
-        let due = max(process.node.nextDeadline, now + .milliseconds(1))
+        let deadline = process.host.clock.moment(at: process.node.nextDeadline)
+        let due = max(deadline, now + .milliseconds(1))
         guard due < process.timerDue else { return }
         process.timerDue = due
         schedule(at: due, for: process) { [unowned self] in
@@ -111,16 +118,36 @@ extension SimulatedCluster {
         process.host.endReason = reason
         endProcess(process.host)
         process.host.disk.crashProcess()
+        observer?.ended(process.host, isPowerCut: false)
+    }
+
+    /// Ends the machine whose disk has just let it die in the middle of an operation.
+    private func dieInWrite(_ host: SimulatedHost) -> Bool {
+        guard host.disk.isCrashed else { return false }
+        if let survival = host.survivalInWrite {
+            host.isDark = true
+            endProcess(host)
+            host.disk.cutPower(keeping: survival)
+        } else {
+            endProcess(host)
+            host.disk.crashProcess()
+        }
+        observer?.ended(host, isPowerCut: host.survivalInWrite != nil)
+        return true
     }
 
     private func start(_ work: LogWork, _ process: SimulatedProcess) {
         let delay = draw(options.logDelay)
         process.logWork = work
-        schedule(after: delay / 2, for: process) { [unowned self] in
+        observer?.logBegins(work, on: process.host)
+        let begin = max(now, process.host.diskStallsUntil) + delay / 2
+        schedule(at: begin, for: process) { [unowned self] in
             process.logWork = nil
             let result = SimulatedCluster.run(work, on: process.log)
+            if dieInWrite(process.host) { return }
+            observer?.logEnded(work, on: process.host, result)
             schedule(after: delay / 2, for: process) { [unowned self] in
-                process.node.logFinished(result, now: now)
+                process.node.logFinished(result, now: process.host.clock.local(at: now))
                 want(turnOf: process)
             }
         }
@@ -139,14 +166,18 @@ extension SimulatedCluster {
     }
 
     private func start(_ job: BackgroundJob, _ process: SimulatedProcess) {
-        let begin = max(now, job.lane == .read ? process.readLaneFree : process.bulkLaneFree)
+        let laneFree = job.lane == .read ? process.readLaneFree : process.bulkLaneFree
+        let begin = max(now, laneFree, process.host.diskStallsUntil)
         let end = begin + draw(options.jobDelay)
         switch job.lane {
         case .read: process.readLaneFree = end
         case .bulk: process.bulkLaneFree = end
         }
         schedule(at: end, for: process) { [unowned self] in
-            process.node.jobFinished(job.id, job.perform(), now: now)
+            let outcome = job.perform()
+            if dieInWrite(process.host) { return }
+            process.node.jobFinished(
+                job.id, outcome, now: process.host.clock.local(at: now))
             want(turnOf: process)
         }
     }

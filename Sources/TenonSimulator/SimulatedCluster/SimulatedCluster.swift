@@ -1,4 +1,5 @@
 package import TenonCore
+package import TenonKV
 package import TenonLog
 package import TenonNode
 package import TenonStore
@@ -30,6 +31,13 @@ package final class SimulatedCluster {
     /// Ways that carry nothing at the moment.
     var cuts: Set<Way> = []
     var connections: [ClientLink] = []
+    /// What the network does to frames at the moment.
+    var disturbances: [(number: Int, disturbance: Disturbance)] = []
+    var disturbanceCount = 0
+    /// Hears of every step.
+    package var observer: (any ClusterObserver)?
+    /// How many events have happened.
+    package private(set) var eventCount = 0
     private var clientCount = 0
     /// What ``ask(_:_:at:within:)`` and the like send through.
     package private(set) lazy var client = makeClient()
@@ -54,9 +62,15 @@ package final class SimulatedCluster {
 
     package func host(_ node: Int) -> SimulatedHost { hosts[node - 1] }
 
-    /// The wall clock of all nodes.
+    /// The wall clock of clients, and of nodes whose clock is right.
     package var wallTime: WallTime {
         WallTime(milliseconds: 1_700_000_000_000 + now.nanoseconds / 1_000_000)
+    }
+
+    /// The wall clock of a node.
+    func wallTime(of host: SimulatedHost) -> WallTime {
+        let milliseconds = Int64(wallTime.milliseconds) + host.clock.wallOffset
+        return WallTime(milliseconds: UInt64(milliseconds))
     }
 
     /// A client with a session of its own.
@@ -76,6 +90,7 @@ package final class SimulatedCluster {
         configuration.store = options.store
         configuration.retainedLogBytes = options.retainedLogBytes
         configuration.blockCacheBytes = options.blockCacheBytes
+        configuration.sessions = options.sessions
         host.adjust?(&configuration)
         return configuration
     }
@@ -113,7 +128,15 @@ package final class SimulatedCluster {
 
     private func step(to due: Instant) {
         now = max(now, due)
-        queue.removeFirst()()
+        eventCount += 1
+        let task = queue.removeFirst()
+        guard let owner = task.owner else { return task.action() }
+        guard owner.host.process === owner else { return }
+        if owner.host.isPaused {
+            owner.host.backlog.append(task.action)
+        } else {
+            task.action()
+        }
     }
 
     /// Enters an event of nobody's process.
@@ -126,14 +149,7 @@ package final class SimulatedCluster {
     func schedule(
         at due: Instant, for process: SimulatedProcess, _ action: @escaping () -> Void
     ) {
-        queue.enter(at: due) { [weak process] in
-            guard let process, process.host.process === process else { return }
-            if process.host.isPaused {
-                process.host.backlog.append(action)
-            } else {
-                action()
-            }
-        }
+        queue.enter(at: due, for: process, action)
     }
 
     func schedule(
@@ -159,6 +175,7 @@ package struct ClusterOptions: Sendable {
     package var blockCacheBytes = 1 << 20
     package var store = StoreConfiguration()
     package var log = LogConfiguration()
+    package var sessions = StateMachine.Configuration()
     /// Whether a node has its log's whole reserve on disk before it does anything (Rule L6).
     package var isLogReserved = false
     /// One way, of a frame.

@@ -17,6 +17,12 @@ package final class SimulatedHost {
     package internal(set) var endReason: String?
     /// What its processes told the operator.
     package internal(set) var notices: [Notice] = []
+    package var clock = HostClock()
+    /// What is left of unsynced data when the disk lets the machine die in the middle of an
+    /// operation (``SimulatedDisk/crashAfter(operations:)``); nil when only the process dies.
+    package var survivalInWrite: Survival?
+    /// Work on the disk does not begin before.
+    package var diskStallsUntil = Instant.zero
     /// Changes the configuration of the next start.
     package var adjust: ((inout NodeConfiguration) -> Void)?
     /// Events that came while the process was paused.

@@ -82,7 +82,7 @@ extension SimulatedCluster {
         guard let hello = SimulatedCluster.hello(in: bytes) else {
             return breakLink(link, "no hello", isReset: true)
         }
-        let refusal = target.node.heard(hello, now: now)
+        let refusal = target.node.heard(hello, now: target.host.clock.local(at: now))
         want(turnOf: target)
         let answer = frame(
             .peerWelcome, target.node.hello(to: hello.identity.node, stream: hello.stream))
@@ -100,7 +100,7 @@ extension SimulatedCluster {
             return breakLink(link, "no welcome", isReset: true)
         }
         want(turnOf: dialer)
-        if let own = dialer.node.heard(hello, now: now) {
+        if let own = dialer.node.heard(hello, now: dialer.host.clock.local(at: now)) {
             return breakLink(link, own, isReset: true)
         }
         link.state = .up
@@ -133,7 +133,8 @@ extension SimulatedCluster {
         schedule(after: draw(options.networkDelay), for: process) { [unowned self] in
             guard link.generation == generation else { return }
             process.node.linkDown(
-                link.to.id, link.stream, problem: problem, isReset: isReset, now: now)
+                link.to.id, link.stream, problem: problem, isReset: isReset,
+                now: process.host.clock.local(at: now))
             want(turnOf: process)
             redial(link, process)
         }
@@ -142,6 +143,17 @@ extension SimulatedCluster {
     private func redial(_ link: SimulatedLink, _ process: SimulatedProcess) {
         schedule(after: link.pause, for: process) { [unowned self] in dial(link) }
         link.pause = min(link.pause * 2, SimulatedLink.pauseMax)
+    }
+
+    /// A reset on the way, in the middle of a frame: the receiver has a part of it.
+    func reset(from: Int, to: Int, _ stream: PeerStream) {
+        guard
+            let link = links.first(where: {
+                $0.from === host(from) && $0.to === host(to) && $0.stream == stream
+            }), link.state == .up
+        else { return }
+        link.decoder.append([UInt8](repeating: 0xFF, count: 3))
+        breakLink(link, "reset on the way", isReset: true)
     }
 
     /// A host is back: whoever still believes in a connection to its earlier life learns better.
@@ -165,9 +177,22 @@ extension SimulatedCluster {
 
     func carry(_ bytes: [UInt8], _ link: SimulatedLink) {
         guard let target = link.to.process else { return }  // Into the dark.
+        let fate =
+            link.stream == .consensus ? fate(of: link.way) : (copies: 1, isOvertaken: false)
+        for _ in 0..<fate.copies {
+            var due = now + passage(of: bytes.count, on: link.way)
+            if !fate.isOvertaken {
+                due = max(link.lastDelivery, due)
+                link.lastDelivery = due
+            }
+            carry(bytes, link, target, due)
+        }
+    }
+
+    private func carry(
+        _ bytes: [UInt8], _ link: SimulatedLink, _ target: SimulatedProcess, _ due: Instant
+    ) {
         let generation = link.generation
-        let due = max(link.lastDelivery, now + draw(options.networkDelay))
-        link.lastDelivery = due
         schedule(at: due, for: target) { [unowned self] in
             guard link.generation == generation else { return }
             deliver(bytes, link, target)
@@ -178,7 +203,8 @@ extension SimulatedCluster {
         link.decoder.append(bytes)
         do throws(FrameError) {
             while let frame = try link.decoder.next() {
-                target.node.received(frame, from: link.from.id, link.stream, now: now)
+                target.node.received(
+                    frame, from: link.from.id, link.stream, now: target.host.clock.local(at: now))
             }
         } catch {
             target.host.notices.append(Notice(.warning, "closing a link: \(error)"))

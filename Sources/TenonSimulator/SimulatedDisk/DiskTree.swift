@@ -20,6 +20,23 @@ struct DiskTree {
     /// The bytes that all files take, removed ones with open handles included.
     var usedBytes: Int { inodes.reduce(0) { $0 + $1.file.cached.count } }
 
+    /// Every file that the cache shows, with its path, in the order of the paths.
+    func allFiles() -> [(path: String, inode: Int)] {
+        var files: [(path: String, inode: Int)] = []
+        var folders = [("", DiskTree.root)]
+        while let (path, folder) = folders.popLast() {
+            for name in names(in: folder) {
+                guard let inode = inodes[folder].directory.cached[name] else { continue }
+                if inodes[inode].isDirectory {
+                    folders.append((path + "/" + name, inode))
+                } else {
+                    files.append((path + "/" + name, inode))
+                }
+            }
+        }
+        return files.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+    }
+
     /// The inode of `path`, as the cache shows it.
     func find(_ path: String) -> Int? {
         var inode = DiskTree.root

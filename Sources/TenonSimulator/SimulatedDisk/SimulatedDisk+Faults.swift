@@ -13,6 +13,8 @@ package struct DiskFault: Hashable, Sendable {
         case shortWrite
         /// A read throws EIO.
         case failRead
+        /// A read gives one bit turned over; the medium is whole.
+        case flipRead
         /// A write lands so many bytes from where it should, and succeeds.
         case misdirect(byBytes: Int)
     }
@@ -47,6 +49,7 @@ extension SimulatedDisk {
         isCrashed = false
         operationsUntilCrash = nil
         lockedInodes.removeAll()
+        unsyncedSegments.removeAll()
         tree.forgetHandles()
     }
 
@@ -65,6 +68,51 @@ extension SimulatedDisk {
     /// Puts `bytes` at `offset` of a file, in cache and on the medium, as a rotten disk would.
     package func overwrite(_ bytes: [UInt8], at offset: Int, of path: String) {
         for (step, byte) in bytes.enumerated() { damage(path, at: offset + step) { $0 = byte } }
+    }
+
+    /// Turns over one bit, drawn from `seed`, of a file whose path contains `pathPart` and has
+    /// content; of a log mostly close before its end, where it is needed.
+    ///
+    /// What the log wrote last is spared: the loss of the last batch within 10 ms before a crash
+    /// cannot be told from a torn tail (Rule L2), so it would be more than a cluster survives.
+    ///
+    /// - Returns: the path and the place; nil when there is no such file.
+    package func rot(_ pathPart: String, seed: UInt64) -> (path: String, offset: Int)? {
+        var draws = SeededGenerator(seed: seed)
+        var places: [(path: String, range: Range<Int>)] = []
+        let isNearEnd = draws.below(4) != 0
+        for (path, inode) in tree.allFiles() where path.contains(pathPart) {
+            let size = tree.inodes[inode].file.cached.count
+            guard let last = lastSegmentWrite, path.contains("/log/") else {
+                if size > 0 { places.append((path, 0..<size)) }
+                continue
+            }
+            if isNearEnd, path != last.path { continue }
+            let end = path == last.path ? min(size, last.offset) : size
+            let start = isNearEnd ? max(0, end - (16 << 10)) : 0
+            if start < end { places.append((path, start..<end)) }
+        }
+        guard !places.isEmpty else { return nil }
+        let (path, range) = places[Int(draws.below(UInt64(places.count)))]
+        let offset = range.lowerBound + Int(draws.below(UInt64(range.count)))
+        flipBit(Int(draws.below(8)), at: offset, of: path)
+        return (path, offset)
+    }
+
+    /// Turns over one bit in the header of one of the last batches of the log segment that is
+    /// written to. The very last one is spared, as ``rot(_:seed:)`` says.
+    package func rotBatchHeader(seed: UInt64) -> (path: String, offset: Int)? {
+        guard let last = lastSegmentWrite, let content = contents(of: last.path) else { return nil }
+        let magic = Array("TENONBAT".utf8)
+        let blockBytes = 4_096
+        let batches = stride(from: blockBytes, to: min(last.offset, content.count), by: blockBytes)
+            .filter { content[$0...].starts(with: magic) }.suffix(4)
+        var draws = SeededGenerator(seed: seed)
+        guard !batches.isEmpty else { return nil }
+        let batch = Array(batches)[Int(draws.below(UInt64(batches.count)))]
+        let offset = batch + Int(draws.below(100))
+        flipBit(Int(draws.below(8)), at: offset, of: last.path)
+        return (last.path, offset)
     }
 
     /// What the cache shows of the file `path`; nil when there is none.

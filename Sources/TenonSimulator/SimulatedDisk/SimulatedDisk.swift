@@ -26,6 +26,10 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
     var lockedInodes: Set<Int> = []
     /// Raised by each crash; a handle of an earlier life is dead.
     var life = 0
+    /// The last write to a file of a log.
+    var lastSegmentWrite: (path: String, offset: Int)?
+    /// Files of a log that were written and not synced since.
+    var unsyncedSegments: Set<Int> = []
     /// How many more operations succeed; nil for all.
     var operationsUntilCrash: Int?
 
@@ -52,6 +56,9 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
         other.tree.forgetHandles()
         return other
     }
+
+    /// Whether all that was written to files of a log since the last crash is synced.
+    package var isLogSynced: Bool { unsyncedSegments.isEmpty }
 
     /// The bytes that all files take.
     package var usedBytes: Int { tree.usedBytes }

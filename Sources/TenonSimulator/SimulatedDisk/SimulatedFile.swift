@@ -9,6 +9,7 @@ final class SimulatedFile: File, @unchecked Sendable {
     private let inode: Int
     private let life: Int
     private let isWritable: Bool
+    private let isSegment: Bool
 
     init(_ disk: SimulatedDisk, path: String, inode: Int, mode: OpenMode) {
         self.disk = disk
@@ -16,6 +17,7 @@ final class SimulatedFile: File, @unchecked Sendable {
         self.inode = inode
         life = disk.life
         isWritable = mode != .read
+        isSegment = path.contains("/log/")
         disk.tree.addHandle(inode)
     }
 
@@ -30,7 +32,12 @@ final class SimulatedFile: File, @unchecked Sendable {
         guard offset < content.count else { return [] }
         let end = offset + min(count, content.count - offset)
         disk.counters.bytesRead += end - offset
-        return Array(content[offset..<end])
+        var bytes = Array(content[offset..<end])
+        if disk.takeFault(.flipRead, path), !bytes.isEmpty {
+            bytes[Int(disk.generator.below(UInt64(bytes.count)))] ^=
+                1 << UInt8(disk.generator.below(8))
+        }
+        return bytes
     }
 
     func write(_ bytes: [UInt8], at offset: Int) throws(FileError) {
@@ -65,9 +72,11 @@ final class SimulatedFile: File, @unchecked Sendable {
         }
         if disk.takeFault(.failSync, path) {
             disk.withFileAndGenerator(inode) { $0.failSync(using: &$1) }
+            if isSegment { disk.unsyncedSegments.remove(inode) }
             throw SimulatedDisk.inputOutputError("fdatasync", path)
         }
         disk.tree.withFile(inode) { $0.sync() }
+        if isSegment { disk.unsyncedSegments.remove(inode) }
     }
 
     func size() throws(FileError) -> Int {
@@ -90,6 +99,10 @@ final class SimulatedFile: File, @unchecked Sendable {
 
     private func store(_ bytes: ArraySlice<UInt8>, at offset: Int) {
         disk.tree.withFile(inode) { $0.write(bytes, at: offset) }
+        // Zeros promise nothing: only a batch, which begins with its header, must be synced.
+        guard isSegment, bytes.prefix(8).contains(where: { $0 != 0 }) else { return }
+        disk.unsyncedSegments.insert(inode)
+        disk.lastSegmentWrite = (path, offset)
     }
 
     /// Writes what fits, as the kernel does, and throws when that is not all.

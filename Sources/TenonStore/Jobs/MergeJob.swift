@@ -67,7 +67,7 @@ final class MergeJob: StoreJob, @unchecked Sendable {
     private func step() throws(StoreError) -> StoreJobProgress {
         switch phase {
         case .begin:
-            beginMerge()
+            try beginMerge()
             phase = .merge
         case .merge:
             if try mergeSlice() { phase = .switchManifest }
@@ -85,8 +85,13 @@ final class MergeJob: StoreJob, @unchecked Sendable {
         return .more
     }
 
-    private func beginMerge() {
+    private func beginMerge() throws(StoreError) {
         context.retired = []
+        if isPlanted(.appliedIndexApartFromData), let record = plan.record {
+            var early = context.manifest
+            early.flush = record
+            try early.write(to: context.folder)
+        }
         var cursors: [EntryCursor] = []
         if let memtable = plan.memtable { cursors.append(MemtableCursor(memtable)) }
         for run in plan.runs {

@@ -1,0 +1,95 @@
+/// A rule of the engine that is broken on purpose, so that the simulation can show that it would
+/// notice: a check that cannot fail is worthless.
+///
+/// Each fault stands where its rule is kept, as `if isPlanted(.fault)`. Without the package trait
+/// `PlantedFaults` ``isPlanted(_:)`` is a constant `false`, and the optimizer removes what it
+/// guards; with it, `tenon-sim … --plant NAME` plants one fault in the whole process.
+///
+/// Once there are leases, a lease read after a pause belongs here; once memberships change, a
+/// configuration that is active on apply and a replica added again under its old id; once the
+/// agreed clock (Rule S2) exists, a leader whose clock says ten years from now.
+@usableFromInline
+package enum PlantedFault: Sendable {
+    // TenonRaft
+
+    /// A vote leaves in the turn in which it is given, and the log never hears of it.
+    case voteNotPersisted
+    /// A candidate counts a repeated answer of one voter again.
+    case voteCountedTwice
+    /// A leader commits an entry of an older term as soon as a quorum has it.
+    case oldTermCommittedByCounting
+    /// A leader takes its reads for confirmed without an answer from anybody (Rule C2).
+    case readIndexWithoutQuorum
+    /// A read joins a round whose messages were already made (Rule C2).
+    case readJoinsSentRound
+    /// A snapshot that is older than the log's end throws the newer entries away.
+    case snapshotOverNewerEntries
+    /// A follower drops everything after an append's first entry, in conflict or not.
+    case committedSuffixTruncated
+    /// A follower answers an append at once, and syncs it later.
+    case acknowledgedBeforeDurable
+    /// Tickets mark entries durable that were overwritten after them (Rule L4).
+    case lateTicketMarksOverwritten
+
+    // TenonLog
+
+    /// A leader's own append counts as durable as soon as it is written, without a sync.
+    case acknowledgedBeforeSync
+    /// A batch whose bytes do not match its checksum is replayed like any other.
+    case tornTailAccepted
+    /// A bad batch ends the log, whatever valid ones come after it (Rule L2).
+    case damagedMiddleTruncated
+    /// The last batch found is taken for durable as it is (Rule L3).
+    case recoveredTailNotSynced
+    /// A batch that an earlier use of the segment left is replayed (Rule L1).
+    case staleRecordAccepted
+    /// A batch that is lost with its header harms no tablet (Rule L2).
+    case lostHeaderLeavesTabletsWhole
+
+    // TenonStore and TenonKV
+
+    /// A flush saves the applied index of another moment than that of its data (Rule L5).
+    case appliedIndexApartFromData
+    /// A flush does not wait for the log (Rule L5).
+    case flushAheadOfLog
+    /// A snapshot leaves the sessions out.
+    case sessionsLostInSnapshot
+    /// Of a client's outcomes only the highest sequence is kept (Rule S3).
+    case sessionKeptAsHighestSequence
+    /// A write first issued before the session floor runs (Rule S3).
+    case expiredSessionRuns
+
+    // TenonNode
+
+    /// A node with an empty folder takes part under the name that it had (Rule I1).
+    case wipedNodeVotes
+    /// Two empty nodes of three found a cluster (Rule I1).
+    case twoEmptyNodesFoundCluster
+}
+
+/// Whether `fault` is planted in this process: never without the trait `PlantedFaults`.
+@inlinable
+@inline(__always)
+package func isPlanted(_ fault: PlantedFault) -> Bool {
+    #if PLANTED_FAULTS
+        return unsafe plantedFault == fault
+    #else
+        return false
+    #endif
+}
+
+#if PLANTED_FAULTS
+    /// The fault that is planted; set once, before the engine runs.
+    @usableFromInline
+    nonisolated(unsafe) package var plantedFault: PlantedFault?
+
+    extension PlantedFault: CaseIterable {
+        /// The fault of this name, as `--plant` takes it.
+        package init?(name: String) {
+            guard let fault = PlantedFault.allCases.first(where: { "\($0)" == name }) else {
+                return nil
+            }
+            self = fault
+        }
+    }
+#endif

@@ -1,0 +1,55 @@
+package import TenonCore
+import TenonKV
+package import TenonRaft
+import TenonStore
+
+/// One tablet of a node as a checker looks at it between two steps; reading it changes nothing.
+package struct TabletProbe: Hashable, Sendable {
+    package var tablet: TabletID
+    package var replica: ReplicaID
+    package var role: Role
+    package var term: Term
+    package var commit: LogIndex
+    package var applied: LogIndex
+    package var last: LogIndex
+    /// What the replica itself takes for durable in its log (Rule L4).
+    package var durable: LogIndex
+    /// Through here the store on disk holds everything (Rule L5).
+    package var flushed: LogIndex
+    /// The chained digest of all that was applied (Rule S5).
+    package var logDigest: UInt64
+    package var isQuarantined: Bool
+}
+
+/// What the simulator's checks see of a node.
+extension Node {
+    /// How many tablets take part; damaged ones do not.
+    package var probeCount: Int { tablets.count }
+
+    /// The tablet at `place`. - Complexity: O(1).
+    package func probe(_ place: Int) -> TabletProbe {
+        let tablet = tablets[place]
+        // One copy for all that is computed.
+        let raft = tablet.raft
+        return TabletProbe(
+            tablet: tablet.id, replica: tablet.replica, role: raft.role, term: raft.term,
+            commit: raft.commit, applied: tablet.machine.appliedIndex,
+            last: raft.lastPosition.index, durable: raft.durableIndex,
+            flushed: tablet.store.flushed?.index ?? .zero,
+            logDigest: tablet.machine.logDigest.value,
+            isQuarantined: tablet.problem != nil)
+    }
+
+    /// The term of an entry of the tablet at `place`; nil when its log does not hold it.
+    package func probeTerm(_ place: Int, at index: LogIndex) -> Term? {
+        tablets[place].raft.term(at: index)
+    }
+
+    /// Calls `body` with the log digests after `index` that the tablet at `place` remembers,
+    /// newest first.
+    package func probeDigests(
+        _ place: Int, after index: LogIndex, _ body: (LogIndex, UInt64) -> Void
+    ) {
+        tablets[place].digests.forEach(after: index, body)
+    }
+}

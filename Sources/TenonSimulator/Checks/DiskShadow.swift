@@ -1,0 +1,88 @@
+internal import TenonCore
+internal import TenonLog
+internal import TenonRaft
+
+/// What is durable of the logs on one disk, followed from outside the engine: every record that
+/// was written and synced, applied to a plain list.
+final class DiskShadow {
+    /// One replica's log.
+    struct Replica {
+        /// Nothing is known of a log that is damaged; it counts for nothing.
+        var isKnown = true
+        var base = LogPosition.zero
+        /// Of the entries after the base.
+        var terms: [Term] = []
+        var hardState = HardState()
+
+        var last: LogIndex { base.index.advanced(by: terms.count) }
+
+        func term(at index: LogIndex) -> Term? {
+            if index == base.index { return base.term }
+            guard index > base.index, index <= last else { return nil }
+            return terms[base.index.distance(to: index) - 1]
+        }
+
+        /// Whether the entry of this index and term is there, or was trimmed because the store
+        /// has it.
+        func holds(_ index: LogIndex, _ term: Term) -> Bool {
+            isKnown && (index < base.index || self.term(at: index) == term)
+        }
+
+        mutating func apply(_ record: LogRecord) {
+            switch record {
+            case .entries(_, _, let entries):
+                let kept = base.index.distance(to: entries[0].index) - 1
+                if kept < terms.count { terms.removeSubrange(max(0, kept)...) }
+                for entry in entries where entry.index > base.index { terms.append(entry.term) }
+            case .hardState(_, _, let state): hardState = state
+            case .trim(_, _, let through, let term):
+                guard through > base.index else { return }
+                let gone = min(terms.count, base.index.distance(to: through))
+                terms.removeSubrange(..<gone)
+                base = LogPosition(index: through, term: term)
+            case .reset(_, _, let at, let term):
+                terms = []
+                base = LogPosition(index: at, term: term)
+            case .remove, .metadata: break
+            }
+        }
+    }
+
+    /// By place of the tablet.
+    var replicas: [Replica]
+    /// Written, perhaps not durable: the crash decides.
+    var underWay: [LogRecord] = []
+    /// Written by a log that left files unsynced; durable when they are synced.
+    var unsynced: [LogRecord] = []
+    /// This folder is not the node's newest one: a wiped, cloned or rolled-back one.
+    var isStranger = false
+
+    init(tabletCount: Int) {
+        replicas = Array(repeating: Replica(), count: tabletCount)
+    }
+
+    /// What is known of a copy of the folder, which is nobody's newest one.
+    init(copyOf other: DiskShadow) {
+        replicas = other.replicas
+        unsynced = other.unsynced
+        isStranger = true
+    }
+
+    func apply(_ records: [LogRecord]) {
+        for record in records {
+            if let place = DiskShadow.place(of: record) { replicas[place].apply(record) }
+        }
+    }
+
+    /// The place of the tablet that a record is about.
+    static func place(of record: LogRecord) -> Int? {
+        let tablet: TabletID
+        switch record {
+        case .entries(let id, _, _), .hardState(let id, _, _), .trim(let id, _, _, _),
+            .reset(let id, _, _, _), .remove(let id, _):
+            tablet = id
+        case .metadata: return nil
+        }
+        return Int(tablet.rawValue - 2)
+    }
+}

@@ -1,0 +1,212 @@
+internal import TenonCore
+package import TenonLog
+internal import TenonNode
+internal import TenonRaft
+
+/// What goes to a log, and what comes back from it.
+extension StepChecker {
+    /// A record on its way to the disk.
+    func checkWritten(_ record: LogRecord, _ host: SimulatedHost) {
+        guard let tablet = DiskShadow.place(of: record) else { return }
+        switch record {
+        case .entries(_, let replica, let entries):
+            checkEntries(entries, host, tablet, replica)
+        case .trim(_, _, let through, _):
+            if let probe = lastProbes[rank(of: host)][tablet], through > probe.flushed {
+                fail(
+                    .flushBehindLog,
+                    "\(host.name) trims tablet \(tablet + 2) through \(through), flushed "
+                        + "\(probe.flushed)")
+            }
+        case .hardState, .reset, .remove, .metadata: break
+        }
+    }
+
+    /// A vote that is durable now. One that a crash kept from the disk was never given.
+    func checkVote(in record: LogRecord, _ host: SimulatedHost) {
+        guard case .hardState(_, let replica, let state) = record, state.vote != .none,
+            let tablet = DiskShadow.place(of: record)
+        else { return }
+        if let other = truths[tablet].note(vote: state.vote, by: replica, in: state.term) {
+            fail(
+                .oneVote,
+                "\(host.name) votes in tablet \(tablet + 2), term \(state.term), for "
+                    + "\(state.vote) and before for \(other)")
+        }
+    }
+
+    private func checkEntries(
+        _ entries: [Entry], _ host: SimulatedHost, _ tablet: Int, _ replica: ReplicaID
+    ) {
+        var previous: Term?
+        for entry in entries {
+            check(
+                .logMatching, of: host, tablet, truths[tablet].note(entry, after: previous))
+            previous = entry.term
+            if let committed = truths[tablet].committedTerm(at: entry.index),
+                committed != entry.term
+            {
+                // It may still be on its way out: then what it replaces was never applied here.
+                let holds = shadow(of: host.disk).replicas[tablet].holds(entry.index, committed)
+                if holds {
+                    fail(
+                        .committedKept,
+                        "\(host.name) replaces entry \(entry.index) of tablet \(tablet + 2), "
+                            + "committed in term \(committed), by one of term \(entry.term)")
+                }
+            }
+        }
+    }
+
+    /// A record that was just written: what it drops must not be committed.
+    func checkDropped(by record: LogRecord, _ host: SimulatedHost) {
+        guard case .reset(_, _, let at, _) = record,
+            let tablet = DiskShadow.place(of: record)
+        else { return }
+        let replica = shadow(of: host.disk).replicas[tablet]
+        guard replica.isKnown, replica.last > at else { return }
+        let next = at.next
+        if let committed = truths[tablet].committedTerm(at: next),
+            replica.term(at: next) == committed
+        {
+            fail(
+                .committedKept,
+                "\(host.name) begins the log of tablet \(tablet + 2) anew after \(at) and drops "
+                    + "committed entries through \(min(replica.last, truths[tablet].lastCommitted))"
+            )
+        }
+    }
+
+    // MARK: Recovery
+
+    package func opened(_ host: SimulatedHost, _ recovery: LogRecovery) {
+        logReopenCount += 1
+        let shadow = shadow(of: host.disk)
+        for place in shadow.replicas.indices {
+            let found = recovery.tablets.first { Int($0.tablet.rawValue) - 2 == place }
+            compare(shadow, found, host, place)
+        }
+        checkDurable(recovery, host)
+        shadow.underWay = []
+        shadow.unsynced = []
+        for place in shadow.replicas.indices {
+            let found = recovery.tablets.first { Int($0.tablet.rawValue) - 2 == place }
+            shadow.replicas[place] = DiskShadow.Replica(found)
+        }
+    }
+
+    private func compare(
+        _ shadow: DiskShadow, _ found: RecoveredTablet?, _ host: SimulatedHost, _ tablet: Int
+    ) {
+        let replica = shadow.replicas[tablet]
+        guard replica.isKnown else { return }
+        let isDamaged = damaged.contains(host.id)
+        let check = isDamaged ? Check.damageNoticed : .recoveredWhole
+        guard let found else {
+            if replica.last > .zero || replica.hardState.term > .zero {
+                fail(check, "\(host.name) has lost tablet \(tablet + 2)")
+            }
+            return
+        }
+        guard found.verdict == .whole else {
+            guard !isDamaged else { return }
+            return fail(
+                .noFalseDamage,
+                "\(host.name) takes the log of tablet \(tablet + 2) for \(found.verdict)")
+        }
+        compareHardState(replica, found, host, tablet, check)
+        compareEntries(replica, found, host, tablet, underWay: shadow.underWay, check)
+        for entry in found.entries where !truths[tablet].knows(entry) {
+            fail(
+                .recoveredTrue,
+                "\(host.name) finds entry \(entry.index) of term \(entry.term) of tablet "
+                    + "\(tablet + 2), which nobody wrote")
+        }
+    }
+
+    private func compareHardState(
+        _ replica: DiskShadow.Replica, _ found: RecoveredTablet, _ host: SimulatedHost,
+        _ tablet: Int, _ check: Check
+    ) {
+        let state = found.hardState ?? HardState()
+        let isSameVote = replica.hardState.vote == .none || replica.hardState.vote == state.vote
+        if state.term < replica.hardState.term
+            || (state.term == replica.hardState.term && !isSameVote)
+        {
+            fail(
+                check,
+                "\(host.name) finds \(state) of tablet \(tablet + 2), durable was "
+                    + "\(replica.hardState)")
+        }
+    }
+
+    private func compareEntries(
+        _ replica: DiskShadow.Replica, _ found: RecoveredTablet, _ host: SimulatedHost,
+        _ tablet: Int, underWay: [LogRecord], _ check: Check
+    ) {
+        let last = found.entries.last?.index ?? found.baseIndex
+        // What was on its way to the disk may have come there, and may have dropped something.
+        var droppable = replica.last.next
+        for record in underWay where DiskShadow.place(of: record) == tablet {
+            switch record {
+            case .entries(_, _, let entries): droppable = min(droppable, entries[0].index)
+            case .reset: droppable = .zero
+            case .hardState, .trim, .remove, .metadata: break
+            }
+        }
+        if last < replica.last, last.next < droppable {
+            return fail(
+                check,
+                "\(host.name) finds tablet \(tablet + 2) through \(last), durable was "
+                    + "\(replica.last)")
+        }
+        for entry in found.entries where entry.index < droppable {
+            guard let term = replica.term(at: entry.index), term != entry.term else { continue }
+            fail(
+                check,
+                "\(host.name) finds entry \(entry.index) of tablet \(tablet + 2) in term "
+                    + "\(entry.term), durable was term \(term)")
+        }
+    }
+
+    /// Rule L3: opens a copy of the disk as a power cut right now would leave it.
+    private func checkDurable(_ recovery: LogRecovery, _ host: SimulatedHost) {
+        let copy = host.disk.copy(seed: UInt64(logReopenCount))
+        copy.capacityBytes = nil
+        copy.cutPower(keeping: .nothing)
+        do {
+            let directory = SimulatedHost.directory + "/cell-0/log"
+            let again = try Log.open(
+                fileSystem: copy, directory: directory, configuration: cluster.options.log
+            ).recovery
+            for (found, expected) in zip(again.tablets, recovery.tablets)
+            where found.hardState != expected.hardState || found.verdict != expected.verdict
+                || found.entries.last?.position != expected.entries.last?.position
+            {
+                fail(
+                    .recoveredDurable,
+                    "\(host.name) finds tablet \(expected.tablet) through "
+                        + "\(expected.entries.last?.position.index ?? expected.baseIndex), after a "
+                        + "power cut through "
+                        + "\(found.entries.last?.position.index ?? found.baseIndex)")
+            }
+            if again.tablets.count < recovery.tablets.count {
+                fail(.recoveredDurable, "\(host.name) loses a tablet by a power cut")
+            }
+        } catch {
+            fail(.recoveredDurable, "\(host.name) after a power cut: \(error)")
+        }
+    }
+}
+
+extension DiskShadow.Replica {
+    /// As a log was found.
+    init(_ found: RecoveredTablet?) {
+        self.init()
+        guard let found else { return }
+        isKnown = found.verdict == .whole
+        base = LogPosition(index: found.baseIndex, term: found.baseTerm)
+        terms = found.entries.map(\.term)
+        hardState = found.hardState ?? HardState()
+    }
+}

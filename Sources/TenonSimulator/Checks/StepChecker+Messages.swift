@@ -1,0 +1,124 @@
+internal import TenonCore
+internal import TenonNode
+internal import TenonRaft
+internal import TenonWire
+
+/// What leaves a node: every promise must be on its disk.
+extension StepChecker {
+    /// Kinds of messages that promise something; see `RaftMessage`.
+    private enum Promise {
+        static let voteAnswer: UInt8 = 4
+        static let appendAccepted: UInt8 = 6
+        static let heartbeatAnswer: UInt8 = 9
+    }
+
+    func checkMessages(_ frame: [UInt8], of host: SimulatedHost, _ node: Node) {
+        forEachPromise(in: frame) { message in
+            let tablet = Int(message.tablet.rawValue) - 2
+            let replica = shadow(of: host.disk).replicas[tablet]
+            guard replica.isKnown else { return }
+            switch message.body {
+            case .voteAnswer(let isGranted):
+                if isGranted { checkVote(message, replica, host, tablet) }
+            case .appendAccepted(let match):
+                checkAccepted(match, message, replica, host, node, tablet)
+            case .heartbeatAnswer(let answer):
+                checkAccepted(answer.durable, message, replica, host, node, tablet)
+            default: break
+            }
+        }
+    }
+
+    private func checkVote(
+        _ message: RaftMessage, _ replica: DiskShadow.Replica, _ host: SimulatedHost, _ tablet: Int
+    ) {
+        if let other = truths[tablet].note(vote: message.to, by: message.from, in: message.term) {
+            fail(
+                .oneVote,
+                "\(host.name) votes in tablet \(tablet + 2), term \(message.term), for "
+                    + "\(message.to) and before for \(other)")
+        }
+        let state = replica.hardState
+        let isDurable =
+            state.term > message.term || (state.term == message.term && state.vote == message.to)
+        if !isDurable {
+            fail(
+                .durableVote,
+                "\(host.name) votes for \(message.to) in tablet \(tablet + 2), term "
+                    + "\(message.term), and its disk says \(state)")
+        }
+    }
+
+    private func checkAccepted(
+        _ match: LogIndex, _ message: RaftMessage, _ replica: DiskShadow.Replica,
+        _ host: SimulatedHost, _ node: Node, _ tablet: Int
+    ) {
+        guard match > replica.base.index else { return }
+        // A snapshot that was just installed stands for the log up to it.
+        let probe = lastProbes[rank(of: host)][tablet]
+        if let probe, match <= probe.flushed { return }
+        if replica.last < match {
+            return fail(
+                .durableAccept,
+                "\(host.name) accepts tablet \(tablet + 2) through \(match), its disk has it "
+                    + "through \(replica.last)")
+        }
+        guard let probe, probe.term == message.term, let place = place(of: tablet, node),
+            let term = node.probeTerm(place, at: match)
+        else { return }
+        if replica.term(at: match) != term {
+            fail(
+                .durableAccept,
+                "\(host.name) accepts entry \(match) of tablet \(tablet + 2) in term \(term), its "
+                    + "disk has one of another term")
+        }
+    }
+
+    private func place(of tablet: Int, _ node: Node) -> Int? {
+        if tablet < node.probeCount, Int(node.probe(tablet).tablet.rawValue) - 2 == tablet {
+            return tablet
+        }
+        return (0..<node.probeCount).first { Int(node.probe($0).tablet.rawValue) - 2 == tablet }
+    }
+
+    /// A wiped, cloned or rolled-back folder must not get to promise anything (rules I1, I2).
+    func checkStranger(_ node: Node, _ host: SimulatedHost, _ effects: Effects) {
+        checkCluster(node, host)
+        for output in effects.peerOutput where output.stream == .consensus {
+            forEachPromise(in: output.bytes) { message in
+                switch message.body {
+                case .voteAnswer(granted: true), .appendAccepted:
+                    fail(
+                        .strangerSilent,
+                        "\(host.name) sends \(message.body) from a folder that is not its newest")
+                default: break
+                }
+            }
+        }
+    }
+
+    /// Calls `body` with the messages of a frame that promise something. Others are skipped by
+    /// their length.
+    private func forEachPromise(in frame: [UInt8], _ body: (RaftMessage) -> Void) {
+        do throws(DecodingError) {
+            // The frame's header, then the log position.
+            var reader = ByteReader(frame, in: Frame.headerBytes + 8..<frame.count)
+            while !reader.isAtEnd {
+                let length = Int(try reader.uint32())
+                let start = reader.position
+                // Kind of the node's message, format version, kind of the Raft message.
+                let isRaft = frame[start] == 1
+                let kind = isRaft ? frame[start + 2] : 0
+                switch kind {
+                case Promise.voteAnswer, Promise.appendAccepted, Promise.heartbeatAnswer:
+                    var message = ByteReader(frame, in: start + 1..<start + length)
+                    body(try RaftMessage(from: &message))
+                default: break
+                }
+                reader = ByteReader(frame, in: start + length..<frame.count)
+            }
+        } catch {
+            fail(.trap, "a frame to a peer cannot be read: \(error)")
+        }
+    }
+}

@@ -1,0 +1,131 @@
+internal import TenonCore
+internal import TenonNode
+internal import TenonRaft
+internal import TenonWire
+
+/// One replica after a turn, compared with itself before it and with the truth.
+extension StepChecker {
+    func checkTablet(_ node: Node, _ place: Int, _ host: SimulatedHost) {
+        let probe = node.probe(place)
+        let tablet = Int(probe.tablet.rawValue) - 2
+        let rank = rank(of: host)
+        guard let before = lastProbes[rank][tablet] else { return }
+        guard probe != before else { return }
+        lastProbes[rank][tablet] = probe
+        if probe.isQuarantined {
+            if !damaged.contains(host.id) {
+                fail(
+                    .noFalseDamage,
+                    "\(host.name) quarantines tablet \(tablet + 2): \(host.notices.suffix(3))")
+            }
+            return
+        }
+        if probe.role == .leader, before.role != .leader || before.term != probe.term {
+            checkNewLeader(probe, node, place, host, tablet)
+        }
+        if probe.commit > before.commit { checkCommit(probe, node, place, host, tablet) }
+        if probe.applied > before.applied {
+            node.probeDigests(place, after: before.applied) { index, digest in
+                check(
+                    .equalDigests, of: host, tablet,
+                    truths[tablet].note(digest: digest, at: index))
+            }
+        }
+        // What was not applied before came by a snapshot, whose log begins anew behind it.
+        let isOwnFlush = probe.flushed <= before.applied
+        if probe.flushed > before.flushed, isOwnFlush { checkFlush(probe, host, tablet) }
+    }
+
+    private func checkNewLeader(
+        _ probe: TabletProbe, _ node: Node, _ place: Int, _ host: SimulatedHost, _ tablet: Int
+    ) {
+        if let other = truths[tablet].note(leader: probe.replica, of: probe.term) {
+            fail(
+                .electionSafety,
+                "\(host.name) leads tablet \(tablet + 2) in term \(probe.term), and so did \(other)"
+            )
+        }
+        let votes = cluster.hosts.count { voter in
+            let replica = StaticDirectory.replica(on: voter.id)
+            return replica == probe.replica
+                || truths[tablet].hasVoted(replica, for: probe.replica, in: probe.term)
+        }
+        if votes < quorum {
+            fail(
+                .electionQuorum,
+                "\(host.name) leads tablet \(tablet + 2) in term \(probe.term) on \(votes) votes")
+        }
+        let own = shadow(of: host.disk).replicas[tablet].hardState
+        // With a quorum of others its own vote is not needed.
+        if votes == quorum, own.term != probe.term || own.vote != probe.replica {
+            fail(
+                .durableVote,
+                "\(host.name) leads tablet \(tablet + 2) in term \(probe.term), its disk says "
+                    + "\(own)")
+        }
+        let last = truths[tablet].lastCommitted
+        let term = node.probeTerm(place, at: last)
+        let isCovered = term == nil && last < probe.applied
+        if term != truths[tablet].committedTerm(at: last), !isCovered {
+            fail(
+                .leaderCompleteness,
+                "\(host.name) leads tablet \(tablet + 2) in term \(probe.term), and has entry "
+                    + "\(last) of term \(term.map { "\($0)" } ?? "none"), committed in "
+                    + "\(truths[tablet].committed[Int(last.rawValue)])")
+        }
+    }
+
+    private func checkCommit(
+        _ probe: TabletProbe, _ node: Node, _ place: Int, _ host: SimulatedHost, _ tablet: Int
+    ) {
+        let known = truths[tablet].lastCommitted
+        let common = min(known, probe.commit)
+        if let term = node.probeTerm(place, at: common),
+            term != truths[tablet].committedTerm(at: common)
+        {
+            fail(
+                .stateMachineSafety,
+                "\(host.name) commits entry \(common) of tablet \(tablet + 2) in term \(term), "
+                    + "others in \(truths[tablet].committed[Int(common.rawValue)])")
+        }
+        guard probe.commit > known else { return }
+        var index = known
+        while index < probe.commit {
+            index = index.next
+            guard let term = node.probeTerm(place, at: index) else {
+                return fail(
+                    .stateMachineSafety,
+                    "\(host.name) commits through \(probe.commit) of tablet \(tablet + 2), "
+                        + "known \(known), and has no entry \(index)")
+            }
+            truths[tablet].commitNext(term)
+        }
+        checkNewlyCommitted(probe, host, tablet)
+    }
+
+    private func checkNewlyCommitted(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
+        let term = truths[tablet].committed[Int(probe.commit.rawValue)]
+        if probe.role == .leader, term != probe.term {
+            fail(
+                .ownTermCommit,
+                "\(host.name) leads tablet \(tablet + 2) in term \(probe.term) and commits "
+                    + "\(probe.commit) of term \(term)")
+        }
+        let copies = durableCopies(of: probe.commit, term, tablet: tablet)
+        if copies < quorum {
+            fail(
+                .durableQuorum,
+                "\(host.name) commits entry \(probe.commit) of term \(term) of tablet "
+                    + "\(tablet + 2), which is on \(copies) disks")
+        }
+    }
+
+    private func checkFlush(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
+        let replica = shadow(of: host.disk).replicas[tablet]
+        guard replica.isKnown, probe.flushed > replica.last else { return }
+        fail(
+            .flushBehindLog,
+            "\(host.name) flushed tablet \(tablet + 2) through \(probe.flushed), its durable "
+                + "log ends at \(replica.last)")
+    }
+}

@@ -1,0 +1,204 @@
+package import TenonCore
+internal import TenonLog
+package import TenonNode
+internal import TenonRaft
+internal import TenonWire
+
+/// Checks what must hold after every step of a cluster, from outside the engine.
+///
+/// Three things are compared: what each replica holds in memory (probes), what each disk holds
+/// durably (``DiskShadow``, followed record by record), and what was ever true anywhere in this
+/// run (``TabletTruth``). A step costs as much as it changed.
+package final class StepChecker: ClusterObserver {
+    /// The first check that did not hold; the run ends there.
+    package private(set) var failure: CheckFailure?
+    unowned let cluster: SimulatedCluster
+    var truths: [TabletTruth]
+    /// What is on each disk, by the disk: a folder that is copied takes it along.
+    private var shadows: [ObjectIdentifier: DiskShadow] = [:]
+    /// What each node's tablets looked like after its last turn, by place of node and tablet.
+    var lastProbes: [[TabletProbe?]]
+    /// Nodes whose disks were damaged: they may lose what they promised.
+    package var damaged: Set<NodeID> = []
+    /// Nodes whose disks failed calls: their processes may end.
+    package var failing: Set<NodeID> = []
+    private var clusterID: ClusterID?
+    /// Everything that happened, in one number.
+    package private(set) var trace = Digest()
+    /// Hears a line for every step, for people.
+    package var tell: ((String) -> Void)?
+    /// How many steps were looked at.
+    package private(set) var steps = 0
+    var logReopenCount = 0
+
+    let quorum: Int
+
+    package init(_ cluster: SimulatedCluster) {
+        self.cluster = cluster
+        quorum = cluster.hosts.count / 2 + 1
+        let tabletCount = cluster.options.tabletCount
+        truths = Array(repeating: TabletTruth(), count: tabletCount)
+        lastProbes = Array(
+            repeating: Array(repeating: nil, count: tabletCount), count: cluster.hosts.count)
+    }
+
+    func fail(_ check: Check, _ message: @autoclosure () -> String) {
+        guard failure == nil else { return }
+        failure = CheckFailure(check, "at \(cluster.now.nanoseconds / 1_000) µs: \(message())")
+    }
+
+    /// Takes `problem`, when there is one, for a failure.
+    func check(_ check: Check, of host: SimulatedHost, _ tablet: Int, _ problem: String?) {
+        guard let problem else { return }
+        fail(check, "\(host.name), tablet \(tablet + 2): \(problem)")
+    }
+
+    // MARK: Shadows
+
+    func shadow(of disk: SimulatedDisk) -> DiskShadow {
+        if let shadow = shadows[ObjectIdentifier(disk)] { return shadow }
+        let shadow = DiskShadow(tabletCount: cluster.options.tabletCount)
+        shadows[ObjectIdentifier(disk)] = shadow
+        return shadow
+    }
+
+    /// A folder was copied: so is what is known of it. The copy is nobody's newest folder.
+    package func copied(_ disk: SimulatedDisk, to copy: SimulatedDisk) {
+        shadows[ObjectIdentifier(copy)] = DiskShadow(copyOf: shadow(of: disk))
+    }
+
+    /// A folder that is not to take part.
+    package func noteStranger(_ disk: SimulatedDisk) { shadow(of: disk).isStranger = true }
+
+    /// The disk is gone for good.
+    package func forget(_ disk: SimulatedDisk) {
+        shadows.removeValue(forKey: ObjectIdentifier(disk))
+    }
+
+    func isStranger(_ host: SimulatedHost) -> Bool { shadow(of: host.disk).isStranger }
+
+    /// How many of the nodes' own disks hold an entry durably.
+    func durableCopies(of index: LogIndex, _ term: Term, tablet: Int) -> Int {
+        cluster.hosts.count { host in
+            let shadow = shadows[ObjectIdentifier(newestDisk(of: host))]
+            return shadow?.replicas[tablet].holds(index, term) ?? (index == .zero)
+        }
+    }
+
+    /// Disks that were taken out while a stranger's is in, by host.
+    package var disksTakenOut: [NodeID: SimulatedDisk] = [:]
+
+    private func newestDisk(of host: SimulatedHost) -> SimulatedDisk {
+        disksTakenOut[host.id] ?? host.disk
+    }
+
+    // MARK: Trace
+
+    func note(_ host: SimulatedHost, _ what: UInt64, _ text: @autoclosure () -> String) {
+        steps += 1
+        trace.combine(cluster.now.nanoseconds)
+        trace.combine(UInt64(host.id.rawValue) << 32 | what)
+        if let tell { tell("\(cluster.now.nanoseconds / 1_000) \(host.name) \(text())") }
+    }
+
+    // MARK: Events
+
+    package func logBegins(_ work: LogWork, on host: SimulatedHost) {
+        guard case .append(let records) = work else { return }
+        note(host, UInt64(records.count), "writes \(records.count) records")
+        shadow(of: host.disk).underWay = records
+        guard !isStranger(host) else { return }
+        for record in records { checkWritten(record, host) }
+    }
+
+    package func logEnded(_ work: LogWork, on host: SimulatedHost, _ result: LogResult) {
+        note(host, 1, result.failure.map { "log: \($0)" } ?? "log written")
+        guard case .append(let records) = work else { return }
+        switch result.failure {
+        case nil:
+            let isSynced = host.disk.isLogSynced
+            let isStranger = isStranger(host)
+            for record in records where !isStranger {
+                checkDropped(by: record, host)
+                checkVote(in: record, host)
+            }
+            let shadow = shadow(of: host.disk)
+            shadow.underWay = []
+            shadow.unsynced += records
+            guard isSynced else { return }
+            shadow.apply(shadow.unsynced)
+            shadow.unsynced = []
+        case .full, .tooLarge: shadow(of: host.disk).underWay = []
+        case .failed, .unsupportedFormat, .foreign, .configuration: break
+        }
+    }
+
+    package func ended(_ host: SimulatedHost, isPowerCut: Bool) {
+        note(host, 2, isPowerCut ? "loses power" : "ends (\(host.endReason ?? "killed"))")
+        if let reason = host.endReason, !failing.contains(host.id), !isStranger(host) {
+            fail(.noFalseEnd, "\(host.name) ended: \(reason)")
+        }
+        for place in lastProbes[rank(of: host)].indices { lastProbes[rank(of: host)][place] = nil }
+    }
+
+    package func started(_ host: SimulatedHost) {
+        note(host, 3, "is started")
+        guard let node = host.node, !isStranger(host) else { return }
+        if node.probeCount < cluster.options.tabletCount, !damaged.contains(host.id) {
+            fail(
+                .noFalseDamage,
+                "\(host.name) starts without some tablets: \(host.notices.suffix(3))")
+        }
+        for place in 0..<node.probeCount {
+            let probe = node.probe(place)
+            let tablet = Int(probe.tablet.rawValue) - 2
+            if probe.applied > .zero, !damaged.contains(host.id) {
+                check(
+                    .equalDigests, of: host, tablet,
+                    truths[tablet].note(digest: probe.logDigest, at: probe.applied))
+            }
+            var first = probe
+            first.commit = .zero
+            first.role = .follower
+            lastProbes[rank(of: host)][tablet] = first
+        }
+    }
+
+    package func turned(_ host: SimulatedHost, _ effects: Effects) {
+        trace(effects, host)
+        guard let node = host.node else { return }
+        if isStranger(host) { return checkStranger(node, host, effects) }
+        checkCluster(node, host)
+        for place in 0..<node.probeCount { checkTablet(node, place, host) }
+        for output in effects.peerOutput where output.stream == .consensus {
+            checkMessages(output.bytes, of: host, node)
+        }
+    }
+
+    private func trace(_ effects: Effects, _ host: SimulatedHost) {
+        note(
+            host, 4,
+            "turn: \(effects.clientOutput.count) answers, \(effects.peerOutput.count) frames, "
+                + "\(effects.jobs.count) jobs")
+        // A frame's first bytes hold the checksum of the rest.
+        for output in effects.clientOutput { trace.combine(StepChecker.head(of: output.bytes)) }
+        for output in effects.peerOutput { trace.combine(StepChecker.head(of: output.bytes)) }
+        guard let tell else { return }
+        for notice in effects.notices { tell("    \(host.name) says: \(notice.text)") }
+    }
+
+    /// The first eight bytes: length and checksum of a frame.
+    private static func head(of frame: [UInt8]) -> UInt64 {
+        frame.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    func checkCluster(_ node: Node, _ host: SimulatedHost) {
+        guard let cluster = node.formation.cluster else { return }
+        guard let clusterID else { return self.clusterID = cluster }
+        if cluster != clusterID {
+            fail(.oneCluster, "\(host.name) is in cluster \(cluster), another in \(clusterID)")
+        }
+    }
+
+    func rank(of host: SimulatedHost) -> Int { Int(host.id.rawValue) - 1 }
+}

@@ -1,0 +1,222 @@
+package import TenonCore
+internal import TenonKV
+import TenonLog
+internal import TenonStore
+
+/// What is simulated: a cluster, its load, and what may go wrong. A value with a name.
+package struct Scenario: Sendable {
+    package var name: String
+    package var summary: String
+    package var nodeCount = 3
+    package var tabletCount = 1
+    /// Names of ``WorkloadCatalogue``.
+    package var workloads = WorkloadCatalogue.names
+    /// How many of them a run loads the cluster with, drawn from its seed.
+    package var workloadsPerRun = 2
+    /// Of all clients together.
+    package var operationsPerSecond = 200
+    package var mix: FaultMix
+    /// How long load and faults last.
+    package var span = TimeSpan.seconds(20)
+    /// How long a write may be retried (Rule S3); nil for the product's own.
+    package var sessionWindow: TimeSpan?
+    /// Stores and logs so small that flushes, compactions, trims and snapshots happen.
+    package var isSmall = true
+
+    package init(_ name: String, _ summary: String, mix: FaultMix) {
+        self.name = name
+        self.summary = summary
+        self.mix = mix
+    }
+
+    /// The workloads of a seed's run.
+    func workloads(seed: UInt64) -> [String] {
+        var draws = SeededGenerator(seed: seed ^ 0x3019_10AD)
+        var left = workloads
+        var drawn: [String] = []
+        while drawn.count < workloadsPerRun, !left.isEmpty {
+            drawn.append(left.remove(at: Int(draws.below(UInt64(left.count)))))
+        }
+        return drawn
+    }
+
+    /// What the cluster is made of, details drawn from the seed.
+    package func options(seed: UInt64) -> ClusterOptions {
+        var draws = SeededGenerator(seed: seed ^ 0x0B71_0125)
+        var options = ClusterOptions(seed: seed)
+        options.nodeCount = nodeCount
+        options.tabletCount = tabletCount
+        if let sessionWindow { options.sessions.sessionWindow = sessionWindow }
+        if isSmall, draws.below(3) == 0 {
+            // A log of 320 KiB: it is recycled all the time, and sometimes full.
+            options.log.segmentBytes = 64 << 10
+            options.log.segmentsReserved = 5 + Int(draws.below(3))
+            options.log.batchBytesMax = 16 << 10
+            options.log.zeroingStepBytes = 16 << 10
+            options.log.forwardingStepBytes = 4 << 10
+        }
+        guard isSmall, draws.below(4) != 0 else { return options }
+        options.store.memtableBytesMax = 4 << Int(10 + draws.below(4))
+        options.store.tableBytesMax = options.store.memtableBytesMax
+        options.store.levelBytesBase = options.store.memtableBytesMax * 4
+        options.store.blockBytes = 256 << Int(draws.below(3))
+        options.retainedLogBytes = 1 << Int(10 + draws.below(6))
+        options.retention = .seconds(1 + Int(draws.below(10)))
+        options.blockCacheBytes = 4 << Int(10 + draws.below(4))
+        return options
+    }
+}
+
+/// The scenarios there are. A sweep takes them in turn, by seed.
+package enum ScenarioCatalogue {
+    package static let all: [Scenario] = [
+        calm, bench, processes, network, disks, damage, folders, clocks, handover, refusals,
+        snapshots,
+        headers, elections, sessions, everything, five, fiveEverything, tablets,
+    ]
+
+    /// The scenario of a name.
+    package static func scenario(named name: String) -> Scenario? { all.first { $0.name == name } }
+
+    /// The scenario that a sweep runs with a seed.
+    package static func scenario(for seed: UInt64) -> Scenario {
+        all[Int(seed % UInt64(all.count))]
+    }
+
+    private static let calm = Scenario("calm", "No faults at all.", mix: quiet)
+
+    /// The figure of Docs/Simulation.md: 200 operations and one fault a second.
+    private static let bench: Scenario = {
+        var mix = FaultMix(FaultMix.processes + FaultMix.network)
+        mix.gapMax = .seconds(2)
+        return Scenario("bench", "Three nodes, 200 operations and a fault a second.", mix: mix)
+    }()
+
+    private static let processes = Scenario(
+        "processes", "Crashes, power cuts and pauses of one, some and all.",
+        mix: FaultMix(FaultMix.processes))
+
+    private static let network = Scenario(
+        "network", "Lossy, slow, one-way, flapping and broken links.",
+        mix: FaultMix(FaultMix.network + [(.crash, 2)]))
+
+    private static let disks = Scenario(
+        "disks", "Disks that fail calls, stall and fill up.",
+        mix: FaultMix(FaultMix.disks + FaultMix.processes))
+
+    private static let damage: Scenario = {
+        var mix = FaultMix(FaultMix.damage + FaultMix.processes + [(.isolate, 2)])
+        mix.damagedMax = 1
+        return Scenario("damage", "A disk that loses what it promised.", mix: mix)
+    }()
+
+    private static let folders: Scenario = {
+        var mix = FaultMix(FaultMix.folders + [(.crash, 2), (.pause, 1), (.isolate, 1)])
+        mix.gapMax = .seconds(4)
+        return Scenario("folders", "Wiped, copied and rolled-back folders.", mix: mix)
+    }()
+
+    private static let clocks = Scenario(
+        "clocks", "Clocks that drift, jump and leap, and leaders that change.",
+        mix: FaultMix(FaultMix.clocks + [(.crash, 2), (.isolate, 2), (.pause, 1)]))
+
+    private static let handover: Scenario = {
+        var mix = FaultMix([
+            (.diskStall, 8), (.slowNode, 8), (.pause, 1), (.reset, 1), (.crash, 1),
+        ])
+        mix.gapMax = .seconds(1)
+        mix.lasts = .milliseconds(500)...(.seconds(2))
+        return Scenario(
+            "handover", "Leaders that hand over, and learn late that they were replaced.",
+            mix: mix)
+    }()
+
+    private static let refusals: Scenario = {
+        var mix = FaultMix([(.reject, 8), (.slowNode, 6), (.crash, 1)])
+        mix.gapMax = .milliseconds(800)
+        mix.lasts = .milliseconds(300)...(.seconds(2))
+        var scenario = Scenario(
+            "refusals", "Five nodes; the others replace a leader before it can know.", mix: mix)
+        scenario.nodeCount = 5
+        return scenario
+    }()
+
+    private static let snapshots: Scenario = {
+        var mix = FaultMix([
+            (.crash, 3), (.isolate, 6), (.cutPair, 4), (.narrow, 6), (.slow, 2), (.pause, 2),
+        ])
+        mix.gapMax = .milliseconds(800)
+        mix.lasts = .milliseconds(200)...(.seconds(5))
+        return Scenario("snapshots", "Followers that stay away and come back late.", mix: mix)
+    }()
+
+    private static let headers: Scenario = {
+        var mix = FaultMix([(.rotHeader, 6), (.isolate, 1), (.crash, 1)])
+        mix.damagedMax = 1
+        var scenario = Scenario(
+            "headers", "Batches whose headers are bad at the next start, of several tablets.",
+            mix: mix)
+        scenario.tabletCount = 3
+        return scenario
+    }()
+
+    private static let elections: Scenario = {
+        var mix = FaultMix([(.loss, 6), (.isolate, 6), (.quorumLoss, 2), (.crash, 2)])
+        mix.gapMax = .seconds(1)
+        mix.lasts = .milliseconds(200)...(.seconds(2))
+        var scenario = Scenario(
+            "elections", "Five nodes that elect all the time while frames are repeated.", mix: mix)
+        scenario.nodeCount = 5
+        return scenario
+    }()
+
+    private static let sessions: Scenario = {
+        var scenario = Scenario(
+            "sessions", "Retries and late duplicates, sessions that expire, snapshots.",
+            mix: FaultMix(FaultMix.processes + [(.isolate, 4), (.loss, 4), (.resetClients, 4)]))
+        scenario.workloads = ["sessions", "counters"]
+        scenario.sessionWindow = .seconds(3)
+        return scenario
+    }()
+
+    private static let everything: Scenario = {
+        var mix = FaultMix(
+            FaultMix.processes + FaultMix.network + FaultMix.disks + FaultMix.damage
+                + FaultMix.clocks)
+        mix.damagedMax = 1
+        mix.gapMax = .seconds(1)
+        return Scenario("everything", "All faults, two a second.", mix: mix)
+    }()
+
+    private static let five: Scenario = {
+        var scenario = Scenario(
+            "five", "Five nodes and partial partitions.",
+            mix: FaultMix(FaultMix.shapes + FaultMix.network + [(.crash, 3), (.powerCut, 2)]))
+        scenario.nodeCount = 5
+        return scenario
+    }()
+
+    private static let fiveEverything: Scenario = {
+        var mix = FaultMix(
+            FaultMix.shapes + FaultMix.processes + FaultMix.network + FaultMix.disks
+                + FaultMix.damage + FaultMix.clocks)
+        mix.damagedMax = 2
+        var scenario = Scenario("five-everything", "Five nodes, all faults.", mix: mix)
+        scenario.nodeCount = 5
+        return scenario
+    }()
+
+    private static let tablets: Scenario = {
+        var scenario = Scenario(
+            "tablets", "Three tablets that share logs.",
+            mix: FaultMix(FaultMix.processes + FaultMix.network + FaultMix.disks))
+        scenario.tabletCount = 3
+        return scenario
+    }()
+
+    private static let quiet: FaultMix = {
+        var mix = FaultMix([(.resetClients, 1)])
+        mix.gapMax = .seconds(100_000)
+        return mix
+    }()
+}
