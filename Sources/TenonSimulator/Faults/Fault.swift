@@ -34,7 +34,8 @@ package enum Fault: Hashable, Sendable {
     /// A node is cut off from all others and from clients. Healed as a cut.
     case isolate(FaultTarget)
     /// A node's connections with so many of the others, the next ones by number, are refused, as
-    /// by a firewall: they break at once on both ends, and their ways are cut. Clients reach all.
+    /// by a firewall: after half of the time, in which all its frames are slow, they break on both
+    /// ends, and their ways are cut. Clients reach all.
     case reject(FaultTarget, others: Int)
     /// The ways between two nodes are cut and healed again and again, each for so long.
     case flap(Int, Int, everyMilliseconds: Int)

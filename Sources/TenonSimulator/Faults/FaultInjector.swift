@@ -92,7 +92,7 @@ final class FaultInjector {
         case .rollBack(let target): replaceFolders(of: target, isCopy: true, lasts: lasts)
         case .cut(let ways, let isBreaking): cut(ways, isBreaking: isBreaking)
         case .isolate(let target): cut(waysAround(nodes(of: target)[0]), isBreaking: true)
-        case .reject(let target, let others): reject(nodes(of: target)[0], others)
+        case .reject(let target, let others): reject(nodes(of: target)[0], others, lasts)
         case .flap(let one, let other, let every): flap(one, other, every, lasts)
         case .disturb(let disturbance): disturb(disturbance)
         case .reset(let from, let to): resetStreams(from, to)
@@ -215,16 +215,25 @@ final class FaultInjector {
         return { [self] in mend(ways) }
     }
 
-    private func reject(_ node: Int, _ count: Int) -> () -> Void {
+    /// What the others answered before they replace this node reaches it late, or never.
+    private func reject(_ node: Int, _ count: Int, _ lasts: Int) -> () -> Void {
         let total = cluster.hosts.count
         let others = (0..<min(count, total - 1)).map { (node + $0) % total + 1 }
-        let heal = cut(
-            others.flatMap { [FaultWay(node, $0), FaultWay($0, node)] }, isBreaking: false)
-        for other in others {
-            _ = resetStreams(node, other)
-            _ = resetStreams(other, node)
+        var slow = Disturbance()
+        slow.node = NodeID(UInt32(node))
+        slow.delayMax = .milliseconds(300)
+        var heals = [disturb(slow)]
+        cluster.schedule(after: .milliseconds(lasts / 2)) { [self] in
+            let ways = others.flatMap { [FaultWay(node, $0), FaultWay($0, node)] }
+            heals.append(cut(ways, isBreaking: false))
+            for other in others {
+                _ = resetStreams(node, other)
+                _ = resetStreams(other, node)
+            }
+            // Clients that wait go elsewhere; those that come later still find it.
+            cluster.resetClients(of: node)
         }
-        return heal
+        return { for heal in heals { heal() } }
     }
 
     private func mend(_ ways: [FaultWay]) {

@@ -132,8 +132,8 @@ package enum ScenarioCatalogue {
     }()
 
     private static let refusals: Scenario = {
-        var mix = FaultMix([(.reject, 8), (.slowNode, 6), (.crash, 1)])
-        mix.gapMax = .milliseconds(800)
+        var mix = FaultMix([(.reject, 8), (.slowNode, 2), (.crash, 1)])
+        mix.gapMax = .milliseconds(1_500)
         mix.lasts = .milliseconds(300)...(.seconds(2))
         var scenario = Scenario(
             "refusals", "Five nodes; the others replace a leader before it can know.", mix: mix)
