@@ -164,7 +164,7 @@
                 "processes"
             case .flushAheadOfLog, .lateTicketMarksOverwritten: "disks"
             case .wipedNodeVotes, .twoEmptyNodesFoundCluster: "folders"
-            case .readIndexWithoutQuorum, .readJoinsSentRound: "refusals"
+            case .readIndexWithoutQuorum, .readJoinsSentRound: "handover"
             case .snapshotOverNewerEntries: "snapshots"
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 "sessions"

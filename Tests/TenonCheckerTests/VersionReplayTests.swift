@@ -46,6 +46,27 @@ struct VersionReplayTests {
             }.isViolation)
     }
 
+    /// Seed 279 of the simulator's `handover`: the first was placed right before the delete of the
+    /// range, and left no version between the two for the second.
+    @Test("Two lost transactions find room before one write")
+    func roomForTwo() {
+        #expect(
+            verdict {
+                $0.put("a", "1", 0...1, at: 100)
+                $0.put("b", "2", 2...3, at: 200)
+                $0.put("c", "3", 4...5, at: 300)
+                $0.put("d", "4", 6...7, at: 400)
+                $0.unknownTransaction(
+                    if: [KeyCondition(key: "b", condition: .value("2"))],
+                    then: [.deleteRange(from: "a", to: "b"), .delete("d"), .put("b", "5")], 8...9)
+                $0.unknownTransaction(
+                    then: [.deleteRange(from: "a", to: "d"), .put("a", "6")], 10...11)
+                $0.deleteRange("a", "c", 12...13, at: 500)
+                $0.delete("d", 14...15, found: false, at: 600)
+                $0.getMany(["a", "b", "c", "d"], [nil, nil, nil, nil], 16...17, at: 700)
+            } == .holds)
+    }
+
     @Test("A version given twice is found")
     func versionTwice() {
         #expect(

@@ -89,8 +89,8 @@ import Testing
         var gathering = LogGathering()
         gathering.append([entries(1...2)], completing: [(tablet, WriteTicket(1))])
         gathering.append([trim(1), entries(3...3)], completing: [(tablet, WriteTicket(2))])
-        #expect(gathering.takeTrims().records == [trim(1)])
-        #expect(!gathering.holdsTrims)
+        #expect(gathering.takeRoomMakers().records == [trim(1)])
+        #expect(!gathering.canMakeRoom)
         let refused = gathering.takeFirst(bytesMax: 2_500)
         #expect(indexes(refused.records) == [1, 2] && tickets(refused) == [1])
         gathering.append([entries(4...4)], completing: [(tablet, WriteTicket(3))])
@@ -98,5 +98,25 @@ import Testing
         let all = gathering.takeFirst(bytesMax: 1 << 20)
         #expect(indexes(all.records) == [1, 2, 3, 4])
         #expect(all.tickets.map(\.recordCount) == [1, 2, 3])
+    }
+
+    @Test func `a reset overtakes with its hard states, and voids what it replaces`() {
+        let other = TabletID(3)
+        let reset = LogRecord.reset(
+            tablet: tablet, replica: replica, at: LogIndex(9), term: Term(1))
+        let others = LogRecord.hardState(
+            tablet: other, replica: replica, HardState(term: Term(1)))
+        var gathering = LogGathering()
+        gathering.append([hardState, entries(1...2)], completing: [(tablet, WriteTicket(1))])
+        gathering.append([others], completing: [(other, WriteTicket(7))])
+        gathering.append([reset, hardState], completing: [(tablet, WriteTicket(2))])
+        gathering.append([entries(10...10)], completing: [(tablet, WriteTicket(3))])
+        #expect(gathering.canMakeRoom)
+        let first = gathering.takeRoomMakers()
+        #expect(first.records == [hardState, reset, hardState] && first.tickets.isEmpty)
+        #expect(!gathering.canMakeRoom && gathering.entryBytes > 1_000)
+        #expect(gathering.entryBytes < 2_000)
+        #expect(gathering.records == [others, entries(10...10)])
+        #expect(gathering.tickets.map(\.recordCount) == [0, 1, 1, 2])
     }
 }

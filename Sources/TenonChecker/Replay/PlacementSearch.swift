@@ -3,10 +3,10 @@ internal import TenonCore
 /// Places writes of unknown outcome into a tablet's replay until every check holds.
 ///
 /// The earliest check that fails can only come to hold by an unknown write that changes its key
-/// before it: each way to do that is tried, depth first. A write of one key alone goes just
-/// before the check, for nobody looks at the key in between; one of several keys (a range, a
-/// transaction) also just before each write of a key that it changes or looks at. Writes whose
-/// version was seen are placed there first.
+/// before it: each way to do that is tried, depth first. A write of one key alone goes before
+/// the check, above the last look at the key; one of several keys (a range, a transaction) also
+/// before each write of a key that it changes or looks at. Writes whose version was seen are
+/// placed there first.
 ///
 /// At a dead end only those decisions are tried anew that have to do with it: the ones that took
 /// a write which could have helped, or changed a key that the check looks at
@@ -286,34 +286,64 @@ struct PlacementSearch {
         let lastWrite = replay.timelines[key].last(at: check.high)?.version ?? .zero
         let low = max(
             replay.floors[way.source], check.isExact ? lastWrite : min(lastWrite, check.low))
-        var bounds = [check.high]
+        var bounds: Set<Timestamp> = [check.high]
         for touched in way.keys where way.keys.count > 1 || !check.isExact {
             let between = replay.timelines[touched].writes(above: low, through: check.high)
-            bounds += between.map(\.version.previous)
+            bounds.formUnion(between.map(\.version.previous))
         }
+        for (changed, _) in way.net {
+            // What other unknown writes needed to see.
+            let looks = replay.timelines[changed].looseChecks.map { replay.checks[$0].high }
+            bounds.formUnion(looks.filter { $0 > low && $0 < check.high })
+        }
+        let sorted = bounds.filter { $0 > low }.sorted(by: >)
         var slots: [Timestamp] = []
-        for bound in bounds.sorted(by: >) {
-            let free = freeVersion(through: bound, above: low, for: way)
+        for (place, bound) in sorted.enumerated() {
+            let below = place + 1 < sorted.count ? sorted[place + 1] : low
+            let free = freeVersion(
+                through: bound, above: max(below, lastLook(before: bound, way)), for: way)
             if let free, slots.last != free { slots.append(free) }
         }
         return slots
     }
 
-    /// The highest version through `bound` that no write has.
+    /// The highest point below `bound` at which somebody looked at a key that `way` changes.
+    private func lastLook(before bound: Timestamp, _ way: Way) -> Timestamp {
+        var point = Timestamp.zero
+        for (key, _) in way.net {
+            let timeline = replay.timelines[key]
+            let place = timeline.firstCheck(from: bound, in: replay.checks)
+            if place > 0 { point = max(point, replay.checks[timeline.checks[place - 1]].high) }
+        }
+        return point
+    }
+
+    /// A version in the middle of a stretch in which it makes no difference where, so that there
+    /// is room for others before and after it; nil when all of the stretch is taken.
     private func freeVersion(
         through bound: Timestamp, above low: Timestamp, for way: Way
     ) -> Timestamp? {
-        var version = bound
+        guard bound > low else { return nil }
+        let middle = Timestamp(low.rawValue + (bound.rawValue - low.rawValue + 1) / 2)
+        var version = middle
         while version > low {
-            let isTaken =
-                replay.versions.contains(version)
-                || way.net.contains {
-                    replay.timelines[$0.key].last(at: version)?.version == version
-                }
-            if !isTaken { return version }
+            if !isTaken(version, by: way) { return version }
             version = version.previous
         }
+        version = middle
+        while version < bound {
+            version = Timestamp(version.rawValue + 1)
+            if !isTaken(version, by: way) { return version }
+        }
         return nil
+    }
+
+    /// Whether the version is given, or guessed for another write of one of the keys.
+    private func isTaken(_ version: Timestamp, by way: Way) -> Bool {
+        replay.versions.contains(version)
+            || way.net.contains {
+                replay.timelines[$0.key].last(at: version)?.version == version
+            }
     }
 
     // MARK: placing

@@ -19,7 +19,7 @@ struct LogGathering {
     var isEmpty: Bool { records.isEmpty && tickets.isEmpty }
 
     /// Whether something waits that makes room.
-    var holdsTrims: Bool { records.contains(where: \.isTrim) }
+    var canMakeRoom: Bool { records.contains(where: \.makesRoom) }
 
     /// Adds records; `done` are complete when they are durable.
     mutating func append(
@@ -92,16 +92,36 @@ struct LogGathering {
     }
 
     /// Takes out the records that make room. They may overtake the others: a trim speaks of
-    /// entries that are durable already (Rule L5), so none that waits is among them.
-    mutating func takeTrims() -> LogGathering {
-        for place in tickets.indices {
-            tickets[place].recordCount -=
-                records[..<tickets[place].recordCount].count(where: \.isTrim)
+    /// entries that are durable already (Rule L5), so none that waits is among them, and a reset
+    /// voids the entries of its tablet that wait before it. The hard states of a tablet that is
+    /// reset come with it: its log never starts after an entry of a term newer than its own.
+    mutating func takeRoomMakers() -> LogGathering {
+        var lastResets: [TabletID: Int] = [:]
+        for (place, record) in records.enumerated() {
+            if case .reset(let tablet, _, _, _) = record { lastResets[tablet] = place }
         }
-        var trims = LogGathering()
-        trims.append(records.filter(\.isTrim))
-        records.removeAll(where: \.isTrim)
-        return trims
+        var taken: [LogRecord] = []
+        var kept: [LogRecord] = []
+        // How many of the records before each place are kept.
+        var keptBefore: [Int] = [0]
+        for (place, record) in records.enumerated() {
+            switch record {
+            case .trim, .reset: taken.append(record)
+            case .hardState(let tablet, _, _) where lastResets[tablet] != nil:
+                taken.append(record)
+            case .entries(let tablet, _, _) where place < lastResets[tablet, default: 0]: break
+            case .entries, .hardState, .remove, .metadata: kept.append(record)
+            }
+            keptBefore.append(kept.count)
+        }
+        for place in tickets.indices {
+            tickets[place].recordCount = keptBefore[tickets[place].recordCount]
+        }
+        records = kept
+        entryBytes = LogGathering.entryBytes(of: kept)
+        var roomMakers = LogGathering()
+        roomMakers.append(taken)
+        return roomMakers
     }
 
     /// Puts what was refused before what came later.
@@ -122,8 +142,11 @@ struct LogGathering {
 }
 
 extension LogRecord {
-    fileprivate var isTrim: Bool {
-        if case .trim = self { true } else { false }
+    fileprivate var makesRoom: Bool {
+        switch self {
+        case .trim, .reset: true
+        case .entries, .hardState, .remove, .metadata: false
+        }
     }
 
     /// About what it takes in the log.

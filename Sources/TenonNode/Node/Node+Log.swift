@@ -11,9 +11,9 @@ extension Node {
             let batch = gathering.takeFirst(bytesMax: logBatchBytes)
             if !batch.tickets.isEmpty { hasEntries = true }
             write(batch)
-        } else if gathering.holdsTrims {
+        } else if gathering.canMakeRoom {
             reached(.trimOvertookEntries)
-            write(gathering.takeTrims())
+            write(gathering.takeRoomMakers())
         } else if let due = sealAt, now >= due {
             sealAt = nil
             writing = LogGathering()

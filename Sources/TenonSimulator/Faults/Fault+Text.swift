@@ -42,6 +42,7 @@ extension Fault: CustomStringConvertible {
         case .dieAt(let target, let operations, let survival):
             "die-at \(target) \(operations) " + (survival.map { "\($0)" } ?? "killed")
         case .pause(let target): "pause \(target)"
+        case .handOver(let target, let node, let late): "hand-over \(target) \(node) \(late)"
         case .wipe(let target): "wipe \(target)"
         case .rollBack(let target): "roll-back \(target)"
         case .cut(let ways, let isBreaking):
@@ -83,6 +84,11 @@ extension Fault: CustomStringConvertible {
                 return .dieAt(target, operations: operations, survival)
             }
         case "pause": words.targeted { .pause($0) }
+        case "hand-over":
+            words.targeted { target, words in
+                guard let node = words.number(), let late = words.number() else { return nil }
+                return .handOver(target, to: node, lateMilliseconds: late)
+            }
         case "wipe": words.targeted { .wipe($0) }
         case "roll-back": words.targeted { .rollBack($0) }
         default: nil

@@ -20,6 +20,10 @@ package enum Fault: Hashable, Sendable {
     case dieAt(FaultTarget, operations: Int, Survival?)
     /// SIGSTOP. SIGCONT.
     case pause(FaultTarget)
+    /// An operator asks the leader to hand over to a node, after half of the time. In all of it
+    /// what other nodes send to the leader comes up to so much later: it learns late that it was
+    /// replaced. They are as fast again.
+    case handOver(FaultTarget, to: Int, lateMilliseconds: Int)
     /// The processes end, and come back with empty folders. The folders are put back.
     case wipe(FaultTarget)
     /// The folder is copied and the process goes on; later it ends and comes back with the copy.
@@ -90,7 +94,8 @@ package enum RotPlace: String, Hashable, Sendable, CaseIterable {
 
 /// The kinds of faults, for mixes and for what a run reports.
 package enum FaultKind: String, Hashable, Sendable, CaseIterable {
-    case crash, crashAll, powerCut, powerCutAll, dieWriting, pause, wipe, wipeSeveral, rollBack
+    case crash, crashAll, powerCut, powerCutAll, dieWriting, pause, handOver
+    case wipe, wipeSeveral, rollBack
     case oneWay, cutPair, isolate, reject, quorumLoss, constrainedElection, chain, flap
     case slow, slowNode, loss, narrow, reset, resetClients
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
@@ -107,6 +112,7 @@ extension Fault {
         case .dieAt(_, _, let survival):
             survival == nil ? "crash in a write" : "power cut in a write"
         case .pause: "pause"
+        case .handOver: "hand-over"
         case .wipe(let target): target.isSeveral ? "wiped folders" : "wiped folder"
         case .rollBack: "rolled-back folder"
         case .cut: "cut"

@@ -88,6 +88,8 @@ final class FaultInjector {
         case .dieAt(let target, let operations, let survival):
             die(target, operations, survival)
         case .pause(let target): pause(target)
+        case .handOver(let target, let node, let late):
+            handOver(nodes(of: target)[0], to: node, late, lasts)
         case .wipe(let target): replaceFolders(of: target, isCopy: false, lasts: lasts)
         case .rollBack(let target): replaceFolders(of: target, isCopy: true, lasts: lasts)
         case .cut(let ways, let isBreaking): cut(ways, isBreaking: isBreaking)
@@ -159,6 +161,16 @@ final class FaultInjector {
                 if pauses[node - 1] == 0 { cluster.resume(node) }
             }
         }
+    }
+
+    private func handOver(_ leader: Int, to node: Int, _ late: Int, _ lasts: Int) -> () -> Void {
+        var slow = Disturbance()
+        slow.receiver = NodeID(UInt32(leader))
+        slow.delayMax = .milliseconds(late)
+        cluster.schedule(after: .milliseconds(lasts / 2)) { [self] in
+            cluster.send(.transferLeadership(to: NodeID(UInt32(node))), to: leader)
+        }
+        return disturb(slow)
     }
 
     private func replaceFolders(

@@ -119,6 +119,8 @@ struct FaultDrawing {
         case .powerCutAll: .powerCut(.nodes(drawSeveral()), drawSurvival())
         case .dieWriting: drawDeath()
         case .pause: .pause(drawTarget())
+        case .handOver:
+            .handOver(.leader, to: drawNode(), lateMilliseconds: 20 + draw(below: 300))
         case .wipe: .wipe(.nodes([drawNode()]))
         case .wipeSeveral:
             // As many as are a majority without the others: they must not found a second cluster.

@@ -16,10 +16,13 @@ package struct Disturbance: Hashable, Sendable {
     package var bytesPerSecond = 0
     /// The node whose ways are struck; nil for all.
     package var node: NodeID?
+    /// Only what other nodes send to this one is struck.
+    package var receiver: NodeID?
 
     package init() {}
 
     func strikes(_ way: Way) -> Bool {
+        if let receiver { return way.to == receiver && way.from != Way.clients }
         guard let node else { return true }
         return way.from == node || way.to == node
     }

@@ -77,6 +77,19 @@ extension SimulatedCluster {
         return answer
     }
 
+    /// Sends a request about the first tablet to a node and does not wait for what becomes of it.
+    package func send(_ body: RequestBody, to node: Int) {
+        guard let process = host(node).process else { return }
+        let header = RequestHeader(
+            epoch: .first, timeoutMilliseconds: 1_000, tablet: StaticDirectory.firstTablet,
+            generation: .first)
+        var writer = ByteWriter()
+        writer.frame(.request, id: RequestID(1)) {
+            Request(header: header, body: body).encode(to: &$0)
+        }
+        ClientLink(self, process) { _ in } closed: {}.sendToNode(writer.take())
+    }
+
     /// What a raw connection of a client was told.
     package enum RawResult: Sendable {
         case answer(Answer)

@@ -46,6 +46,7 @@ extension SimulatedCluster {
             link.endedByProcess(isDark: host.isDark)
         }
         connections.removeAll { $0.process === process }
+        process.clientLinks = [:]
     }
 
     private func loseOtherEnd(_ link: SimulatedLink, isDark: Bool) {

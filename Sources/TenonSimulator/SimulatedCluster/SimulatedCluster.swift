@@ -60,6 +60,11 @@ package final class SimulatedCluster {
         }
     }
 
+    deinit {
+        // Processes and their clients' links hold each other.
+        for host in hosts { host.process?.clientLinks = [:] }
+    }
+
     package func host(_ node: Int) -> SimulatedHost { hosts[node - 1] }
 
     /// The wall clock of clients, and of nodes whose clock is right.

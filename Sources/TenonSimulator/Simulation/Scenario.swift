@@ -122,7 +122,8 @@ package enum ScenarioCatalogue {
 
     private static let handover: Scenario = {
         var mix = FaultMix([
-            (.diskStall, 8), (.slowNode, 8), (.pause, 1), (.reset, 1), (.crash, 1),
+            (.handOver, 16), (.diskStall, 4), (.slowNode, 4), (.pause, 1), (.reset, 1),
+            (.crash, 1),
         ])
         mix.gapMax = .seconds(1)
         mix.lasts = .milliseconds(500)...(.seconds(2))
