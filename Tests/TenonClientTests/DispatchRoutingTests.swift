@@ -100,4 +100,71 @@ import Testing
         #expect(error.kind == .unavailable)
         #expect(error.message.contains("connection refused"))
     }
+
+    // MARK: The search for a leader
+
+    @Test func `While nobody is known to lead one call in ten milliseconds looks`() throws {
+        var stage = try Stage()
+        try stage.settle(leaders: [0, 2])
+        for _ in 0..<100 { stage.put("a") }
+        try stage.openAll()
+        #expect(stage.sent.count == 1)
+        for turn in 2...11 {
+            stage.pass(RouteTable.scoutInterval)
+            try stage.openAll()
+            #expect(stage.sent.count == turn)
+        }
+        // They look at every node in turn, not at the same one again.
+        #expect(Set(stage.sent.map(\.link)).count == 3)
+    }
+
+    @Test func `The search for one tablet's leader holds up no other tablet`() throws {
+        var stage = try Stage()
+        try stage.settle(leaders: [0, 2])
+        for _ in 0..<10 { stage.put("a") }
+        for _ in 0..<10 { stage.put("z") }
+        try stage.openAll()
+        #expect(stage.sent.count { $0.request.header.tablet == TabletID(2) } == 1)
+        #expect(stage.sent.count { $0.request.header.tablet == TabletID(3) } == 10)
+    }
+
+    @Test func `A scout that is sent to the leader takes all that wait along at once`() throws {
+        var stage = try Stage()
+        try stage.settle(leaders: [0, 2])
+        for _ in 0..<100 { stage.put("a") }
+        try stage.openAll()
+        let scout = try #require(stage.sent.first)
+        try stage.answer(scout, .refusal(Refusal(.notLeader, "", leader: NodeID(3))))
+        try stage.openAll()
+        #expect(stage.sent.count == 100)
+        #expect(Set(stage.sent.map { stage.dispatch.links[$0.link].node }) == [NodeID(3)])
+    }
+
+    @Test func `A scout that meets the leader itself takes all that wait along at once`() throws {
+        var stage = try Stage()
+        try stage.settle(leaders: [0, 2])
+        for _ in 0..<100 { stage.put("a") }
+        try stage.openAll()
+        let scout = try #require(stage.sent.first)
+        try stage.answer(scout, Stage.written())
+        try stage.openAll()
+        #expect(stage.sent.count == 99)
+        let leader = stage.dispatch.links[scout.link].node
+        #expect(Set(stage.sent.map { stage.dispatch.links[$0.link].node }) == [leader])
+    }
+
+    @Test func `A call that waits for a leader ends at its deadline, not applied`() throws {
+        var stage = try Stage()
+        try stage.settle(leaders: [0, 2])
+        var calls: [RequestID] = []
+        for _ in 0..<300 { calls.append(stage.put("a", seconds: 1)) }
+        try stage.openAll()
+        stage.pass(.seconds(2))
+        #expect(stage.ended.count == 300)
+        // The first went out and may have been applied; the last never left.
+        #expect(stage.error(of: calls[0])?.outcome == .unknown)
+        let error = try #require(stage.error(of: calls[299]))
+        #expect(error.outcome == .notApplied)
+        #expect(error.message.contains("nobody is known to lead"))
+    }
 }
