@@ -63,7 +63,7 @@ extension StepChecker {
                 "\(host.name) leads tablet \(tablet + 2) in term \(probe.term), its disk says "
                     + "\(own)")
         }
-        let last = truths[tablet].lastCommitted
+        let last = truths[tablet].lastCommitted(before: probe.term)
         let term = node.probeTerm(place, at: last)
         let isCovered = term == nil && last < probe.applied
         if term != truths[tablet].committedTerm(at: last), !isCovered {
@@ -98,7 +98,7 @@ extension StepChecker {
                     "\(host.name) commits through \(probe.commit) of tablet \(tablet + 2), "
                         + "known \(known), and has no entry \(index)")
             }
-            truths[tablet].commitNext(term)
+            truths[tablet].commitNext(term, in: probe.term)
         }
         checkNewlyCommitted(probe, host, tablet)
     }

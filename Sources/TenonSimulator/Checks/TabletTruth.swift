@@ -16,6 +16,8 @@ struct TabletTruth {
     private var entries: [[KnownEntry]] = [[]]
     /// By index from 0: the terms of committed entries.
     private(set) var committed: [Term] = [.zero]
+    /// By index: the term in which somebody first took it for committed; these rise.
+    private var committedIn: [Term] = [.zero]
     /// By index: the log digest after it was applied; nil while unknown.
     private var digests: [UInt64?] = [nil]
     private var leaders: [Term: ReplicaID] = [:]
@@ -73,7 +75,16 @@ struct TabletTruth {
     }
 
     /// Notes that the entry after the last committed one is committed.
-    mutating func commitNext(_ term: Term) { committed.append(term) }
+    mutating func commitNext(_ term: Term, in current: Term) {
+        committed.append(term)
+        committedIn.append(max(current, committedIn[committedIn.count - 1]))
+    }
+
+    /// The last entry that was committed before anybody could lead in `term`: its leader must have
+    /// it. One that wins late, by votes that were long under way, knows nothing of newer terms.
+    func lastCommitted(before term: Term) -> LogIndex {
+        LogIndex(UInt64((committedIn.lastIndex { $0 < term } ?? 0)))
+    }
 
     /// Notes the digest after an index; what it contradicts, if anything.
     mutating func note(digest: UInt64, at index: LogIndex) -> String? {

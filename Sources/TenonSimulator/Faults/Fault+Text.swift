@@ -38,6 +38,7 @@ extension Fault: CustomStringConvertible {
     package var description: String {
         switch self {
         case .crash(let target): "crash \(target)"
+        case .stop(let target): "stop \(target)"
         case .powerCut(let target, let survival): "power-cut \(target) \(survival)"
         case .dieAt(let target, let operations, let survival):
             "die-at \(target) \(operations) " + (survival.map { "\($0)" } ?? "killed")
@@ -72,6 +73,7 @@ extension Fault: CustomStringConvertible {
     private static func process(_ words: inout FaultWords) -> Fault? {
         switch words.first {
         case "crash": words.targeted { .crash($0) }
+        case "stop": words.targeted { .stop($0) }
         case "power-cut":
             words.targeted { target, words in
                 Survival(word: words.word()).map { .powerCut(target, $0) }

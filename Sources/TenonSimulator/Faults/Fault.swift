@@ -13,6 +13,8 @@ package enum Fault: Hashable, Sendable {
 
     /// kill -9. Started again.
     case crash(FaultTarget)
+    /// SIGTERM: leaderships go to others, then the process ends. Started again.
+    case stop(FaultTarget)
     /// The power goes, with this much left of what was not synced. Started again.
     case powerCut(FaultTarget, Survival)
     /// The disk lets so many more operations through, then the machine dies in the middle of one:
@@ -94,7 +96,7 @@ package enum RotPlace: String, Hashable, Sendable, CaseIterable {
 
 /// The kinds of faults, for mixes and for what a run reports.
 package enum FaultKind: String, Hashable, Sendable, CaseIterable {
-    case crash, crashAll, powerCut, powerCutAll, dieWriting, pause, handOver
+    case crash, crashAll, stop, powerCut, powerCutAll, dieWriting, pause, handOver
     case wipe, wipeSeveral, rollBack
     case oneWay, cutPair, isolate, reject, quorumLoss, constrainedElection, chain, flap
     case slow, slowNode, loss, narrow, reset, resetClients
@@ -108,6 +110,7 @@ extension Fault {
     package var name: String {
         switch self {
         case .crash(let target): target.isSeveral ? "crash of several" : "crash"
+        case .stop: "stop"
         case .powerCut(let target, _): target.isSeveral ? "power cut of several" : "power cut"
         case .dieAt(_, _, let survival):
             survival == nil ? "crash in a write" : "power cut in a write"

@@ -83,6 +83,7 @@ final class FaultInjector {
     private func begin(_ fault: Fault, lasts: Int) -> () -> Void {
         switch fault {
         case .crash(let target): down(target) { self.cluster.crash($0) }
+        case .stop(let target): down(target) { self.cluster.stop($0) }
         case .powerCut(let target, let survival):
             down(target) { self.cluster.cutPower($0, keeping: survival) }
         case .dieAt(let target, let operations, let survival):

@@ -21,8 +21,8 @@ package struct FaultMix: Hashable, Sendable {
 
     /// Processes and machines that go and come.
     package static let processes: [(FaultKind, Int)] = [
-        (.crash, 4), (.crashAll, 1), (.powerCut, 4), (.powerCutAll, 1), (.dieWriting, 8),
-        (.pause, 4),
+        (.crash, 4), (.crashAll, 1), (.stop, 2), (.powerCut, 4), (.powerCutAll, 1),
+        (.dieWriting, 8), (.pause, 4),
     ]
     /// Links that fail in every way that links do.
     package static let network: [(FaultKind, Int)] = [
@@ -115,6 +115,7 @@ struct FaultDrawing {
         switch kind {
         case .crash: .crash(drawTarget())
         case .crashAll: .crash(.nodes(drawSeveral()))
+        case .stop: .stop(drawTarget())
         case .powerCut: .powerCut(drawTarget(), drawSurvival())
         case .powerCutAll: .powerCut(.nodes(drawSeveral()), drawSurvival())
         case .dieWriting: drawDeath()

@@ -87,7 +87,8 @@ extension SimulatedCluster {
         writer.frame(.request, id: RequestID(1)) {
             Request(header: header, body: body).encode(to: &$0)
         }
-        ClientLink(self, process) { _ in } closed: {}.sendToNode(writer.take())
+        let link = ClientLink(self, process, receive: { _ in }, closed: {})
+        link.sendToNode(writer.take())
     }
 
     /// What a raw connection of a client was told.

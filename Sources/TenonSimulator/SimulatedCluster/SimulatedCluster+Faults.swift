@@ -15,6 +15,14 @@ extension SimulatedCluster {
         observer?.ended(host, isPowerCut: false)
     }
 
+    /// SIGTERM: the node lets go of what it leads, and its process ends a moment later.
+    package func stop(_ node: Int) {
+        guard let process = host(node).process else { return }
+        process.node.prepareToStop(now: process.host.clock.local(at: now))
+        want(turnOf: process)
+        schedule(after: .milliseconds(300), for: process) { [unowned self] in crash(node) }
+    }
+
     /// The machine loses its power: the log write under way is torn, what was not synced is lost
     /// but for what `survival` says, and nobody is told.
     package func cutPower(_ node: Int, keeping survival: Survival = .random) {

@@ -22,6 +22,9 @@ package struct Scenario: Sendable {
     package var sessionWindow: TimeSpan?
     /// Stores and logs so small that flushes, compactions, trims and snapshots happen.
     package var isSmall = true
+    /// Some nodes keep much of their log, and others next to nothing: who comes back to a new
+    /// leader may find in its log what the old one was sending as a snapshot.
+    package var isUneven = false
 
     package init(_ name: String, _ summary: String, mix: FaultMix) {
         self.name = name
@@ -38,6 +41,13 @@ package struct Scenario: Sendable {
             drawn.append(left.remove(at: Int(draws.below(UInt64(left.count)))))
         }
         return drawn
+    }
+
+    /// Bytes of the log that each node keeps for followers that lag; nil when all keep the same.
+    func retainedLogBytes(seed: UInt64) -> [Int]? {
+        guard isUneven else { return nil }
+        var draws = SeededGenerator(seed: seed ^ 0x0E7E_0106)
+        return (0..<nodeCount).map { _ in draws.below(2) == 0 ? 1 << 10 : 128 << 10 }
     }
 
     /// What the cluster is made of, details drawn from the seed.
@@ -145,10 +155,14 @@ package enum ScenarioCatalogue {
     private static let snapshots: Scenario = {
         var mix = FaultMix([
             (.crash, 3), (.isolate, 6), (.cutPair, 4), (.narrow, 6), (.slow, 2), (.pause, 2),
+            (.handOver, 4), (.diskStall, 2),
         ])
         mix.gapMax = .milliseconds(800)
         mix.lasts = .milliseconds(200)...(.seconds(5))
-        return Scenario("snapshots", "Followers that stay away and come back late.", mix: mix)
+        var scenario = Scenario(
+            "snapshots", "Followers that stay away and come back late.", mix: mix)
+        scenario.isUneven = true
+        return scenario
     }()
 
     private static let headers: Scenario = {

@@ -43,6 +43,9 @@ package final class Simulation {
     ) {
         self.scenario = scenario
         cluster = SimulatedCluster(scenario.options(seed: seed))
+        for (host, bytes) in zip(cluster.hosts, scenario.retainedLogBytes(seed: seed) ?? []) {
+            host.adjust = { $0.retainedLogBytes = bytes }
+        }
         checker = StepChecker(cluster)
         checker.tell = tell
         cluster.observer = checker

@@ -22,6 +22,16 @@ package struct KeyRoom: Hashable, Sendable {
         return Bytes(prefix.array + Array((number < 10 ? "0\(number)" : "\(number)").utf8))
     }
 
+    /// A key beside the room's own, that no scan and no deleted range of the room meets.
+    package func receipt(_ number: Int) -> Bytes {
+        Bytes(receiptPrefix + Array("\(number)".utf8))
+    }
+
+    package func holdsReceipt(_ key: Bytes) -> Bool { key.array.starts(with: receiptPrefix) }
+
+    /// "!" comes before the "/" at the end of the prefix.
+    private var receiptPrefix: [UInt8] { prefix.array.dropLast() + [UInt8(ascii: "!")] }
+
     /// The end of the room's keys.
     package var end: Bytes { Bytes(prefix.array.dropLast() + [UInt8(ascii: "0")]) }
 }

@@ -53,9 +53,10 @@ struct SessionUnderTest {
         return open.isEmpty ? nil : generator.pick(open)
     }
 
-    /// Makes the next write of the session.
+    /// Makes the next write of the session, first issued at `time` by the client's clock.
     mutating func open(
-        _ action: HistoryOperation.Action, in room: KeyRoom, worker: Int, _ moment: WorkloadMoment
+        _ action: HistoryOperation.Action, in room: KeyRoom, worker: Int, at time: WallTime,
+        _ moment: WorkloadMoment
     ) -> Int {
         guard let operation = action.operation else {
             preconditionFailure("\(action) is no write")
@@ -63,8 +64,7 @@ struct SessionUnderTest {
         let sequence = SequenceNumber(UInt64(writes.count + 1))
         let mark = firstOpen.map { writes[$0].sequence } ?? sequence
         let session = Session(
-            client: id, sequence: sequence, firstIssue: Timestamp(moment.wallTime),
-            lowWaterMark: mark)
+            client: id, sequence: sequence, firstIssue: Timestamp(time), lowWaterMark: mark)
         let command = Command(operation: operation, session: session)
         writes.append(
             Write(

@@ -123,7 +123,12 @@ package final class SessionWorkload: Workload {
                         else: [.put(key: key, value: value, condition: .none)]))
             default: .put(key: key, value: value)
             }
-        let write = sessions[session].open(action, in: room, worker: session, moment)
+        // A client whose clock is wrong by a year is told so, and loses only this write.
+        let isAhead = generator.happens(percent: 1)
+        let time = WallTime(
+            milliseconds: moment.wallTime.milliseconds + (isAhead ? 31_536_000_000 : 0))
+        let write = sessions[session].open(
+            action, in: room, worker: session, at: time, moment)
         // Half of the writes go out only later, behind their followers.
         guard generator.happens(percent: 50) else {
             return read(generator.pick(rooms), at: place, moment)
