@@ -19,6 +19,14 @@ struct BatchNumber: NumericIdentifier {
     func distance(to other: BatchNumber) -> Int { Int(other.rawValue) - Int(rawValue) }
 }
 
+/// What a segment says of the others.
+struct SegmentLinks: Hashable, Sendable {
+    /// The segment that came before it.
+    var previousUse: SegmentUse
+    /// The oldest one that was needed when it was started.
+    var oldestUse: SegmentUse
+}
+
 /// The first block of a segment file. Synced before the first batch of its use (Rule L1).
 ///
 /// A batch with a number not below the first batch of the *next* use is void: recovery writes the

@@ -23,6 +23,7 @@ extension Log {
         try log.makeTailDurable(replay)
         let recovery = log.recovery(entries, replay.report)
         log.index.endReplay()
+        if replay.report.isNodeSuspect { try log.recordSuspicions() }
         try log.regainReserve()
         log.checkInvariants()
         return (log, recovery)
@@ -87,9 +88,14 @@ extension Log {
         if let last = used.last, last.endBatch > writer.nextBatch {
             used[used.count - 1].blocks.removeLast()
         }
-        // A file given back by the last batch alone is not reused before that one is durable.
-        releaseSegments(before: replay.provenLeast)
-        try startSegment()
+        if let links = replay.suspectLinks {
+            // What shows the loss stays as it is until suspicions are recorded.
+            try startSegment(links)
+        } else {
+            // A file given back by the last batch alone is not reused before that one is durable.
+            releaseSegments(before: replay.provenLeast)
+            try startSegment()
+        }
         guard let last = replay.last else { return }
         reached(.logTailRewritten)
         let directory = last.read?.records.map(\.summary) ?? []
@@ -97,6 +103,19 @@ extension Log {
         try writeBatch(atMost: last.header.batchBytes, isSynced: isSynced) {
             $0.rewrite(last.header, stored: last.read?.stored, directory: directory)
         }
+    }
+
+    /// Writes down which replicas are suspect: so far only a gap in the log says so, and the
+    /// segments around a gap are recycled (Rule L2).
+    private func recordSuspicions() throws(LogError) {
+        let suspects = index.tablets.filter { $0.value.suspicion != nil }
+            .sorted { $0.key < $1.key }
+            .map { BatchRecord.suspicion(tablet: $0.key, replica: $0.value.replica) }
+        for start in stride(from: 0, to: suspects.count, by: configuration.batchRecordsMax) {
+            let end = min(start + configuration.batchRecordsMax, suspects.count)
+            try write(Array(suspects[start..<end]), for: .opening)
+        }
+        releaseSegments()
     }
 
     /// Crashes in a row take a segment each; copying forward gets them back.

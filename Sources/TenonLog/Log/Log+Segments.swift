@@ -56,13 +56,16 @@ extension Log {
     }
 
     /// Goes on in a fresh segment. Its header is durable when this returns (Rule L1).
-    func startSegment() throws(LogError) {
+    ///
+    /// - Parameter given: what the header says of other segments; nil for what there are.
+    func startSegment(_ given: SegmentLinks? = nil) throws(LogError) {
         let file = try takeFreeSegment()
         let previousUse = used.last?.use ?? .none
         let use = writer.use.next
         used.append(Segment(file: file, use: use, firstBatch: writer.nextBatch))
+        let links = given ?? SegmentLinks(previousUse: previousUse, oldestUse: used[0].use)
         let planned = writer.startSegment(
-            use: use, previousUse: previousUse, oldestUse: used[0].use)
+            use: use, previousUse: links.previousUse, oldestUse: links.oldestUse)
         try performWrite(planned)
         try removeExcessFiles()
     }

@@ -14,6 +14,11 @@ struct LogReplay: Sendable {
     /// The earliest batch that was needed before the last one came. All up to then is proven
     /// durable, so what lies before this may go even if the last batch should be lost.
     private(set) var provenLeast: BatchNumber?
+    /// What the next segment has to say of the others so that a loss still shows; nil when
+    /// nothing is lost that nothing names.
+    private(set) var suspectLinks: SegmentLinks?
+    /// A segment near the end that is gone.
+    private var missingUse: SegmentUse?
     /// The highest use number seen.
     private(set) var newestUse: SegmentUse
 
@@ -28,6 +33,11 @@ struct LogReplay: Sendable {
         LogReplay.dropSuperseded(&live)
         try replay(live)
         checkEnds(live, newest, oldestUse)
+        if report.isNodeSuspect {
+            suspectLinks = SegmentLinks(
+                previousUse: missingUse ?? live.last?.use ?? .none,
+                oldestUse: oldestUse == .none ? live.first?.use ?? .none : oldestUse)
+        }
         noteTornTail(live.last, newest)
         if report.tornTail != nil { reached(.logTailTorn) }
         report.damagedMetadata = index.lostMetadata.sorted()
@@ -165,10 +175,13 @@ struct LogReplay: Sendable {
             return
         }
         let isOldestThere = live.first.map { $0.use == oldestUse } ?? (oldestUse == newest.use)
-        let isNewestThere =
-            newest.isStarted || header.previousUse == (live.last?.use ?? .none)
-            || header.previousUse < (live.last?.use ?? .none)
-        if !isOldestThere || !isNewestThere {
+        // The segment that the newest one came after; it may be recycled since.
+        let previous = newest.isStarted ? live.dropLast().last : live.last
+        let isPreviousThere =
+            newest.isStarted && previous == nil
+            || header.previousUse <= (previous?.use ?? .none)
+        if !isPreviousThere { missingUse = header.previousUse }
+        if !isOldestThere || !isPreviousThere {
             noteUnknownLoss(before: live.last?.batches.last?.number ?? header.firstBatch)
         }
     }

@@ -185,10 +185,8 @@ extension StepChecker {
             {
                 fail(
                     .recoveredDurable,
-                    "\(host.name) finds tablet \(expected.tablet) through "
-                        + "\(expected.entries.last?.position.index ?? expected.baseIndex), after a "
-                        + "power cut through "
-                        + "\(found.entries.last?.position.index ?? found.baseIndex)")
+                    "\(host.name) finds tablet \(expected.tablet) \(expected.summary), after a "
+                        + "power cut \(found.summary)")
             }
             if again.tablets.count < recovery.tablets.count {
                 fail(.recoveredDurable, "\(host.name) loses a tablet by a power cut")
@@ -208,5 +206,13 @@ extension DiskShadow.Replica {
         base = LogPosition(index: found.baseIndex, term: found.baseTerm)
         terms = found.entries.map(\.term)
         hardState = found.hardState ?? HardState()
+    }
+}
+
+extension RecoveredTablet {
+    /// For messages.
+    fileprivate var summary: String {
+        "\(verdict) through \(entries.last?.position.index ?? baseIndex), "
+            + (hardState.map { "\($0)" } ?? "no hard state")
     }
 }
