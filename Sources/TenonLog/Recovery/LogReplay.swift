@@ -32,7 +32,7 @@ struct LogReplay: Sendable {
         freeFiles = scans.filter { !liveNames.contains($0.file.name) }.map(\.file)
         LogReplay.dropSuperseded(&live)
         try replay(live)
-        checkEnds(live, newest, oldestUse)
+        checkEnds(live, scans, newest, oldestUse)
         if report.isNodeSuspect {
             suspectLinks = SegmentLinks(
                 previousUse: missingUse ?? live.last?.use ?? .none,
@@ -167,7 +167,8 @@ struct LogReplay: Sendable {
 
     /// Whether whole segments are missing at either end of the log.
     private mutating func checkEnds(
-        _ live: [SegmentScan], _ newest: SegmentScan?, _ oldestUse: SegmentUse
+        _ live: [SegmentScan], _ scans: [SegmentScan], _ newest: SegmentScan?,
+        _ oldestUse: SegmentUse
     ) {
         guard let newest, let header = newest.header else {
             // Without any header nobody knows where the log began.
@@ -175,11 +176,12 @@ struct LogReplay: Sendable {
             return
         }
         let isOldestThere = live.first.map { $0.use == oldestUse } ?? (oldestUse == newest.use)
-        // The segment that the newest one came after; it may be recycled since.
-        let previous = newest.isStarted ? live.dropLast().last : live.last
+        // The segment that the newest one came after: it may be recycled since when all of the log
+        // is in the newest, and its only batch may be written anew there and lost here.
         let isPreviousThere =
-            newest.isStarted && previous == nil
-            || header.previousUse <= (previous?.use ?? .none)
+            newest.isStarted
+            ? live.count < 2 || scans.contains { $0.use == header.previousUse }
+            : header.previousUse <= (live.last?.use ?? .none)
         if !isPreviousThere { missingUse = header.previousUse }
         if !isOldestThere || !isPreviousThere {
             noteUnknownLoss(before: live.last?.batches.last?.number ?? header.firstBatch)

@@ -23,8 +23,9 @@ extension Node {
 
     func snapshotWanted(_ tablet: Tablet, by follower: ReplicaID, now: Instant) {
         guard let peer = tablet.node(of: follower) else { return }
+        // One that is over may wait for its folder to be removed; it answers Raft no more.
         let isUnderWay = snapshots.outgoing.contains {
-            $0.key.tablet == tablet.id && $0.key.peer == peer
+            $0.key.tablet == tablet.id && $0.key.peer == peer && $0.phase != .over
         }
         guard !isUnderWay else { return }
         guard snapshots.outgoing.count < Node.outgoingSnapshotsMax else {

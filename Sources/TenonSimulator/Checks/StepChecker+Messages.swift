@@ -7,9 +7,8 @@ internal import TenonWire
 extension StepChecker {
     /// Kinds of messages that promise something; see `RaftMessage`.
     private enum Promise {
-        static let voteAnswer: UInt8 = 4
-        static let appendAccepted: UInt8 = 6
-        static let heartbeatAnswer: UInt8 = 9
+        /// Answers to votes, appends and heartbeats.
+        static let kinds: [UInt8] = [4, 6, 9]
     }
 
     func checkMessages(_ frame: [UInt8], of host: SimulatedHost, _ node: Node) {
@@ -97,9 +96,24 @@ extension StepChecker {
         }
     }
 
-    /// Calls `body` with the messages of a frame that promise something. Others are skipped by
-    /// their length.
+    /// For a trace: the Raft messages of a frame, a line each.
+    func tellMessages(_ frame: [UInt8], to node: NodeID) {
+        guard let tell else { return }
+        forEachMessage(in: frame, where: { _ in true }) { message in
+            let body = "\(message.body)".replacing(#/Tenon(Core|Raft)\.|RaftMessage\./#, with: "")
+            tell("    to n\(node), tablet \(message.tablet), \(message.term): \(body.prefix(200))")
+        }
+    }
+
+    /// Calls `body` with the messages of a frame that promise something.
     private func forEachPromise(in frame: [UInt8], _ body: (RaftMessage) -> Void) {
+        forEachMessage(in: frame, where: { Promise.kinds.contains($0) }, body)
+    }
+
+    /// Calls `body` with the Raft messages of these kinds. Others are skipped by their length.
+    private func forEachMessage(
+        in frame: [UInt8], where isWanted: (UInt8) -> Bool, _ body: (RaftMessage) -> Void
+    ) {
         do throws(DecodingError) {
             // The frame's header, then the log position.
             var reader = ByteReader(frame, in: Frame.headerBytes + 8..<frame.count)
@@ -109,11 +123,9 @@ extension StepChecker {
                 // Kind of the node's message, format version, kind of the Raft message.
                 let isRaft = frame[start] == 1
                 let kind = isRaft ? frame[start + 2] : 0
-                switch kind {
-                case Promise.voteAnswer, Promise.appendAccepted, Promise.heartbeatAnswer:
+                if isRaft, isWanted(kind) {
                     var message = ByteReader(frame, in: start + 1..<start + length)
                     body(try RaftMessage(from: &message))
-                default: break
                 }
                 reader = ByteReader(frame, in: start + length..<frame.count)
             }

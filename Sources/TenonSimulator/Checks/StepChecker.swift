@@ -185,6 +185,9 @@ package final class StepChecker: ClusterObserver {
         for output in effects.peerOutput { trace.combine(StepChecker.head(of: output.bytes)) }
         guard let tell else { return }
         for notice in effects.notices { tell("    \(host.name) says: \(notice.text)") }
+        for output in effects.peerOutput where output.stream == .consensus {
+            tellMessages(output.bytes, to: output.node)
+        }
     }
 
     /// The first eight bytes: length and checksum of a frame.
