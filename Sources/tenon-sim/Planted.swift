@@ -59,7 +59,7 @@
                 results.append(result)
                 // At once: the next one may take its time.
                 if !json {
-                    try FileHandle.standardOutput.write(contentsOf: Data((result.text + "\n").utf8))
+                    try Console.say(result.text)
                 }
             }
             if json {
@@ -127,8 +127,8 @@
             let file = ReplayFile(
                 scenario: scenario, seed: seed, schedule: Simulation.schedule(seed: seed, made))
             guard let check = try Shrink.failure(of: file) else { return true }
-            let note = "seed \(seed) of \(scenario) fails without a plant, too: \(check)\n"
-            FileHandle.standardError.write(Data(note.utf8))
+            let note = "seed \(seed) of \(scenario) fails without a plant, too: \(check)"
+            try Console.note(note)
             return false
         }
     }

@@ -52,14 +52,15 @@ struct Replay: ParsableCommand {
         abstract: "Run again what a failure left in a file.",
         discussion: """
             The file names a scenario and a seed and lists the faults; lines may be left out or \
-            changed.
+            changed. A trace shows every step, what nodes say, and the Raft messages they send.
 
-            EXAMPLE
+            EXAMPLES
               tenon-sim replay tenon-sim-failures/everything-42.replay --trace
+              tenon-sim replay Tests/Regressions/*.replay
             """)
 
-    @Argument(help: "A replay file.")
-    var file: String
+    @Argument(help: "Replay files.")
+    var files: [String]
 
     @Flag(help: "Print every step.")
     var trace = false
@@ -67,19 +68,31 @@ struct Replay: ParsableCommand {
     @Flag(help: "Print the result as JSON.")
     var json = false
 
-    @Option(help: "Write what clients saw to this file (ndjson).")
+    @Option(help: "Write what clients saw to this file (ndjson); of one replay only.")
     var history: String?
 
     @OptionGroup var planting: Planting
 
-    func run() throws {
-        let replay = try ReplayFile(try Files.read(file))
-        let (record, report) = try RunRecord.of(
-            replay, schedule: replay.schedule, tell: trace ? { print($0) } : nil)
-        if let history {
-            try Data(HistoryFile.encode(report.history)).write(to: URL(filePath: history))
+    func validate() throws {
+        if files.isEmpty { throw ValidationError("name a replay file") }
+        if history != nil, files.count > 1 {
+            throw ValidationError("--history: of one replay file at a time")
         }
-        try finish(record, json: json)
+    }
+
+    func run() throws {
+        var failureCount = 0
+        for file in files {
+            let replay = try ReplayFile(try Files.read(file))
+            let (record, report) = try RunRecord.of(
+                replay, schedule: replay.schedule, tell: trace ? { print($0) } : nil)
+            if let history {
+                try Data(HistoryFile.encode(report.history)).write(to: URL(filePath: history))
+            }
+            print(json ? try record.line : record.text)
+            if record.failure != nil { failureCount += 1 }
+        }
+        if failureCount > 0 { throw ExitCode(1) }
     }
 }
 
@@ -106,7 +119,7 @@ struct Worker: ParsableCommand {
             let name = scenario ?? ScenarioCatalogue.scenario(for: seed).name
             let file = ReplayFile(scenario: name, seed: seed, schedule: FaultSchedule())
             let line = try RunRecord.of(file, schedule: nil).record.line
-            try FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8))
+            try Console.say(line)
             seed += step
         }
     }

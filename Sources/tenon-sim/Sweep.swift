@@ -53,12 +53,17 @@ struct Sweep: ParsableCommand {
     func run() throws {
         var result = SweepReport(seeds: seeds, jobs: jobs)
         let begin = ContinuousClock.now
+        var nextTold = 60.0
         let pool = try WorkerPool(seeds: seeds.range, jobs: jobs, scenario: scenario)
         defer { pool.stop() }
         while !pool.isOver, result.failures.count < maxFailures {
             let seconds = (ContinuousClock.now - begin) / .seconds(1)
             if let minutes, seconds >= minutes * 60 { break }
             for event in try pool.next(within: 1) { try take(event, &result) }
+            if seconds >= nextTold {
+                try tellProgress(result, after: seconds)
+                nextTold += 60
+            }
         }
         pool.stop()
         result.realSeconds = (ContinuousClock.now - begin) / .seconds(1)
@@ -100,11 +105,21 @@ struct Sweep: ParsableCommand {
                 message: failure.message, command: command,
                 faults: short.schedule.events.map { "\($0)" }))
         guard !json else { return }
-        print("seed \(file.seed), scenario \(file.scenario): \(failure.check)")
-        print("  \(failure.message)")
-        print("  replay: \(command)")
-        print("  \(short.schedule.events.count) of \(file.schedule.events.count) faults:")
-        for event in short.schedule.events { print("    \(event)") }
+        let lines = [
+            "seed \(file.seed), scenario \(file.scenario): \(failure.check)",
+            "  \(failure.message)",
+            "  replay: \(command)",
+            "  \(short.schedule.events.count) of \(file.schedule.events.count) faults:",
+        ]
+        try Console.say((lines + short.schedule.events.map { "    \($0)" }).joined(separator: "\n"))
+    }
+
+    /// One line a minute on standard error.
+    private func tellProgress(_ result: SweepReport, after seconds: Double) throws {
+        try Console.note(
+            String(
+                format: "%.0f min: %d seeds, %.1f simulated hours, %d failures", seconds / 60,
+                result.seedsRun, result.virtualSeconds / 3_600, result.failures.count))
     }
 
     private func finish(_ result: SweepReport) throws {
