@@ -19,14 +19,6 @@ struct BatchNumber: NumericIdentifier {
     func distance(to other: BatchNumber) -> Int { Int(other.rawValue) - Int(rawValue) }
 }
 
-/// What a segment says of the others.
-struct SegmentLinks: Hashable, Sendable {
-    /// The segment that came before it.
-    var previousUse: SegmentUse
-    /// The oldest one that was needed when it was started.
-    var oldestUse: SegmentUse
-}
-
 /// The first block of a segment file. Synced before the first batch of its use (Rule L1).
 ///
 /// A batch with a number not below the first batch of the *next* use is void: recovery writes the
@@ -38,7 +30,8 @@ struct SegmentLinks: Hashable, Sendable {
 /// 10  2  cell
 /// 12  4  key id (0: not encrypted)
 /// 16  8  use number
-/// 24  8  use number of the segment before this one in the log (0: none)
+/// 24  8  use number of the segment before this one in the log (0: none; its own: a recovery began
+///        it that found batches lost which nothing names)
 /// 32  8  use number of the oldest segment that was still needed
 /// 40  8  number of the first batch
 /// 48  8  bytes of the segment file
@@ -53,6 +46,10 @@ struct SegmentHeader: Hashable, Sendable {
     var oldestUse: SegmentUse
     var firstBatch: BatchNumber
     var segmentBytes: Int
+
+    /// Whether the recovery that began it found a loss that nothing names: every replica whose
+    /// records lie before is suspect (Rule L2), also when that was written down nowhere else yet.
+    var isAfterLoss: Bool { previousUse == use }
 
     static let magic: UInt64 = 0x4745_534E_4F4E_4554  // "TENONSEG" in byte order
     static let formatVersion: UInt16 = 1

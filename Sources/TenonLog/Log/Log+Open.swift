@@ -88,14 +88,11 @@ extension Log {
         if let last = used.last, last.endBatch > writer.nextBatch {
             used[used.count - 1].blocks.removeLast()
         }
-        if let links = replay.suspectLinks {
-            // What shows the loss stays as it is until suspicions are recorded.
-            try startSegment(links)
-        } else {
-            // A file given back by the last batch alone is not reused before that one is durable.
-            releaseSegments(before: replay.provenLeast)
-            try startSegment()
-        }
+        // A file given back by the last batch alone is not reused before that one is durable, and
+        // one that shows a loss not before the new segment tells of it.
+        let isAfterLoss = replay.report.isNodeSuspect
+        if !isAfterLoss { releaseSegments(before: replay.provenLeast) }
+        try startSegment(isAfterLoss: isAfterLoss)
         guard let last = replay.last else { return }
         reached(.logTailRewritten)
         let directory = last.read?.records.map(\.summary) ?? []
@@ -105,8 +102,8 @@ extension Log {
         }
     }
 
-    /// Writes down which replicas are suspect: so far only a gap in the log says so, and the
-    /// segments around a gap are recycled (Rule L2).
+    /// Writes down which replicas are suspect: so far only a gap in the log or a segment's header
+    /// says so, and segments are recycled (Rule L2).
     private func recordSuspicions() throws(LogError) {
         let suspects = index.tablets.filter { $0.value.suspicion != nil }
             .sorted { $0.key < $1.key }

@@ -57,15 +57,14 @@ extension Log {
 
     /// Goes on in a fresh segment. Its header is durable when this returns (Rule L1).
     ///
-    /// - Parameter given: what the header says of other segments; nil for what there are.
-    func startSegment(_ given: SegmentLinks? = nil) throws(LogError) {
+    /// - Parameter isAfterLoss: see ``SegmentHeader/isAfterLoss``.
+    func startSegment(isAfterLoss: Bool = false) throws(LogError) {
         let file = try takeFreeSegment()
-        let previousUse = used.last?.use ?? .none
         let use = writer.use.next
+        let previousUse = isAfterLoss ? use : used.last?.use ?? .none
         used.append(Segment(file: file, use: use, firstBatch: writer.nextBatch))
-        let links = given ?? SegmentLinks(previousUse: previousUse, oldestUse: used[0].use)
         let planned = writer.startSegment(
-            use: use, previousUse: links.previousUse, oldestUse: links.oldestUse)
+            use: use, previousUse: previousUse, oldestUse: used[0].use)
         try performWrite(planned)
         try removeExcessFiles()
     }

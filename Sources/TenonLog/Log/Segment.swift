@@ -43,7 +43,11 @@ struct LogFolder: Sendable {
     }
 
     /// Opens every segment file, by name.
+    ///
+    /// The names are made durable first: a process that made a file may have ended before it could
+    /// do so, and what is written into the file now would be lost with its name (Rule L3).
     func openSegments() throws(FileError) -> [SegmentFile] {
+        try fileSystem.syncDirectory(path)
         var segments: [SegmentFile] = []
         for name in try fileSystem.list(path) where name.hasPrefix(LogFolder.prefix) {
             let file = try fileSystem.open("\(path)/\(name)", .readWrite)

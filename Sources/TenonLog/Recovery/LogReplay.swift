@@ -14,11 +14,6 @@ struct LogReplay: Sendable {
     /// The earliest batch that was needed before the last one came. All up to then is proven
     /// durable, so what lies before this may go even if the last batch should be lost.
     private(set) var provenLeast: BatchNumber?
-    /// What the next segment has to say of the others so that a loss still shows; nil when
-    /// nothing is lost that nothing names.
-    private(set) var suspectLinks: SegmentLinks?
-    /// A segment near the end that is gone.
-    private var missingUse: SegmentUse?
     /// The highest use number seen.
     private(set) var newestUse: SegmentUse
 
@@ -32,12 +27,7 @@ struct LogReplay: Sendable {
         freeFiles = scans.filter { !liveNames.contains($0.file.name) }.map(\.file)
         LogReplay.dropSuperseded(&live)
         try replay(live)
-        checkEnds(live, scans, newest, oldestUse)
-        if report.isNodeSuspect {
-            suspectLinks = SegmentLinks(
-                previousUse: missingUse ?? live.last?.use ?? .none,
-                oldestUse: oldestUse == .none ? live.first?.use ?? .none : oldestUse)
-        }
+        checkEnds(live, newest, oldestUse)
         noteTornTail(live.last, newest)
         if report.tornTail != nil { reached(.logTailTorn) }
         report.damagedMetadata = index.lostMetadata.sorted()
@@ -58,6 +48,9 @@ struct LogReplay: Sendable {
             segments.append(
                 Segment(
                     file: scan.file, use: scan.use, firstBatch: scan.firstBatch ?? .first))
+            if let header = scan.header, header.isAfterLoss {
+                noteUnknownLoss(before: header.firstBatch.next)
+            }
             for (step, batch) in scan.batches.enumerated() {
                 noteLost(from: expected ?? batch.number, to: batch)
                 let successor =
@@ -167,8 +160,7 @@ struct LogReplay: Sendable {
 
     /// Whether whole segments are missing at either end of the log.
     private mutating func checkEnds(
-        _ live: [SegmentScan], _ scans: [SegmentScan], _ newest: SegmentScan?,
-        _ oldestUse: SegmentUse
+        _ live: [SegmentScan], _ newest: SegmentScan?, _ oldestUse: SegmentUse
     ) {
         guard let newest, let header = newest.header else {
             // Without any header nobody knows where the log began.
@@ -176,14 +168,9 @@ struct LogReplay: Sendable {
             return
         }
         let isOldestThere = live.first.map { $0.use == oldestUse } ?? (oldestUse == newest.use)
-        // The segment that the newest one came after: it may be recycled since when all of the log
-        // is in the newest, and its only batch may be written anew there and lost here.
-        let isPreviousThere =
-            newest.isStarted
-            ? live.count < 2 || scans.contains { $0.use == header.previousUse }
-            : header.previousUse <= (live.last?.use ?? .none)
-        if !isPreviousThere { missingUse = header.previousUse }
-        if !isOldestThere || !isPreviousThere {
+        let isNewestThere =
+            newest.isStarted || header.previousUse <= (live.last?.use ?? .none)
+        if !isOldestThere || !isNewestThere {
             noteUnknownLoss(before: live.last?.batches.last?.number ?? header.firstBatch)
         }
     }

@@ -28,10 +28,12 @@ extension Tablet {
 
     /// Whether an entry that is committed by others has to wait until this node's own log has it.
     ///
-    /// A flush never goes beyond the own log (Rule L5). With the log full, a follower that applied
-    /// on would have nothing left that it may flush, so nothing to trim, and no room ever again.
+    /// A flush never goes beyond the own log (Rule L5). A replica that has applied what its log
+    /// then has no room for has nothing left that it may flush, so nothing to trim, and no room
+    /// ever again. A follower waits always: what a turn brings may be more than the log can take.
+    /// A leader, whose clients wait, only when the log is full.
     private func waitsForOwnLog(_ entry: Entry) -> Bool {
-        guard raft.isLogFull, raft.role != .leader, entry.index > raft.durableIndex else {
+        guard entry.index > raft.durableIndex, raft.role != .leader || raft.isLogFull else {
             return false
         }
         reached(.applyHeldForLogSpace)
