@@ -103,6 +103,32 @@ import Testing
         #expect(try recover(disk).tablets[0].hardState?.vote == ReplicaID(3))
     }
 
+    /// Seed 300491 of the simulator's `tablets`: a process made a segment file and ended before the
+    /// folder was synced; the next one found the file, used it, and a power cut took it away.
+    @Test func `keeps what it writes into a file that an earlier process made`() throws {
+        let configuration = smallConfiguration()
+        for operation in 0..<400 {
+            let disk = try makeDisk(seed: UInt64(operation))
+            disk.crashAfter(operations: operation)
+            _ = run(disk, configuration, seed: 1)
+            let isOver = !disk.isCrashed
+            disk.crashProcess()
+            let (log, recovery) = try openLog(disk, configuration)
+            var reference = ReferenceLog(recovery)
+            var index: UInt64 = 1
+            while log.status.segmentsUsed < 4 {
+                let records = [entries(90, index...index, bytes: 1_500)]
+                try log.append(records)
+                reference.apply(records)
+                index += 1
+            }
+            disk.cutPower(keeping: .nothing)
+            let found = try recover(disk, configuration)
+            #expect(ReferenceLog(found) == reference, "after \(operation) operations")
+            if isOver { break }
+        }
+    }
+
     @Test func `can crash after every start without running out of segments`() throws {
         let configuration = smallConfiguration()
         let disk = try makeDisk()
