@@ -178,6 +178,22 @@ import Testing
         #expect(cluster.awaitEqualReplicas(within: .seconds(60)))
     }
 
+    /// Seed 16 of the simulator's `disks`: the error was taken for damaged content.
+    @Test func `a disk that fails a read at the start ends the node, and damages nothing`() throws {
+        let cluster = SimulatedCluster(small(6))
+        #expect(cluster.form())
+        for number in 0..<200 { #expect(cluster.put(key(number), value(number)) != nil) }
+        cluster.crash(2)
+        cluster.host(2).disk.inject(DiskFault(.failRead, on: ".table"))
+        let isStarted = cluster.start(2)
+        #expect(!isStarted)
+        #expect(cluster.host(2).endReason != nil)
+        cluster.host(2).disk.removeFaults()
+        cluster.start(2)
+        #expect(cluster.awaitEqualReplicas())
+        #expect(!cluster.host(2).noticed("damaged"))
+    }
+
     @Test func `a failed sync of the log ends the node`() throws {
         let cluster = SimulatedCluster(ClusterOptions(seed: 5))
         #expect(cluster.form())
