@@ -57,12 +57,15 @@ let package = Package(
         .target(name: "TenonRaft", dependencies: ["TenonCore"], swiftSettings: strict),
         .target(name: "TenonLog", dependencies: ["TenonCore"], swiftSettings: strict),
         .target(name: "TenonStore", dependencies: ["TenonCore"], swiftSettings: strict),
+        .target(
+            name: "TenonPlacement", dependencies: ["TenonCore"], swiftSettings: strict),
         .target(name: "TenonWire", dependencies: ["TenonCore"], swiftSettings: strict),
         .target(name: "TenonKV", dependencies: ["TenonCore", "TenonStore"], swiftSettings: strict),
         .target(
             name: "TenonNode",
             dependencies: [
-                "TenonCore", "TenonRaft", "TenonLog", "TenonStore", "TenonWire", "TenonKV",
+                "TenonCore", "TenonRaft", "TenonLog", "TenonStore", "TenonPlacement", "TenonWire",
+                "TenonKV",
             ], swiftSettings: strict),
         .target(name: "TenonChecker", dependencies: ["TenonCore"], swiftSettings: strict),
         .target(

@@ -27,6 +27,28 @@ extension TenonClient {
             .ask(.transferLeadership(to: node)), .tablet(tablet), timeout: timeout)
     }
 
+    /// Gives an order to the directory's leader. It is written down when this returns; what it
+    /// sets in motion shows in the directory.
+    ///
+    /// - Throws: `.invalid` with what to change; `.unavailable` while the directory has no leader.
+    package func direct(
+        _ order: DirectoryOrder, timeout: Duration? = nil
+    ) async throws(TenonError) {
+        let deadline = deadline(after: timeout)
+        for _ in 0..<TenonClient.conflictsMax {
+            let answer = try await perform(
+                .ask(.direct(order)), .tablet(.directory), deadline: deadline)
+            // Another change came in between when the transaction did not succeed.
+            if case .outcome(.transaction(_, false, _), _) = answer { continue }
+            return
+        }
+        throw TenonError(
+            .unavailable, .notApplied, "the directory changes all the time: try again later")
+    }
+
+    /// How often an order is given again when the directory changed under it.
+    private static let conflictsMax = 20
+
     /// Orders all replicas of a tablet to compute their content digests at one version
     /// (Rule S5). The digests show in the status.
     package func computeContentDigest(

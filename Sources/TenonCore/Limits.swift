@@ -27,4 +27,8 @@ public enum Limits {
     package static let frameBytesMax = 16 << 20
     /// The longest name of a node or a keyspace, in bytes.
     package static let nameBytesMax = 128
+    /// The longest address of a node, `HOST:PORT`, in bytes.
+    package static let addressBytesMax = 1_024
+    /// The longest locality of a node, in bytes.
+    package static let localityBytesMax = 1_024
 }

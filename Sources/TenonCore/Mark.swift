@@ -12,6 +12,8 @@ package enum Mark: Int, CaseIterable, Sendable {
     case leaderHandsOverWhenStalled
     case leaderMutedWhenStalled
     case transferLate
+    case jointConfigurationEnded
+    case leaderThatGoesHandsOver
     case snapshotContinuesLog
     case snapshotReplacesLog
     case snapshotTooLateForLog
@@ -62,4 +64,10 @@ package enum Mark: Int, CaseIterable, Sendable {
     case snapshotRefusedAsBusy
     case storeJobRetriedLater
     case readExpiredInTablet
+    case directoryFileDamaged
+    case replicaCreated
+    case replicaRemoved
+    case replicaRefusedByTombstone
+    case memberChangeDeferred
+    case strangerReplicaAsked
 }

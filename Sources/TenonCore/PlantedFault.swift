@@ -30,6 +30,8 @@ package enum PlantedFault: Sendable {
     case acknowledgedBeforeDurable
     /// Tickets mark entries durable that were overwritten after them (Rule L4).
     case lateTicketMarksOverwritten
+    /// A configuration counts once it is applied, not once it is in the log (Rule C4).
+    case configurationActiveOnApply
 
     // TenonLog
 

@@ -16,6 +16,8 @@ package struct Effects: Sendable {
     package var jobs: [BackgroundJob] = []
     package var clientsToClose: [(connection: ConnectionID, reason: String)] = []
     package var peersToClose: [(node: NodeID, reason: String)] = []
+    /// Set when the cluster's nodes are other ones, or elsewhere: the others to keep links to.
+    package var peersWanted: [(node: NodeID, address: String)]?
     /// What an operator's log should say.
     package var notices: [Notice] = []
     /// Set when the process must end: a broken promise of the disk, a refused folder.
@@ -78,6 +80,7 @@ package enum JobOutcome: Sendable {
     case storeSlice(StoreJobProgress)
     case snapshotChunk(SnapshotChunk)
     case snapshotWritten(SnapshotReceiver)
+    case replicaOpened(OpenedReplica)
     /// Bytes of a table that are as they were written; 0 at its end.
     case scrubbed(bytes: Int)
     case done

@@ -45,7 +45,12 @@ package struct ClusterMember: Hashable, Sendable {
 /// What a node is told at its start. Checked once, by ``validate()``.
 package struct NodeConfiguration: Sendable {
     package var name: String
+    /// The founders; empty for a node that joins.
     package var members: [ClusterMember]
+    /// Whether the node joins a cluster that is there, or joined it, instead of founding one.
+    package var isJoining = false
+    /// Where others reach a node that joins, `HOST:PORT`.
+    package var address = ""
     /// `key=value,…`, outermost first; empty when none was given.
     package var locality = ""
     /// Data tablets; their borders are spread over the first two bytes `00`…`zz`.
@@ -100,6 +105,11 @@ package struct NodeConfiguration: Sendable {
 
     /// - Throws: ``NodeConfigurationError`` with the setting and what to change.
     package func validate() throws(NodeConfigurationError) {
+        if !isJoining { try validateMembers() }
+        try validateBounds()
+    }
+
+    private func validateMembers() throws(NodeConfigurationError) {
         guard members.contains(where: { $0.name == name }) else {
             throw NodeConfigurationError(
                 setting: "cluster",
@@ -121,6 +131,9 @@ package struct NodeConfiguration: Sendable {
                     problem: "a name must have 1 to \(Limits.nameBytesMax) bytes")
             }
         }
+    }
+
+    private func validateBounds() throws(NodeConfigurationError) {
         guard (1...4_096).contains(tabletCount) else {
             throw NodeConfigurationError(
                 setting: "tablets", problem: "\(tabletCount) is not between 1 and 4,096")

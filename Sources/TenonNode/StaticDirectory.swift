@@ -1,8 +1,9 @@
 package import TenonCore
+import TenonRaft
 package import TenonWire
 
-/// Where tablets are before the directory is dynamic: tablet 1 stands for the directory and has
-/// no group; tablets 2… cover the keyspace `default`, each on every node.
+/// What a cluster begins with: tablet 1, the directory, and the data tablets 2… of the keyspace
+/// `default`, each on every founder. From then on the directory says where everything is.
 package enum StaticDirectory {
     /// The first data tablet.
     package static let firstTablet = TabletID(2)
@@ -16,9 +17,13 @@ package enum StaticDirectory {
             TabletDescriptor(
                 id: TabletID(firstTablet.rawValue + UInt64(place)), keyspace: .default,
                 generation: .first, lower: border(place, of: count) ?? Bytes(),
-                upper: border(place + 1, of: count), leader: NodeID(0))
+                upper: border(place + 1, of: count))
         }
     }
+
+    /// The descriptor of the directory's own tablet.
+    package static let directory = TabletDescriptor(
+        id: .directory, keyspace: .directory, generation: .first, lower: Bytes(), upper: nil)
 
     /// The lower border of tablet number `place`; nil for the first and past the last.
     private static func border(_ place: Int, of count: Int) -> Bytes? {
@@ -27,6 +32,40 @@ package enum StaticDirectory {
         return Bytes([UInt8(value >> 8), UInt8(value & 0xFF)])
     }
 
-    /// The replica of a tablet on a node, given at formation.
+    /// The replica of a tablet on a founder.
     package static func replica(on node: NodeID) -> ReplicaID { ReplicaID(UInt64(node.rawValue)) }
+
+    /// The directory as the founders `nodes` make it, with `count` data tablets.
+    static func content(_ nodes: [Directory.Node], count: Int) -> Directory {
+        let members = nodes.map { Member(replica: replica(on: $0.id), node: $0.id) }.inOrder
+        let next = members.last?.replica.next ?? ReplicaID(1)
+        return Directory(
+            nodes: nodes.sorted { $0.id < $1.id },
+            keyspaces: [Directory.Keyspace(id: .default, name: "default")],
+            tablets: ([directory] + tablets(count: count)).map {
+                var descriptor = $0
+                descriptor.voters = members
+                descriptor.nextReplica = next
+                return descriptor
+            })
+    }
+
+    /// The replicas that a founder makes.
+    static func records(
+        of node: NodeID, members: [NodeID], count: Int
+    ) -> [ReplicaRecord] {
+        let voters = members.map { Member(replica: replica(on: $0), node: $0) }.inOrder
+        let membership: Membership
+        do {
+            membership = try Membership(incoming: voters)
+        } catch {
+            preconditionFailure("founders that make no membership: \(error)")
+        }
+        return ([directory] + tablets(count: count)).map { descriptor in
+            ReplicaRecord(
+                tablet: descriptor.id, replica: replica(on: node), keyspace: descriptor.keyspace,
+                generation: descriptor.generation, lower: descriptor.lower,
+                upper: descriptor.upper, membership: membership)
+        }
+    }
 }

@@ -11,6 +11,9 @@ extension Raft {
         package var replica: ReplicaID
         /// The cluster's epoch; messages of another one are dropped.
         package var epoch: Epoch
+        /// Where the group's log began: what stands up to here came with the tablet, by a split,
+        /// and is in no log. A replica that lacks it gets no vote and stands for no election.
+        package var birth = LogPosition.zero
         /// Between two heartbeats of a leader.
         package var heartbeatInterval = TimeSpan.milliseconds(50)
         /// The shortest silence after which a voter stands for election; also how long one that

@@ -27,6 +27,18 @@ package enum ProposalError: Error, Hashable, Sendable {
     case configurationUnderWay
 }
 
+/// Why the members of a group do not change. Nothing has changed.
+package enum MembershipChangeError: Error, Equatable, Sendable {
+    /// As for any proposal; `.configurationUnderWay`: another change has not ended yet.
+    case proposal(ProposalError)
+    /// The members are so already.
+    case noChange
+    /// A voter that comes is no learner yet, or lags: try again later.
+    case notCaughtUp(ReplicaID)
+    /// The lists make no membership.
+    case malformed(DecodingError)
+}
+
 /// Why leadership is not handed over. Nothing has changed.
 package enum TransferError: Error, Hashable, Sendable {
     /// Ask the leader, if one is known.

@@ -7,7 +7,7 @@ package import TenonCore
 ///     member: replica 8 · node 4 · role flags 1 (bit 0 witness, reserved: must be 0)
 extension Membership {
     private static let formatVersion: UInt8 = 1
-    private static let memberBytes = 8 + 4 + 1
+    private static let memberBytes = Member.encodedBytes + 1
 
     /// The payload of an entry that makes this the group's configuration.
     package func encoded() -> [UInt8] {
@@ -18,7 +18,10 @@ extension Membership {
         writer.identifier(generation)
         for list in [incoming, outgoing, learners] {
             writer.uint32(UInt32(list.count))
-            for member in list { member.encode(to: &writer) }
+            for member in list {
+                member.encode(to: &writer)
+                writer.uint8(0)
+            }
         }
         return writer.take()
     }
@@ -48,22 +51,11 @@ extension Membership {
         let count = try reader.count("members", itemBytes: memberBytes, atMost: membersMax)
         var members: [Member] = []
         members.reserveCapacity(count)
-        for _ in 0..<count { members.append(try Member(from: &reader)) }
+        for _ in 0..<count {
+            members.append(try Member(from: &reader))
+            let flags = try reader.uint8()
+            guard flags == 0 else { throw .unknownKind(field: "role flags", value: UInt64(flags)) }
+        }
         return members
-    }
-}
-
-extension Member {
-    fileprivate func encode(to writer: inout ByteWriter) {
-        writer.identifier(replica)
-        writer.identifier(node)
-        writer.uint8(0)
-    }
-
-    fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
-        replica = try reader.identifier(ReplicaID.self)
-        node = try reader.identifier(NodeID.self)
-        let flags = try reader.uint8()
-        guard flags == 0 else { throw .unknownKind(field: "role flags", value: UInt64(flags)) }
     }
 }

@@ -1,16 +1,5 @@
 package import TenonCore
 
-/// One replica of a group and the node it lives on.
-package struct Member: Hashable, Sendable {
-    package var replica: ReplicaID
-    package var node: NodeID
-
-    package init(replica: ReplicaID, node: NodeID) {
-        self.replica = replica
-        self.node = node
-    }
-}
-
 /// When an entry counts as committed, beside the majority of voters (Rule C6).
 package enum AcknowledgementRule: UInt8, Sendable, Hashable {
     /// A majority suffices.
@@ -40,7 +29,7 @@ package struct Membership: Hashable, Sendable {
     package let acknowledgement: AcknowledgementRule
 
     /// Bounds each of the lists.
-    package static let membersMax = 64
+    package static let membersMax = [Member].countMax
 
     /// - Throws: `DecodingError.malformed` or `.tooLong` when the lists break the invariant.
     package init(
@@ -64,6 +53,17 @@ package struct Membership: Hashable, Sendable {
         for member in outgoing + learners where !all.contains(member) { all.append(member) }
         return all.sorted { $0.replica < $1.replica }
     }
+
+    /// The node of a member; nil for a replica that is none.
+    package func node(of replica: ReplicaID) -> NodeID? {
+        for list in [incoming, outgoing, learners] {
+            if let member = list.first(where: { $0.replica == replica }) { return member.node }
+        }
+        return nil
+    }
+
+    /// Whether `replica` is among the members.
+    package func contains(_ replica: ReplicaID) -> Bool { node(of: replica) != nil }
 
     /// Whether `replica` has a vote in either half.
     package func isVoter(_ replica: ReplicaID) -> Bool {

@@ -64,6 +64,10 @@ package struct TenonServer: Service {
             let folder = try NodeFolder.open(
                 fileSystem: fileSystem, directory: settings.data, configuration: configuration,
                 generator: &generator)
+            guard folder.identity.node != NodeID(0) else {
+                throw ServerError(
+                    "\(settings.data) has not joined a cluster yet: start with --join HOST:PORT")
+            }
             let (log, recovery) = try Log.open(
                 fileSystem: fileSystem, directory: folder.logDirectory,
                 configuration: settings.logConfiguration)
@@ -131,20 +135,10 @@ package struct TenonServer: Service {
     }
 
     private func connectPeers(_ driver: NodeDriver, _ loop: any EventLoop) async throws {
-        let members = ClusterMember.ranked(settings.members.map { ($0.name, "\($0.address)") })
-        let others = members.filter { $0.name != settings.name }
-        let addresses = try others.map { other in
-            (other.id, try NetworkAddress(parsing: other.address, setting: "cluster"))
-        }
         try await loop.submit {
             driver.wantTurn()
             driver.prepareLogAhead()
-            for (node, address) in addresses {
-                for stream in [PeerStream.consensus, .bulk] {
-                    let key = PeerLinkKey(node: node, stream: stream)
-                    driver.add(PeerDialer(key: key, address: address, driver: driver))
-                }
-            }
+            driver.keepLinks(to: driver.otherNodes)
         }.get()
     }
 

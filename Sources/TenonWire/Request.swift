@@ -76,6 +76,9 @@ package enum RequestBody: Hashable, Sendable {
     case transferLeadership(to: NodeID)
     /// Every replica computes its content digest at one version (Rule S5); see status for it.
     case contentDigest
+    /// A change of the cluster, to the leader of the directory. Answered with the outcome of its
+    /// transaction, or ``Answer/done`` when everything is so already.
+    indirect case direct(DirectoryOrder)
 }
 
 /// A page of keys in order.
@@ -149,6 +152,9 @@ package struct Request: Hashable, Sendable {
             writer.uint8(7)
             writer.identifier(node)
         case .contentDigest: writer.uint8(8)
+        case .direct(let order):
+            writer.uint8(10)
+            order.encode(to: &writer)
         }
     }
 
@@ -173,6 +179,7 @@ package struct Request: Hashable, Sendable {
         case 6: self.body = .status
         case 7: self.body = .transferLeadership(to: try reader.identifier(NodeID.self))
         case 8: self.body = .contentDigest
+        case 10: self.body = .direct(try DirectoryOrder(from: &reader))
         default: throw .unknownKind(field: "request", value: UInt64(kind))
         }
         try reader.finish()

@@ -15,6 +15,9 @@ struct Serve: AsyncParsableCommand {
               tenon serve --name n1 --data ./n1 --listen 127.0.0.1:7501 \\
                 --cluster n1=127.0.0.1:7501,n2=127.0.0.1:7502,n3=127.0.0.1:7503
 
+            A node that joins a cluster which is there already:
+              tenon serve --name n4 --data ./n4 --listen 127.0.0.1:7504 --join 127.0.0.1:7501
+
             Settings come from these flags, then from the environment (TENON_NAME, TENON_DATA, …),
             then from a JSON file (--config) with the flags' names as keys. The node logs to
             standard error, and stops in good order on SIGTERM or SIGINT.
@@ -26,6 +29,10 @@ struct Serve: AsyncParsableCommand {
     var listen: String?
     @Option(help: "All nodes: NAME=HOST:PORT,… The same list on every node.")
     var cluster: String?
+    @Option(help: "Nodes of a cluster to join, HOST:PORT,… instead of --cluster.")
+    var join: String?
+    @Option(help: "Where others reach this node, when that is not --listen.")
+    var advertise: String?
     @Option(help: "Where the node is, outermost first: city=…,dc=…") var locality: String?
     @Option(help: "How many tablets the keyspace has (default 1). The same on every node.")
     var tablets: String?
@@ -57,6 +64,7 @@ struct Serve: AsyncParsableCommand {
         }
         var logger = Logger(label: "tenon") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = level
+        try await joinCluster(settings, logger)
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
@@ -78,6 +86,7 @@ struct Serve: AsyncParsableCommand {
         var flags: [String: String] = [:]
         let given = [
             ("name", name), ("data", data), ("listen", listen), ("cluster", cluster),
+            ("join", join), ("advertise", advertise),
             ("locality", locality), ("tablets", tablets), ("retention", retention),
             ("segment-bytes", segmentBytes), ("segments", segments),
             ("memtable-bytes", memtableBytes), ("cache-bytes", cacheBytes),

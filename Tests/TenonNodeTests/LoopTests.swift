@@ -130,7 +130,7 @@ import Testing
         #expect(cluster.status(victim)?.health == "whole")
         let disk = cluster.host(victim).disk
         let directory = SimulatedHost.directory + "/cell-0/tablets"
-        let tablet = try #require(try disk.list(directory).first)
+        let tablet = try #require(try disk.list(directory).first { $0.hasPrefix("2-") })
         let names = try disk.list(directory + "/" + tablet)
         let table = try #require(names.first { $0.hasSuffix(".table") }, "\(names)")
         disk.flipBit(1, at: 200, of: "\(directory)/\(tablet)/\(table)")

@@ -140,7 +140,9 @@ import Testing
         #expect(group[1].commit < index)
         group.isolated = [2, 5]
         group.advance(by: .milliseconds(200))
-        #expect(group[1].commit == index)
+        // The leader has ended the joint configuration since.
+        #expect(group[1].commit == index.next)
+        #expect(!group[1].membership.isJoint)
     }
 
     @Test func `a learner gets the log and has no say in what is committed`() throws {
@@ -186,5 +188,110 @@ import Testing
         group.crash(1)
         #expect(group[1].membership == voters(1...2))
         #expect(group[1].membership(at: index) == voters(1...2))
+    }
+}
+
+/// Rule C4, as a leader carries it out.
+@Suite struct MemberChanges {
+    /// 1, 2 and 3 vote; 4 and 5 are there, with empty logs.
+    private func group(_ voterCount: Int = 3) -> TestGroup {
+        var group = TestGroup(5, membership: voters(1...voterCount))
+        group.elect(1)
+        return group
+    }
+
+    @Test func `a learner becomes a voter through a joint configuration that ends by itself`()
+        throws
+    {
+        var group = group()
+        try group[1].changeMembers(voters: members(1...3), learners: members([4]), now: group.now)
+        group.settle()
+        #expect(group[4].lastPosition == group[1].lastPosition)
+        try group[1].changeMembers(voters: members(1...4), learners: [], now: group.now)
+        #expect(group[1].membership.isJoint)
+        group.settle()
+        group.advance(by: .milliseconds(100))
+        #expect(group[1].membership.incoming == members(1...4))
+        #expect(!group[1].membership.isJoint)
+        #expect(group[4].membership == group[1].membership)
+        #expect(group[1].membership.generation == Generation(4))
+        #expect(group[1].commit == group[1].lastPosition.index)
+    }
+
+    @Test func `a voter that was no learner, or lags, is refused`() throws {
+        var group = group()
+        #expect(throws: MembershipChangeError.notCaughtUp(4)) {
+            try group[1].changeMembers(voters: members(1...4), learners: [], now: group.now)
+        }
+        group.isolated = [4]
+        try group[1].changeMembers(voters: members(1...3), learners: members([4]), now: group.now)
+        group.settle()
+        #expect(throws: MembershipChangeError.notCaughtUp(4)) {
+            try group[1].changeMembers(voters: members(1...4), learners: [], now: group.now)
+        }
+    }
+
+    @Test func `what is so already, a second change and a follower's are refused`() throws {
+        var group = group()
+        #expect(throws: MembershipChangeError.noChange) {
+            try group[1].changeMembers(voters: members(1...3), learners: [], now: group.now)
+        }
+        #expect(throws: MembershipChangeError.proposal(.notLeader(hint: 1))) {
+            try group[2].changeMembers(voters: members(1...2), learners: [], now: group.now)
+        }
+        group.isolated = [2, 3]
+        try group[1].changeMembers(voters: members(1...2), learners: [], now: group.now)
+        #expect(throws: MembershipChangeError.proposal(.configurationUnderWay)) {
+            try group[1].changeMembers(voters: members(1...3), learners: [], now: group.now)
+        }
+        #expect(throws: MembershipChangeError.self) {
+            try group[1].changeMembers(voters: [], learners: [], now: group.now)
+        }
+    }
+
+    @Test func `a leader that is to go hands over to a voter that comes, which ends the change`()
+        throws
+    {
+        var group = group()
+        try group[1].changeMembers(voters: members(2...3), learners: [], now: group.now)
+        group.settle()
+        group.advance(by: .milliseconds(200))
+        #expect([2, 3].contains(group.leader))
+        let leader = try #require(group.leader)
+        #expect(group[leader].membership.incoming == members(2...3))
+        #expect(!group[leader].membership.isJoint)
+        #expect(group[leader].commit == group[leader].lastPosition.index)
+    }
+
+    @Test func `a new leader finds a joint configuration and ends it`() throws {
+        var group = group()
+        try group[1].changeMembers(voters: members(1...3), learners: members([4]), now: group.now)
+        group.settle()
+        try group[1].changeMembers(voters: members(2...4), learners: [], now: group.now)
+        group.collect()
+        for message in group.network { group.deliver(message) }
+        group.network = []
+        group.isolated = [1]
+        group.advance(by: .seconds(3))
+        let leader = try #require([2, 3, 4].first { group[$0].role == .leader })
+        #expect(group[leader].membership.incoming == members(2...4))
+        #expect(!group[leader].membership.isJoint)
+    }
+
+    @Test func `a replica that lacks what its group was born with neither votes so nor stands`() {
+        let birth = LogPosition(index: 5, term: 2)
+        var whole = TestDisk(membership: voters(1...3))
+        whole.base = birth
+        whole.flushed = birth
+        whole.hardState.term = 2
+        let blank = TestDisk(membership: voters(1...3))
+        var group = TestGroup(3, disks: [blank, blank, whole]) { $0.birth = birth }
+        group.isolated = [3]
+        group.advance(by: .seconds(5))
+        #expect(group.leader == nil)
+        #expect(group[1].term == .zero)
+        group.isolated = [2]
+        group.advance(by: .seconds(5))
+        #expect(group.leader == 3)
     }
 }

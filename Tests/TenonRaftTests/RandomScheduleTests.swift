@@ -29,4 +29,27 @@ struct RandomSchedules {
         #expect(reads >= 20 * seeds)
         #expect(voters < 3 || snapshots >= seeds / 2)
     }
+
+    /// Replicas come and go: learners, joint configurations, leaders that remove themselves.
+    @Test(arguments: [(1, 4, 20), (3, 3, 60), (3, 4, 20)])
+    func keepEveryPromiseWhileMembersChange(voters: Int, spares: Int, seeds: Int) throws {
+        var weather = Weather()
+        weather.membersChangeEvery = 25
+        var configurations = 0
+        for seed in 0..<seeds {
+            var schedule = RandomSchedule(
+                count: voters, spares: spares, seed: UInt64(1_000 + seed), weather: weather)
+            do {
+                try schedule.run(steps: 2_000)
+                try schedule.recover()
+            } catch {
+                Issue.record(
+                    "\(voters) voters, \(spares) spares, seed \(seed), at \(schedule.now): \(error)"
+                )
+                return
+            }
+            configurations += schedule.configurationCount
+        }
+        #expect(configurations >= 4 * seeds)
+    }
 }

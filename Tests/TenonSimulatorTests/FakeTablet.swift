@@ -61,7 +61,7 @@ struct FakeTablet {
         case .getMany(let keys, _): return .values(keys.map { shown[$0] }, at: point)
         case .scan(let scan): return page(scan, shown, point)
         case .write(let command): return write(command)
-        case .describe, .status, .transferLeadership, .contentDigest:
+        case .describe, .status, .transferLeadership, .contentDigest, .direct:
             preconditionFailure("a fake tablet cannot answer \(body)")
         }
     }

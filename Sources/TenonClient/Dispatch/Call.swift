@@ -44,7 +44,10 @@ struct Call: Sendable {
 
     /// Whether it may change something.
     var isWrite: Bool {
-        if case .write = work { true } else { false }
+        switch work {
+        case .write, .ask(.direct): true
+        case .ask: false
+        }
     }
 
     /// About how many bytes of keys and values it holds.
@@ -83,7 +86,7 @@ extension Call.Work {
         case .ask(.describe): .directory
         case .ask(.status): .status
         case .ask(.transferLeadership): .done
-        case .ask(.contentDigest): [.done, .outcome]
+        case .ask(.contentDigest), .ask(.direct): [.done, .outcome]
         // Writes go as operations, which get their session here.
         case .ask(.write): []
         }
@@ -160,6 +163,8 @@ struct PendingCall {
     var stage = Stage.unrouted
     /// It was sent to find out who leads.
     var isScout = false
+    /// Its keyspace was not in the directory, and a fresh one was asked for.
+    var soughtKeyspace = false
     var attempts: Attempts
 }
 

@@ -13,6 +13,10 @@ extension Dispatch {
         case leaderless(place: Int)
         /// No link can be used before the pause ends.
         case pause(String)
+        /// As ``pause``, and the directory is asked for meanwhile: it is out of date.
+        case stale(String)
+        /// The directory names no such keyspace: it may be new.
+        case unknownKeyspace(TenonError)
         case failure(TenonError)
     }
 
@@ -36,6 +40,15 @@ extension Dispatch {
         case .pause(let problem):
             let pause = pending[place].attempts.unsent(problem, pausing: settings.pauses, &random)
             rest(place, for: pause, at: now)
+        case .stale(let problem):
+            let pause = pending[place].attempts.unsent(problem, pausing: settings.pauses, &random)
+            rest(place, for: pause, at: now)
+            fetchDirectory(at: now)
+        case .unknownKeyspace(let error):
+            guard !pending[place].soughtKeyspace else { return complete(place, .failure(error)) }
+            pending[place].soughtKeyspace = true
+            pending[place].stage = .unrouted
+            fetchDirectory(at: now)
         case .failure(let error):
             complete(place, .failure(error))
         }
@@ -121,10 +134,10 @@ extension Dispatch {
         case .key(let name, let key):
             guard routes.directory != nil else { return .directory }
             guard let keyspace = routes.keyspace(named: name) else {
-                return .failure(noKeyspace(name))
+                return .unknownKeyspace(noKeyspace(name))
             }
             guard let place = routes.place(in: keyspace, holding: key) else {
-                return .pause("no tablet holds the key; the directory is out of date")
+                return .stale("no tablet holds the key")
             }
             return leader(at: place, deadline, now)
         case .tablet(let tablet):

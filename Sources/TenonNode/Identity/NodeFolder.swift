@@ -1,4 +1,5 @@
 package import TenonCore
+package import TenonWire
 
 /// Who a data folder belongs to: the content of `DIR/node` (Rules I1, I2).
 package struct FolderIdentity: Hashable, Sendable {
@@ -151,9 +152,10 @@ package struct NodeFolder: Sendable {
             identity.nonce = generator.next()
         } else {
             identity = FolderIdentity(
-                name: configuration.name, node: configuration.me.id,
+                name: configuration.name,
+                node: configuration.isJoining ? NodeID(0) : configuration.me.id,
                 folder: FolderID(using: &generator), nonce: generator.next(),
-                memberListDigest: configuration.memberListDigest)
+                memberListDigest: configuration.isJoining ? 0 : configuration.memberListDigest)
         }
         var folder = NodeFolder(
             directory: directory, identity: identity, lock: lock, fileSystem: fileSystem)
@@ -177,7 +179,13 @@ package struct NodeFolder: Sendable {
     private static func check(
         _ identity: FolderIdentity, belongsTo configuration: NodeConfiguration, directory: String
     ) throws(FolderError) {
-        guard identity.name == configuration.name, identity.node == configuration.me.id else {
+        guard identity.name == configuration.name else {
+            throw .otherNode(
+                directory: directory, owner: identity.name, wanted: configuration.name)
+        }
+        // A node that joined has its number, and all that must be equal, from the cluster.
+        if configuration.isJoining { return }
+        guard identity.node == configuration.me.id else {
             throw .otherNode(
                 directory: directory, owner: identity.name, wanted: configuration.name)
         }
@@ -191,6 +199,21 @@ package struct NodeFolder: Sendable {
     package mutating func save(_ identity: FolderIdentity) throws(FileError) {
         try NodeFolder.write(identity, in: directory, fileSystem: fileSystem)
         self.identity = identity
+    }
+
+    /// Makes this the folder of node `node` of a cluster that it joins, whose directory is
+    /// `content`. Durable when this returns; a crash before leaves a folder that has not joined.
+    package mutating func join(
+        as node: NodeID, _ content: Directory
+    ) throws(FileError) {
+        precondition(identity.cluster == .none, "\(directory) is of \(identity.cluster)")
+        try DirectoryFile.write(content, in: directory, fileSystem: fileSystem)
+        var joined = identity
+        joined.node = node
+        joined.cluster = content.cluster
+        joined.epoch = content.epoch
+        joined.memberListDigest = content.memberListDigest
+        try save(joined)
     }
 
     /// The blocking part of ``save(_:)``, for a job on another thread.

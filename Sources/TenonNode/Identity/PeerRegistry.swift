@@ -60,26 +60,28 @@ package struct PeerRegistry: Sendable {
     }
 
     private let me: NodeID
-    private let members: [NodeID]
+    private var members: [NodeID]
     private let memberListDigest: UInt64
-    private var records: [Record?]
+    /// Kept for nodes that are no members, too: they may be again once this node knows better.
+    private var records: [NodeID: Record] = [:]
 
     package init(me: NodeID, members: [NodeID], memberListDigest: UInt64) {
         self.me = me
         self.members = members.sorted()
         self.memberListDigest = memberListDigest
-        records = Array(repeating: nil, count: members.count)
     }
+
+    /// The cluster has these nodes now.
+    package mutating func setMembers(_ members: [NodeID]) { self.members = members.sorted() }
 
     /// Takes up what the log remembered of `node`.
     package mutating func restore(_ memory: PeerMemory, of node: NodeID) {
-        guard let place = members.firstIndex(of: node) else { return }
-        records[place] = Record(
+        records[node] = Record(
             memory: memory, writtenAt: .zero, writtenPosition: memory.position)
     }
 
     package func memory(of node: NodeID) -> PeerMemory? {
-        members.firstIndex(of: node).flatMap { records[$0]?.memory }
+        records[node]?.memory
     }
 
     /// Nil when `hello` is welcome, otherwise why it is refused.
@@ -91,7 +93,7 @@ package struct PeerRegistry: Sendable {
             return "no common protocol version: it speaks \(hello.versions.oldest) to "
                 + "\(hello.versions.newest)"
         }
-        guard let place = members.firstIndex(of: peer.node), peer.node != me else {
+        guard members.contains(peer.node), peer.node != me else {
             return "node \(peer.node) is not another member of this cluster"
         }
         guard hello.receiver == me else {
@@ -107,7 +109,7 @@ package struct PeerRegistry: Sendable {
             return "its epoch \(peer.epoch) is below this node's \(epoch)"
         }
         if isPlanted(.wipedNodeVotes) { return nil }
-        return records[place].flatMap { refusal(of: peer, remembering: $0.memory) }
+        return records[peer.node].flatMap { refusal(of: peer, remembering: $0.memory) }
     }
 
     private func refusal(of peer: PeerIdentity, remembering memory: PeerMemory) -> String? {
@@ -133,13 +135,13 @@ package struct PeerRegistry: Sendable {
 
     /// Remembers a welcome peer; what is returned goes into the log.
     package mutating func remember(_ peer: PeerIdentity, now: Instant) -> PeerMemory? {
-        guard let place = members.firstIndex(of: peer.node) else { return nil }
+        guard members.contains(peer.node) else { return nil }
         var memory = PeerMemory(peer)
-        if let old = records[place]?.memory {
+        if let old = records[peer.node]?.memory {
             memory.position = max(memory.position, old.position)
             if old == memory { return nil }
         }
-        records[place] = Record(
+        records[peer.node] = Record(
             memory: memory, writtenAt: now, writtenPosition: memory.position)
         return memory
     }
@@ -148,7 +150,7 @@ package struct PeerRegistry: Sendable {
     package mutating func advance(
         _ node: NodeID, to position: UInt64, now: Instant
     ) -> PeerMemory? {
-        guard let place = members.firstIndex(of: node), var record = records[place],
+        guard members.contains(node), var record = records[node],
             position > record.memory.position
         else { return nil }
         record.memory.position = position
@@ -159,7 +161,7 @@ package struct PeerRegistry: Sendable {
             record.writtenAt = now
             record.writtenPosition = position
         }
-        records[place] = record
+        records[node] = record
         return isDue ? record.memory : nil
     }
 }

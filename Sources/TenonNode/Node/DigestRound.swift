@@ -66,7 +66,7 @@ extension Node {
     }
 
     private func count(_ report: DigestReport, from node: NodeID, for tablet: Tablet) {
-        guard tablet.raft.role == .leader,
+        guard tablet.raft.role == .leader, tablet.hasVoter(on: node),
             let digest = tablet.digests.digest(at: report.index)
         else { return }
         var round =
@@ -115,7 +115,7 @@ extension Node {
     }
 
     func count(_ report: ContentReport, from node: NodeID, for tablet: Tablet) {
-        guard tablet.raft.role == .leader else { return }
+        guard tablet.raft.role == .leader, tablet.hasVoter(on: node) else { return }
         var reports = contentReports[tablet.id] ?? ContentReports()
         reports.add(report, from: node)
         contentReports[tablet.id] = reports

@@ -102,9 +102,6 @@ extension Node {
             return Refusal(
                 .wrongEpoch, "this node is of epoch \(identity.epoch), not \(header.epoch)")
         }
-        guard header.keyspace == .default else {
-            return Refusal(.invalid, "there is no keyspace \(header.keyspace)")
-        }
         return nil
     }
 
@@ -115,21 +112,35 @@ extension Node {
         return Refusal(.staleDescriptor, "tablet \(tablet) is not here")
     }
 
+    /// Whether the request was routed by what the tablet is not (any more).
+    private func routingRefusal(of header: RequestHeader, for tablet: Tablet) -> Refusal? {
+        guard header.generation == tablet.generation else {
+            return Refusal(
+                .staleDescriptor, "tablet \(tablet.id) is of generation \(tablet.generation)")
+        }
+        guard header.keyspace == tablet.record.keyspace || tablet.id == .directory else {
+            return Refusal(
+                .staleDescriptor,
+                "tablet \(tablet.id) is of keyspace \(tablet.record.keyspace)")
+        }
+        return nil
+    }
+
+    private static let directoryIsNotWritten = Refusal(
+        .denied, "the directory is changed by orders only: see tenon node, keyspace, tablet")
+
     private func perform(
         _ request: Request, on tablet: Tablet, _ waiter: WriteWaiter, now: Instant,
         into output: inout TabletOutput
     ) {
-        guard request.header.generation == tablet.descriptor.generation else {
-            return tablet.answer(
-                waiter,
-                .refusal(
-                    Refusal(
-                        .staleDescriptor,
-                        "tablet \(tablet.id) is of generation \(tablet.descriptor.generation)")),
-                into: &output)
+        if let refusal = routingRefusal(of: request.header, for: tablet) {
+            return tablet.answer(waiter, .refusal(refusal), into: &output)
         }
         let timeout = TimeSpan.milliseconds(Int(request.header.timeoutMilliseconds))
         switch request.body {
+        case .write where tablet.id == .directory:
+            tablet.answer(waiter, .refusal(Node.directoryIsNotWritten), into: &output)
+        case .direct(let order): direct(order, on: tablet, waiter, into: &output)
         case .write(let command):
             write(command, on: tablet, waiter, into: &output)
         case .get(let key, let at):
@@ -195,8 +206,12 @@ extension Node {
         guard tablet.servesAsLeader else {
             return tablet.answer(waiter, .refusal(tablet.notServing), into: &output)
         }
+        guard let target = tablet.raft.membership.incoming.first(where: { $0.node == node }) else {
+            let refusal = Refusal(.invalid, "node \(node) has no voter of tablet \(tablet.id)")
+            return tablet.answer(waiter, .refusal(refusal), into: &output)
+        }
         do {
-            try tablet.raft.transferLeadership(to: StaticDirectory.replica(on: node), now: now)
+            try tablet.raft.transferLeadership(to: target.replica, now: now)
             tablet.answer(waiter, .done, into: &output)
         } catch {
             tablet.answer(
@@ -208,21 +223,5 @@ extension Node {
                         retryAfterMilliseconds: 50)),
                 into: &output)
         }
-    }
-
-    /// The static directory, with the leaders as far as this node knows them.
-    func describe() -> Directory {
-        Directory(
-            nodes: configuration.members.map {
-                Directory.Node(
-                    id: $0.id, name: $0.name, address: $0.address,
-                    locality: $0.id == id ? configuration.locality : "")
-            },
-            keyspaces: [Directory.Keyspace(id: .default, name: "default")],
-            tablets: StaticDirectory.tablets(count: configuration.tabletCount).map {
-                var descriptor = $0
-                descriptor.leader = tablet($0.id)?.leaderNode ?? NodeID(0)
-                return descriptor
-            })
     }
 }

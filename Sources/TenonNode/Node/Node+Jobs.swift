@@ -8,9 +8,11 @@ extension Node {
             preconditionFailure("job \(job) finished twice, or was never started")
         }
         switch purpose {
-        case .tablet(let id, let tabletJob):
-            guard let tablet = tablet(id) else { return }
+        case .tablet(let id, let replica, let tabletJob):
+            guard let tablet = tablet(id), tablet.replica == replica else { return }
             with(tablet) { finished(tabletJob, outcome, of: tablet, now: now, into: &$0) }
+        case .saveDirectory: directorySaved(outcome)
+        case .openReplica(let record): replicaOpened(record, outcome, now: now)
         case .saveIdentity(let identity):
             if case .fileFailure(let error) = outcome {
                 effects.halt = "the node's identity cannot be written: \(error)"
@@ -37,6 +39,7 @@ extension Node {
             tablet.resumeEntry(index, term, with: loaded, into: &output)
         case (.restoreBlocks, .blocks(let loaded)):
             tablet.resumeRestore(with: loaded)
+        case (.directoryBlocks, .blocks(let loaded)): resumeDirectoryScan(with: loaded)
         case (.digestBlocks, .blocks(let loaded)):
             tablet.contentDigest.blocks.add(loaded)
             tablet.contentDigest.isWaiting = false

@@ -51,7 +51,13 @@ extension Node {
         }
         noteRoom(for: written)
         sealAt = result.needsSeal ? now + Node.sealDelay : nil
-        for done in written.tickets { tablet(done.tablet)?.raft.persisted(done.ticket) }
+        for done in written.tickets {
+            if done.ticket == Node.removalTicket {
+                removeFolder(ofReplicaIn: done.tablet)
+            } else {
+                tablet(done.tablet)?.raft.persisted(done.ticket)
+            }
+        }
     }
 
     /// Nothing was promised: the same records go first when there is room. Until then only what

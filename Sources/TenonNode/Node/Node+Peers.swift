@@ -106,7 +106,7 @@ extension Node {
 
     private func handle(_ message: NodeMessage, from node: NodeID, now: Instant) {
         switch message {
-        case .raft(let message): step(message, now: now)
+        case .raft(let message): step(message, from: node, now: now)
         case .proposeCluster(let cluster):
             perform(formation.proposed(cluster, by: node), now: now)
         case .acknowledgeCluster(let cluster):
@@ -125,12 +125,19 @@ extension Node {
                     "it differs from the majority as of \(index)", into: &$0)
             }
         case .snapshotProgress(let progress): snapshotProgressed(progress, from: node, now: now)
+        case .cluster(let message): handle(message, from: node, now: now)
         }
     }
 
-    private func step(_ message: RaftMessage, now: Instant) {
+    private func step(_ message: RaftMessage, from node: NodeID, now: Instant) {
         // Before the formation is complete nobody votes (Rule I1).
-        guard isFormed, let tablet = tablet(message.tablet), tablet.takesMessages else { return }
+        guard isFormed, let tablet = tablet(message.tablet), tablet.takesMessages,
+            message.to == tablet.replica
+        else { return }
+        if !tablet.raft.membership.contains(message.from) {
+            if tellsStranger(message, of: tablet, from: node) { return }
+            tablet.strangers.note(message.from, on: node)
+        }
         tablet.raft.step(message, now: now)
     }
 }

@@ -16,6 +16,8 @@ extension Node {
     package func turn(now: Instant, wallTime: WallTime) -> Effects {
         wantsTurn = false
         if isFormed {
+            lookAfterMembers(now: now)
+            lookAfterDirectory(now: now, wallTime: wallTime)
             for tablet in tablets { finish(tablet, now: now, wallTime: wallTime) }
         }
         bytesTaken = 0

@@ -16,9 +16,29 @@ package final class Node {
     package let started: Instant
     let directory: String
     let fileSystem: any FileSystem
-    private(set) var tablets: [Tablet]
+    /// The replicas of this node, by tablet.
+    var tablets: [Tablet]
     /// Tablets whose log is damaged: they take no part in anything until they are repaired (L2).
-    let damagedTablets: [TabletID: String]
+    var damagedTablets: [TabletID: String]
+    /// For each tablet that lost a replica here: the lowest number still allowed (Rule I3).
+    var tombstones: [TabletID: ReplicaID]
+    /// Replicas that a job is opening.
+    var openingReplicas: [TabletID: ReplicaID] = [:]
+    /// What this node has to say to itself.
+    var ownMessages: [ClusterMessage] = []
+    /// When the leader of the directory says again that it is.
+    var nextDirectoryWord = Instant.zero
+    /// Replicas whose tombstone is on its way to the log.
+    var removingReplicas: [TabletID: ReplicaID] = [:]
+    /// Replicas of this node that a tablet led from here has no more.
+    var departedHere: [(tablet: TabletID, replica: ReplicaID)] = []
+    let opening: ReplicaOpening
+    /// The cluster as this node knows it.
+    package internal(set) var cluster: ClusterView
+    /// What the leader of the directory does besides.
+    var controller = DirectoryController()
+    /// What this node does for the tablets that it leads and that change their members.
+    var memberWork = MemberWork()
     var clients: [ConnectionID: ClientConnection] = [:]
     var touchedClients: [ClientConnection] = []
     var peers: PeerLinks
@@ -69,17 +89,26 @@ package final class Node {
         started = now
         tablets = start.tablets
         damagedTablets = start.damagedTablets
+        tombstones = start.tombstones
+        opening = start.opening
         logStatus = start.logStatus
         hasEntries = start.hasEntries
-        let members = start.configuration.members.map(\.id)
+        let me = start.identity.node
+        cluster = ClusterView(start)
+        let members = cluster.directory.nodes.map(\.id)
         registry = PeerRegistry(
-            me: start.identity.node, members: members,
-            memberListDigest: start.configuration.memberListDigest)
+            me: me, members: members, memberListDigest: start.identity.memberListDigest)
         for (node, memory) in start.peerMemories { registry.restore(memory, of: node) }
-        peers = PeerLinks(others: members.filter { $0 != start.identity.node })
+        peers = PeerLinks(others: members.filter { $0 != me })
+        let isJoined = start.configuration.isJoining
         formation = Formation(
-            me: start.identity.node, members: members, cluster: start.identity.cluster,
-            hasEntries: start.hasEntries)
+            me: me, members: isJoined ? [me] : start.configuration.members.map(\.id),
+            cluster: start.identity.cluster, hasEntries: start.hasEntries || isJoined)
+        gathering.append(
+            start.newRecords.map {
+                .metadata(key: ReplicaRecord.metadataKey(of: $0.tablet), value: $0.encoded())
+            })
+        shareLogRetention()
         perform(formation.start(), now: now)
     }
 
@@ -88,13 +117,10 @@ package final class Node {
     /// Whether this node takes part in elections and serves.
     package var isFormed: Bool { formation.cluster != nil }
 
+    /// The replica of a tablet here. - Complexity: O(log tablets).
     func tablet(_ id: TabletID) -> Tablet? {
-        // Data tablets are numbered from 2 without gaps while the directory is static; damaged
-        // ones are left out, so a place is only a first guess.
-        guard id >= StaticDirectory.firstTablet else { return nil }
-        let place = Int(id.rawValue - StaticDirectory.firstTablet.rawValue)
-        if place < tablets.count, tablets[place].id == id { return tablets[place] }
-        return tablets.first { $0.id == id }
+        let place = tabletPlace(id)
+        return place < tablets.count && tablets[place].id == id ? tablets[place] : nil
     }
 
     /// Registers a job and hands it to the edge.
@@ -121,7 +147,9 @@ package final class Node {
         }
         for (node, message) in output.nodeMessages { peers.send(message, to: node) }
         for job in output.jobs {
-            start(.tablet(tablet.id, job.purpose), lane: job.lane, perform: job.perform)
+            start(
+                .tablet(tablet.id, tablet.replica, job.purpose), lane: job.lane,
+                perform: job.perform)
         }
         touchedClients.append(contentsOf: output.touched)
         effects.notices.append(contentsOf: output.notices)
@@ -129,6 +157,8 @@ package final class Node {
         if let made = output.checkpoint { checkpointsMade.append(made) }
         if output.isSnapshotInstallFailed { snapshotInstallFailed(tablet) }
         if output.isSnapshotInstalled { installedSnapshots.append(tablet.id) }
+        if output.isReportDue { memberWork.reportsDue.insert(tablet.id) }
+        for member in output.departed { tellRemoved(tablet.id, member) }
         if output.isContentDigestDone { contentDigestDone(tablet) }
         if output.wantsTurn { wantsTurn = true }
         if let halt = output.halt { effects.halt = halt }
@@ -157,7 +187,11 @@ package final class Node {
 
 /// Whom a finished job concerns.
 enum JobPurpose {
-    case tablet(TabletID, TabletJob)
+    case tablet(TabletID, ReplicaID, TabletJob)
+    /// Store and state machine of a new replica.
+    case openReplica(ReplicaRecord)
+    /// A copy of the directory.
+    case saveDirectory
     /// The folder's identity with a new cluster id.
     case saveIdentity(FolderIdentity)
     case snapshotSend(SnapshotKey)

@@ -31,13 +31,20 @@ package struct NodeStart {
     var generator: SeededGenerator
     var tablets: [Tablet] = []
     var damagedTablets: [TabletID: String] = [:]
+    /// The records of replicas that the log does not have yet: those of a cluster's first start.
+    var newRecords: [ReplicaRecord] = []
+    /// For each tablet that lost a replica here: the lowest number still allowed (Rule I3).
+    var tombstones: [TabletID: ReplicaID] = [:]
+    /// The directory as this node last saved it; nil when it never did.
+    var savedDirectory: Directory?
+    let opening: ReplicaOpening
     var peerMemories: [(NodeID, PeerMemory)] = []
     var logStatus: LogStatus
     var hasEntries: Bool
     /// What an operator should know of the start.
     package private(set) var notices: [Notice] = []
 
-    /// Opens every tablet of the static directory over the recovered log.
+    /// Opens every replica of this node over the recovered log.
     ///
     /// - Parameter folder: locked, with its boot number raised and synced.
     package init(
@@ -54,13 +61,66 @@ package struct NodeStart {
             tablet.hardState.map { $0.term > .zero } ?? false || !tablet.entries.isEmpty
                 || tablet.baseIndex > .zero
         }
-        for (key, value) in recovery.metadata { restorePeer(key, value) }
+        opening = ReplicaOpening(
+            configuration: configuration, fileSystem: fileSystem,
+            tabletsDirectory: folder.tabletsDirectory,
+            cache: BlockCache(bytesMax: configuration.blockCacheBytes),
+            epoch: folder.identity.epoch)
+        for (tablet, lowest) in recovery.tombstones { tombstones[tablet] = lowest }
+        for (key, value) in recovery.metadata where !ReplicaRecord.isMetadataKey(key) {
+            restorePeer(key, value)
+        }
         noteRecovery(recovery.report)
         try removeOldSnapshots(folder)
-        let cache = BlockCache(bytesMax: configuration.blockCacheBytes)
-        for descriptor in StaticDirectory.tablets(count: configuration.tabletCount) {
-            let recovered = recovery.tablets.first { $0.tablet == descriptor.id }
-            try open(descriptor, recovered, folder: folder, cache: cache, now: now)
+        try removeOldReplicas(recovery.tombstones, folder)
+        do throws(FileError) {
+            savedDirectory = try DirectoryFile.read(from: directory, fileSystem: fileSystem)
+        } catch {
+            throw .file(error)
+        }
+        for record in records(in: recovery) {
+            let recovered = recovery.tablets.first { $0.tablet == record.tablet }
+            try open(record, recovered, now: now)
+        }
+    }
+
+    /// What to open: what the log names, or, at the first start of a founder, what every founder
+    /// makes. A replica that has a log and no record lost it.
+    private mutating func records(in recovery: LogRecovery) -> [ReplicaRecord] {
+        var records: [ReplicaRecord] = []
+        for (key, value) in recovery.metadata where ReplicaRecord.isMetadataKey(key) {
+            guard !value.isEmpty else { continue }
+            do {
+                records.append(try ReplicaRecord(decoding: value))
+            } catch {
+                notices.append(
+                    Notice(.error, "a replica's record in the log is unreadable: \(error)"))
+            }
+        }
+        if records.isEmpty, recovery.tablets.isEmpty, !configuration.isJoining {
+            newRecords = StaticDirectory.records(
+                of: identity.node, members: configuration.members.map(\.id),
+                count: configuration.tabletCount)
+            return newRecords
+        }
+        for tablet in recovery.tablets
+        where !records.contains(where: { $0.tablet == tablet.tablet }) {
+            quarantine(tablet.tablet, "its record in the log is lost")
+        }
+        return records.sorted { $0.tablet < $1.tablet }
+    }
+
+    /// Folders of replicas that were removed: a crash may have come before their removal.
+    private func removeOldReplicas(
+        _ tombstones: [(tablet: TabletID, lowestAllowed: ReplicaID)], _ folder: NodeFolder
+    ) throws(StartError) {
+        do throws(FileError) {
+            for (tablet, lowest) in tombstones where lowest.rawValue > 1 {
+                let name = ReplicaRecord.folderName(tablet, ReplicaID(lowest.rawValue - 1))
+                try fileSystem.removeTree("\(folder.tabletsDirectory)/\(name)")
+            }
+        } catch {
+            throw .file(error)
         }
     }
 
@@ -98,39 +158,27 @@ package struct NodeStart {
     }
 
     private mutating func open(
-        _ descriptor: TabletDescriptor, _ recovered: RecoveredTablet?, folder: NodeFolder,
-        cache: BlockCache, now: Instant
+        _ record: ReplicaRecord, _ recovered: RecoveredTablet?, now: Instant
     ) throws(StartError) {
         switch recovered?.verdict {
         case .none, .whole: break
         case .damaged(let ranges):
-            return quarantine(descriptor.id, "its log is damaged at \(ranges)")
-        case .suspect: return quarantine(descriptor.id, "its log lost what cannot be named")
+            return quarantine(record.tablet, "its log is damaged at \(ranges)")
+        case .suspect: return quarantine(record.tablet, "its log lost what cannot be named")
         }
-        let replica = StaticDirectory.replica(on: identity.node)
         do {
-            let store = try Store.open(
-                fileSystem: fileSystem,
-                directory: "\(folder.tabletsDirectory)/\(descriptor.id)-\(replica)",
-                configuration: configuration.store, cache: cache)
-            let machine = try StateMachine(
-                store: store, tablet: descriptor.id,
-                bounds: KeyInterval(lower: descriptor.lower, upper: descriptor.upper),
-                configuration: configuration.sessions)
-            let raft = try makeRaft(
-                descriptor, replica: replica, recovered: recovered, machine: machine, now: now)
+            let opened = try opening.openStore(record)
             tablets.append(
-                Tablet(
-                    descriptor: descriptor, replica: replica, configuration: configuration,
-                    raft: raft, store: store, machine: machine))
+                try opening.tablet(
+                    record, recovered, opened, seed: generator.next(), now: now))
         } catch let error as StoreError where error.isOfContent {
-            quarantine(descriptor.id, "\(error)")
+            quarantine(record.tablet, "\(error)")
         } catch KVError.store(let error) where !error.isOfContent {
-            throw .tablet(descriptor.id, "\(error)")
+            throw .tablet(record.tablet, "\(error)")
         } catch let error as KVError {
-            quarantine(descriptor.id, "\(error)")
+            quarantine(record.tablet, "\(error)")
         } catch {
-            throw .tablet(descriptor.id, "\(error)")
+            throw .tablet(record.tablet, "\(error)")
         }
     }
 
@@ -138,45 +186,6 @@ package struct NodeStart {
         reached(.logDamageQuarantined)
         damagedTablets[tablet] = reason
         notices.append(Notice(.error, "tablet \(tablet) is quarantined: \(reason)"))
-    }
-
-    private mutating func makeRaft(
-        _ descriptor: TabletDescriptor, replica: ReplicaID, recovered: RecoveredTablet?,
-        machine: StateMachine, now: Instant
-    ) throws -> Raft {
-        var raftConfiguration = Raft.Configuration(
-            tablet: descriptor.id, replica: replica, epoch: identity.epoch)
-        raftConfiguration.heartbeatInterval = configuration.timers.heartbeat
-        raftConfiguration.electionTimeoutMin = configuration.timers.electionMin
-        raftConfiguration.electionTimeoutMax = configuration.timers.electionMax
-        raftConfiguration.stallBound = configuration.timers.stallBound
-        return try Raft(
-            configuration: raftConfiguration,
-            restored: try restored(recovered, machine: machine), now: now,
-            seed: generator.next())
-    }
-
-    /// Raft starts after the last flush: what lies before it is in the store.
-    private func restored(
-        _ recovered: RecoveredTablet?, machine: StateMachine
-    ) throws -> Raft.Restored {
-        let flushed = LogPosition(index: machine.appliedIndex, term: machine.appliedTerm)
-        return Raft.Restored(
-            hardState: recovered?.hardState ?? HardState(),
-            base: recovered.map { LogPosition(index: $0.baseIndex, term: $0.baseTerm) }
-                ?? .zero,
-            entries: recovered?.entries ?? [], flushed: flushed,
-            membership: try membership(of: machine))
-    }
-
-    private func membership(of machine: StateMachine) throws -> Membership {
-        if !machine.flushedConfiguration.isEmpty {
-            return try Membership(payload: machine.flushedConfiguration.array)
-        }
-        return try Membership(
-            incoming: configuration.members.map {
-                Member(replica: StaticDirectory.replica(on: $0.id), node: $0.id)
-            })
     }
 }
 

@@ -17,6 +17,8 @@ package enum NodeMessage: Sendable {
     case diverged(tablet: TabletID, index: LogIndex)
     /// How far a snapshot's receiver is; see ``SnapshotProgress``.
     case snapshotProgress(SnapshotProgress)
+    /// What changes the cluster: the directory, and replicas that come and go.
+    case cluster(ClusterMessage)
 }
 
 /// A replica's log digest at an index.
@@ -93,6 +95,9 @@ extension NodeMessage {
             writer.uint64(progress.transfer)
             writer.uint64(progress.chunk)
             writer.uint8(progress.state.rawValue)
+        case .cluster(let message):
+            writer.uint8(9)
+            message.encode(to: &writer)
         }
     }
 
@@ -119,6 +124,7 @@ extension NodeMessage {
             let tablet = try reader.identifier(TabletID.self)
             self = .diverged(tablet: tablet, index: try reader.identifier(LogIndex.self))
         case 8: self = .snapshotProgress(try SnapshotProgress(from: &reader))
+        case 9: self = .cluster(try ClusterMessage(from: &reader))
         default: throw .unknownKind(field: "node message", value: UInt64(kind))
         }
     }

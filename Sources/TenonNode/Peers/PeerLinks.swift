@@ -17,6 +17,11 @@ struct PeerLinks {
         links = others.sorted().map { Link(node: $0) }
     }
 
+    /// The cluster has these other nodes now; links to those that stay are left as they are.
+    mutating func setOthers(_ others: [NodeID]) {
+        links = others.sorted().map { self[$0] ?? Link(node: $0) }
+    }
+
     private func place(of node: NodeID) -> Int? { links.firstIndex { $0.node == node } }
 
     subscript(node: NodeID) -> Link? { place(of: node).map { links[$0] } }
@@ -54,18 +59,31 @@ struct PeerLinks {
         links[place].outbox.append(message)
     }
 
+    /// A frame of one message, past the outbox; nil when the link is down.
+    func lastFrame(_ message: NodeMessage, to node: NodeID, logPosition: UInt64) -> [UInt8]? {
+        guard let link = self[node], link.isUp else { return nil }
+        var outbox = PeerOutbox()
+        outbox.append(message)
+        return PeerLinks.frame(of: outbox.take(), logPosition: logPosition)
+    }
+
     /// The frames of this turn: the durable log position, then the messages (Rule I2).
     mutating func takeFrames(logPosition: UInt64) -> [(NodeID, PeerStream, [UInt8])] {
         var frames: [(NodeID, PeerStream, [UInt8])] = []
         for place in links.indices where !links[place].outbox.isEmpty {
-            let messages = links[place].outbox.take()
-            var writer = ByteWriter(capacity: messages.count + Frame.headerBytes + 8)
-            writer.frame(.peerMessages) {
-                $0.uint64(logPosition)
-                $0.raw(messages)
-            }
-            frames.append((links[place].node, .consensus, writer.take()))
+            let frame = PeerLinks.frame(
+                of: links[place].outbox.take(), logPosition: logPosition)
+            frames.append((links[place].node, .consensus, frame))
         }
         return frames
+    }
+
+    private static func frame(of messages: [UInt8], logPosition: UInt64) -> [UInt8] {
+        var writer = ByteWriter(capacity: messages.count + Frame.headerBytes + 8)
+        writer.frame(.peerMessages) {
+            $0.uint64(logPosition)
+            $0.raw(messages)
+        }
+        return writer.take()
     }
 }

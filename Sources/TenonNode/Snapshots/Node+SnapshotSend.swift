@@ -66,10 +66,12 @@ extension Node {
     }
 
     private func continueSending(_ key: SnapshotKey, now: Instant) {
-        guard let place = snapshots.outgoingPlace(key), let tablet = tablet(key.tablet) else {
+        guard let place = snapshots.outgoingPlace(key) else { return }
+        let transfer = snapshots.outgoing[place]
+        guard let tablet = tablet(key.tablet) else {
+            if !transfer.isBusy { remove(transfer) }
             return
         }
-        let transfer = snapshots.outgoing[place]
         if case .over = transfer.phase {
             if !transfer.isBusy { remove(transfer) }
             return
@@ -120,7 +122,10 @@ extension Node {
     }
 
     func snapshotSendFinished(_ key: SnapshotKey, _ outcome: JobOutcome, now: Instant) {
-        guard let place = snapshots.outgoingPlace(key), let tablet = tablet(key.tablet) else {
+        guard let place = snapshots.outgoingPlace(key) else { return }
+        guard let tablet = tablet(key.tablet) else {
+            // It left this node while the chunk was read.
+            snapshots.outgoing[place].didEnd()
             return
         }
         switch outcome {

@@ -74,6 +74,12 @@ struct OutgoingSnapshot {
     }
 
     mutating func end() { phase = .over }
+
+    /// The tablet is gone, and so is whatever was being loaded.
+    mutating func didEnd() {
+        phase = .over
+        isLoading = false
+    }
     /// Whether a job still reads from the checkpoint.
     var isBusy: Bool { isLoading }
     var heldBytes: Int { Int(loaded - acknowledged) * SnapshotChunk.bytesMax }

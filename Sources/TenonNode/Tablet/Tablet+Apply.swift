@@ -48,6 +48,8 @@ extension Tablet {
         raft.applied(through: entry.index)
         clock.observe(machine.lastVersion)
         digests.note(entry.index, machine.logDigest.value)
+        if entry.kind == .configuration { configurationCommitted(at: entry.index, into: &output) }
+        if entry.kind == .noop { output.isReportDue = true }
         answerDigestQuestion(at: entry.index, into: &output)
         if let proposal = proposals.first, proposal.index <= entry.index {
             answerProposal(outcomes, of: entry, into: &output)

@@ -64,6 +64,7 @@ extension Tablet {
             Notice(
                 .info,
                 "tablet \(id): \(change.role) in term \(change.term), led by \(leader)"))
+        output.isReportDue = true
         if change.role == .candidate { noteElection() }
         if change.role == .leader { lastClientVersion = max(lastClientVersion, clock.last) }
         if change.role != .leader { refuseAll(notServing, into: &output) }

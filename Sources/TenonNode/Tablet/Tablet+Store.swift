@@ -161,7 +161,7 @@ extension Tablet {
         guard let flushed = store.flushed else { return }
         // Space comes first: a follower that is sent a snapshot may need another one.
         let bound = isTrimming ? flushed.index : min(flushed.index, trimHold ?? flushed.index)
-        let bytes = isTrimming ? 0 : configuration.retainedLogBytes / configuration.tabletCount
+        let bytes = isTrimming ? 0 : retainedLogBytes
         let point = raft.trimPoint(
             notAbove: bound, keepingBytes: bytes, entriesMax: Tablet.entriesTrimmedPerTurn)
         isTrimUnfinished =

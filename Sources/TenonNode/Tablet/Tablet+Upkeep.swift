@@ -93,7 +93,7 @@ extension Tablet {
     /// then there is nothing more to drop, and a quiet tablet writes nothing.
     private func raiseHistoryFloor(wallTime: WallTime) {
         let floor = min(
-            Timestamp(wallTime).earlier(by: configuration.retention), machine.lastVersion)
+            Timestamp(wallTime).earlier(by: retention), machine.lastVersion)
         guard floor > machine.historyFloor, machine.historyFloor < lastClientVersion else {
             return
         }

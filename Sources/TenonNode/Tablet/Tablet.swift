@@ -10,8 +10,7 @@ import TenonWire
 /// Owned by its node and driven by the node's turn. It does no I/O: what it wants done goes into
 /// a ``TabletOutput``.
 final class Tablet {
-    let descriptor: TabletDescriptor
-    let replica: ReplicaID
+    let record: ReplicaRecord
     let configuration: NodeConfiguration
     var raft: Raft
     let store: Store
@@ -77,6 +76,14 @@ final class Tablet {
     var openQuestion: (index: LogIndex, from: NodeID)?
     var contentDigest = ContentDigestState()
     var scrub = ScrubState()
+    /// Where replicas are that this one's members do not name.
+    var strangers = Strangers()
+    /// Since when no leader is known.
+    var leaderlessSince: Instant?
+    /// Bytes of entries kept behind the last flush: a part of what the node keeps.
+    var retainedLogBytes: Int
+    /// How far behind now the history floor stays.
+    var retention: TimeSpan
 
     /// What is wrong with this replica; nil while it is whole. A replica that is not whole
     /// serves nobody.
@@ -84,12 +91,13 @@ final class Tablet {
     private(set) var elections: UInt64 = 0
 
     init(
-        descriptor: TabletDescriptor, replica: ReplicaID, configuration: NodeConfiguration,
-        raft: Raft, store: Store, machine: StateMachine
+        record: ReplicaRecord, configuration: NodeConfiguration, raft: Raft, store: Store,
+        machine: StateMachine
     ) {
-        self.descriptor = descriptor
-        self.replica = replica
+        self.record = record
         self.configuration = configuration
+        retainedLogBytes = configuration.retainedLogBytes / configuration.tabletCount
+        retention = configuration.retention
         self.raft = raft
         self.store = store
         self.machine = machine
@@ -97,7 +105,10 @@ final class Tablet {
         lastClientVersion = machine.lastVersion
     }
 
-    var id: TabletID { descriptor.id }
+    var id: TabletID { record.tablet }
+    var replica: ReplicaID { record.replica }
+    /// What requests are routed by.
+    var generation: Generation { record.generation }
 
     /// Whether this replica leads and everything before its term is applied, so that its clock
     /// and its state machine know all that was ever committed.
@@ -120,8 +131,10 @@ final class Tablet {
         raft.leader.flatMap { node(of: $0) } ?? NodeID(0)
     }
 
+    /// The node of a replica: as the members say, otherwise as its last message did. A replica
+    /// that is new does not know who leads it, and has to answer him all the same.
     func node(of replica: ReplicaID) -> NodeID? {
-        raft.membership.members.first { $0.replica == replica }?.node
+        raft.membership.node(of: replica) ?? strangers.node(of: replica)
     }
 
     /// Stops serving for good: what the disk or the log holds cannot be trusted (rules L2, S5).

@@ -20,6 +20,10 @@ struct TabletOutput {
     /// A checkpoint job ended; nil when it failed and may be ordered again.
     var checkpoint: (key: SnapshotKey, manifest: SnapshotManifest?)?
     var isContentDigestDone = false
+    /// Members, bounds or leadership changed: the directory is to know.
+    var isReportDue = false
+    /// Members that a committed configuration has no more.
+    var departed: [Member] = []
     var isSnapshotInstalled = false
     var isSnapshotInstallFailed = false
     var notices: [Notice] = []
@@ -40,6 +44,8 @@ enum TabletJob: Sendable, Hashable {
     case restoreBlocks
     /// Blocks for the content digest that is being computed.
     case digestBlocks
+    /// Blocks for the scan of the directory.
+    case directoryBlocks
     /// A slice of the store's job.
     case storeSlice
     /// A slice of a table that is verified.

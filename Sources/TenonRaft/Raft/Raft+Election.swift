@@ -13,7 +13,10 @@ extension Raft {
         forgetLeader()
         electionDeadline = clock + randomElectionTimeout()
         // Without its disk it could not vote for itself, and would only raise the term.
-        guard isVoter, !isLogStalled else { return role = .follower }
+        // One that was made by a split and has not the split's content yet is not to lead.
+        guard isVoter, !isLogStalled, log.last >= configuration.birth else {
+            return role = .follower
+        }
         role = .preCandidate
         election = Election()
         election.record(true, from: configuration.replica)
@@ -68,19 +71,25 @@ extension Raft {
     /// Answers a pre-vote. A yes promises nothing, so it needs no disk.
     mutating func answerPreVote(from candidate: ReplicaID, last: LogPosition) {
         guard !isSticky else { return }
-        send(.preVoteAnswer(granted: last >= log.last), to: candidate)
+        send(.preVoteAnswer(granted: isUpToDate(last)), to: candidate)
     }
 
     /// Answers by the sender's ReplicaID, not by this replica's idea of the membership: its
     /// configuration may be older than the candidate's (Rule C4).
     mutating func answerVote(from candidate: ReplicaID, last: LogPosition) {
-        guard vote == .none || vote == candidate, last >= log.last else {
+        guard vote == .none || vote == candidate, isUpToDate(last) else {
             return send(.voteAnswer(granted: false), to: candidate)
         }
         role = .follower
         vote = candidate
         electionDeadline = clock + randomElectionTimeout()
         sendOnceDurable(.voteAnswer(granted: true), to: candidate)
+    }
+
+    /// Whether a candidate whose log ends at `last` may lead: it has all that this replica has, and
+    /// what the group began with (Raft, section 3.6.1).
+    private func isUpToDate(_ last: LogPosition) -> Bool {
+        last >= log.last && last >= configuration.birth
     }
 
     /// Whether a leader is there, so that votes are refused (section 4.2.3). A leader that found

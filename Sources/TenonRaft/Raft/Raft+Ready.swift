@@ -15,6 +15,7 @@ extension Raft {
     /// of it is to be written.
     package mutating func takeReady() -> Ready {
         if role == .leader {
+            leaveJointConfiguration()
             if isReadRoundDue { broadcastHeartbeat() }
             replicate()
         } else {

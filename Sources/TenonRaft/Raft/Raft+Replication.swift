@@ -3,7 +3,9 @@ internal import TenonCore
 /// A leader's side of replication: proposals, appends, heartbeats and what the answers tell.
 extension Raft {
     /// The configuration in force: the newest in the log, committed or not (Rule C4).
-    package var membership: Membership { history.active }
+    package var membership: Membership {
+        isPlanted(.configurationActiveOnApply) ? history.membership(at: applied) : history.active
+    }
 
     func checkProposal(bytes: Int) throws(ProposalError) {
         guard role == .leader else { throw .notLeader(hint: leader) }

@@ -39,6 +39,10 @@ extension Raft {
     package var basePosition: LogPosition { log.base }
     /// The log is on stable storage through here (Rule L4).
     package var durableIndex: LogIndex { writes.durable }
+    /// The oldest configuration that the log tells of: what a new member starts from.
+    package var oldestMembership: Membership { history.elements[0].membership }
+    /// Where the configuration in force stands in the log.
+    package var membershipIndex: LogIndex { history.activeIndex }
     /// Bytes of the payloads held in memory.
     package var payloadBytes: Int { log.payloadBytes }
     /// The leader hands leadership to it.

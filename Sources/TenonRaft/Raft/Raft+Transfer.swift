@@ -25,14 +25,14 @@ extension Raft {
         checkInvariants()
     }
 
-    private mutating func beginTransfer(to target: ReplicaID) {
+    mutating func beginTransfer(to target: ReplicaID) {
         leadership.transfer = Transfer(
             target: target, deadline: clock + configuration.electionTimeoutMin)
         sendTimeoutNowIfDue()
     }
 
     /// Whether all that the follower lacks is already under way to it.
-    private func isKeepingUp(_ progress: Progress) -> Bool {
+    func isKeepingUp(_ progress: Progress) -> Bool {
         progress.state == .replicate && progress.next == log.lastIndex.next
             && clock < progress.heardAt + configuration.electionTimeoutMin
     }
@@ -60,6 +60,7 @@ extension Raft {
         if stepDownWithoutQuorum() { return }
         endLateTransfer()
         handOverWhenStalled()
+        leaveJointConfiguration()
         if clock >= leadership.heartbeatDeadline {
             // Asked again: the request may have been lost.
             leadership.transfer?.isSent = false

@@ -228,6 +228,7 @@ extension Raft {
         precondition(index <= handedOut, "applied \(index) of \(handedOut) handed out")
         applied = max(applied, index)
         stall.note(applied: applied, commit: commit, now: clock)
+        if isPlanted(.configurationActiveOnApply), role == .leader { adoptMembershipAsLeader() }
         checkInvariants()
     }
 

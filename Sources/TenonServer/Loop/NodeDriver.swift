@@ -123,6 +123,7 @@ final class NodeDriver: @unchecked Sendable {
             channel.writeAndFlush(channel.allocator.buffer(bytes: output.bytes), promise: nil)
         }
         for job in effects.jobs { start(job) }
+        if let wanted = effects.peersWanted { keepLinks(to: wanted) }
         for (connection, reason) in effects.clientsToClose { closeClient(connection, reason) }
         for (peer, _) in effects.peersToClose {
             for stream in [PeerStream.consensus, .bulk] {
@@ -200,10 +201,37 @@ final class NodeDriver: @unchecked Sendable {
         logThread.stop()
     }
 
-    func add(_ dialer: PeerDialer) {
+    /// Connects to the other nodes as the node knows them, and lets go of those that are none.
+    func keepLinks(to nodes: [(node: NodeID, address: String)]) {
         loop.preconditionInEventLoop()
-        peerLinks[dialer.key] = dialer
-        dialer.connect()
+        let gone = peerLinks.filter { key, _ in !nodes.contains { $0.node == key.node } }
+        for (key, dialer) in gone {
+            dialer.stop()
+            peerLinks.removeValue(forKey: key)
+        }
+        for (node, text) in nodes {
+            do throws(SettingError) {
+                keepLinks(to: node, at: try NetworkAddress(parsing: text, setting: "address"))
+            } catch {
+                logger.error("node \(node) cannot be reached: \(error)")
+            }
+        }
+    }
+
+    private func keepLinks(to node: NodeID, at address: NetworkAddress) {
+        for stream in [PeerStream.consensus, .bulk] {
+            let key = PeerLinkKey(node: node, stream: stream)
+            if peerLinks[key]?.address == address { continue }
+            peerLinks[key]?.stop()
+            let dialer = PeerDialer(key: key, address: address, driver: self)
+            peerLinks[key] = dialer
+            dialer.connect()
+        }
+    }
+
+    /// The other nodes of the cluster, as this node knows them when it starts.
+    var otherNodes: [(node: NodeID, address: String)] {
+        node.cluster.directory.nodes.filter { $0.id != node.id }.map { ($0.id, $0.address) }
     }
 
     func prepareToStop() {

@@ -18,7 +18,7 @@ final class PeerDialer: @unchecked Sendable {
     private static let unsentBytesMax = 64 << 20
 
     let key: PeerLinkKey
-    private let address: NetworkAddress
+    let address: NetworkAddress
     private let driver: NodeDriver
     private var channel: (any Channel)?
     private var isUp = false

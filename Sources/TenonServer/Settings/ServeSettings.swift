@@ -11,7 +11,12 @@ package struct ServeSettings: Sendable {
     package var name: String
     package var data: String
     package var listen: NetworkAddress
+    /// The founders; empty when the node joins.
     package var members: [(name: String, address: NetworkAddress)]
+    /// Nodes of the cluster to join, `HOST:PORT,…`; nil for a founder.
+    package var join: String?
+    /// Where others reach this node, when that is not where it listens.
+    package var advertised: NetworkAddress?
     package var locality = ""
     package var tablets = 1
     package var retentionMilliseconds = 60_000
@@ -28,6 +33,7 @@ package struct ServeSettings: Sendable {
     /// environment in capitals with `_` after `TENON_`.
     package static let kinds: [(name: String, kind: SettingKind)] = [
         ("name", .text), ("data", .text), ("listen", .text), ("cluster", .text),
+        ("join", .text), ("advertise", .text),
         ("locality", .text), ("tablets", .integer), ("retention", .text), ("insecure", .flag),
         ("allow-volatile", .flag), ("segment-bytes", .integer), ("segments", .integer),
         ("memtable-bytes", .integer), ("cache-bytes", .integer),
@@ -55,7 +61,12 @@ package struct ServeSettings: Sendable {
             name: try await reader.required("name"), data: try await reader.required("data"),
             listen: try NetworkAddress(
                 parsing: await reader.required("listen"), setting: "listen"),
-            members: try memberList(await reader.required("cluster")))
+            members: [])
+        settings.join = try await reader.text("join")
+        if let text = try await reader.text("advertise") {
+            settings.advertised = try NetworkAddress(parsing: text, setting: "advertise")
+        }
+        try await settings.takeMembers(reader)
         settings.locality = try locality(await reader.text("locality") ?? "")
         if let text = try await reader.text("retention") {
             settings.retentionMilliseconds = try milliseconds(text, setting: "retention")
@@ -71,6 +82,18 @@ package struct ServeSettings: Sendable {
         try await settings.takeUp(\.logLevel, reader.text("log-level"))
         try settings.check()
         return settings
+    }
+
+    /// A node is one of the founders or it joins; not both.
+    private mutating func takeMembers(_ reader: SettingReader) async throws(SettingError) {
+        if join == nil {
+            return members = try ServeSettings.memberList(await reader.required("cluster"))
+        }
+        guard try await reader.text("cluster") == nil else {
+            throw SettingError(
+                setting: "join",
+                problem: "--cluster is for the nodes that found a cluster: give one of the two")
+        }
     }
 
     private mutating func takeUp<Value>(
@@ -168,6 +191,8 @@ package struct ServeSettings: Sendable {
     var nodeConfiguration: NodeConfiguration {
         var configuration = NodeConfiguration(
             name: name, members: ClusterMember.ranked(members.map { ($0.name, "\($0.address)") }))
+        configuration.isJoining = join != nil
+        configuration.address = "\(advertised ?? listen)"
         configuration.locality = locality
         configuration.tabletCount = tablets
         configuration.retention = .milliseconds(retentionMilliseconds)

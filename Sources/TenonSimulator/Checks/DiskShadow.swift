@@ -83,6 +83,6 @@ final class DiskShadow {
             tablet = id
         case .metadata: return nil
         }
-        return Int(tablet.rawValue - 2)
+        return Int(tablet.rawValue - 1)
     }
 }

@@ -15,7 +15,7 @@ extension StepChecker {
             if let probe = lastProbes[rank(of: host)][tablet], through > probe.flushed {
                 fail(
                     .flushBehindLog,
-                    "\(host.name) trims tablet \(tablet + 2) through \(through), flushed "
+                    "\(host.name) trims tablet \(tablet + 1) through \(through), flushed "
                         + "\(probe.flushed)")
             }
         case .hardState, .reset, .remove, .metadata: break
@@ -30,7 +30,7 @@ extension StepChecker {
         if let other = truths[tablet].note(vote: state.vote, by: replica, in: state.term) {
             fail(
                 .oneVote,
-                "\(host.name) votes in tablet \(tablet + 2), term \(state.term), for "
+                "\(host.name) votes in tablet \(tablet + 1), term \(state.term), for "
                     + "\(state.vote) and before for \(other)")
         }
     }
@@ -51,7 +51,7 @@ extension StepChecker {
                 if holds {
                     fail(
                         .committedKept,
-                        "\(host.name) replaces entry \(entry.index) of tablet \(tablet + 2), "
+                        "\(host.name) replaces entry \(entry.index) of tablet \(tablet + 1), "
                             + "committed in term \(committed), by one of term \(entry.term)")
                 }
             }
@@ -71,7 +71,7 @@ extension StepChecker {
         {
             fail(
                 .committedKept,
-                "\(host.name) begins the log of tablet \(tablet + 2) anew after \(at) and drops "
+                "\(host.name) begins the log of tablet \(tablet + 1) anew after \(at) and drops "
                     + "committed entries through \(min(replica.last, truths[tablet].lastCommitted))"
             )
         }
@@ -83,14 +83,14 @@ extension StepChecker {
         logReopenCount += 1
         let shadow = shadow(of: host.disk)
         for place in shadow.replicas.indices {
-            let found = recovery.tablets.first { Int($0.tablet.rawValue) - 2 == place }
+            let found = recovery.tablets.first { Int($0.tablet.rawValue) - 1 == place }
             compare(shadow, found, host, place)
         }
         checkDurable(recovery, host)
         shadow.underWay = []
         shadow.unsynced = []
         for place in shadow.replicas.indices {
-            let found = recovery.tablets.first { Int($0.tablet.rawValue) - 2 == place }
+            let found = recovery.tablets.first { Int($0.tablet.rawValue) - 1 == place }
             shadow.replicas[place] = DiskShadow.Replica(found)
         }
     }
@@ -104,7 +104,7 @@ extension StepChecker {
         let check = isDamaged ? Check.damageNoticed : .recoveredWhole
         guard let found else {
             if replica.last > .zero || replica.hardState.term > .zero {
-                fail(check, "\(host.name) has lost tablet \(tablet + 2)")
+                fail(check, "\(host.name) has lost tablet \(tablet + 1)")
             }
             return
         }
@@ -112,7 +112,7 @@ extension StepChecker {
             guard !isDamaged else { return }
             return fail(
                 .noFalseDamage,
-                "\(host.name) takes the log of tablet \(tablet + 2) for \(found.verdict)")
+                "\(host.name) takes the log of tablet \(tablet + 1) for \(found.verdict)")
         }
         compareHardState(replica, found, host, tablet, check)
         compareEntries(replica, found, host, tablet, underWay: shadow.underWay, check)
@@ -120,7 +120,7 @@ extension StepChecker {
             fail(
                 .recoveredTrue,
                 "\(host.name) finds entry \(entry.index) of term \(entry.term) of tablet "
-                    + "\(tablet + 2), which nobody wrote")
+                    + "\(tablet + 1), which nobody wrote")
         }
     }
 
@@ -135,7 +135,7 @@ extension StepChecker {
         {
             fail(
                 check,
-                "\(host.name) finds \(state) of tablet \(tablet + 2), durable was "
+                "\(host.name) finds \(state) of tablet \(tablet + 1), durable was "
                     + "\(replica.hardState)")
         }
     }
@@ -157,14 +157,14 @@ extension StepChecker {
         if last < replica.last, last.next < droppable {
             return fail(
                 check,
-                "\(host.name) finds tablet \(tablet + 2) through \(last), durable was "
+                "\(host.name) finds tablet \(tablet + 1) through \(last), durable was "
                     + "\(replica.last)")
         }
         for entry in found.entries where entry.index < droppable {
             guard let term = replica.term(at: entry.index), term != entry.term else { continue }
             fail(
                 check,
-                "\(host.name) finds entry \(entry.index) of tablet \(tablet + 2) in term "
+                "\(host.name) finds entry \(entry.index) of tablet \(tablet + 1) in term "
                     + "\(entry.term), durable was term \(term)")
         }
     }

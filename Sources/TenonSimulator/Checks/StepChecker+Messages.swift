@@ -13,7 +13,7 @@ extension StepChecker {
 
     func checkMessages(_ frame: [UInt8], of host: SimulatedHost, _ node: Node) {
         forEachPromise(in: frame) { message in
-            let tablet = Int(message.tablet.rawValue) - 2
+            let tablet = Int(message.tablet.rawValue) - 1
             let replica = shadow(of: host.disk).replicas[tablet]
             guard replica.isKnown else { return }
             switch message.body {
@@ -34,7 +34,7 @@ extension StepChecker {
         if let other = truths[tablet].note(vote: message.to, by: message.from, in: message.term) {
             fail(
                 .oneVote,
-                "\(host.name) votes in tablet \(tablet + 2), term \(message.term), for "
+                "\(host.name) votes in tablet \(tablet + 1), term \(message.term), for "
                     + "\(message.to) and before for \(other)")
         }
         let state = replica.hardState
@@ -43,7 +43,7 @@ extension StepChecker {
         if !isDurable {
             fail(
                 .durableVote,
-                "\(host.name) votes for \(message.to) in tablet \(tablet + 2), term "
+                "\(host.name) votes for \(message.to) in tablet \(tablet + 1), term "
                     + "\(message.term), and its disk says \(state)")
         }
     }
@@ -59,7 +59,7 @@ extension StepChecker {
         if replica.last < match {
             return fail(
                 .durableAccept,
-                "\(host.name) accepts tablet \(tablet + 2) through \(match), its disk has it "
+                "\(host.name) accepts tablet \(tablet + 1) through \(match), its disk has it "
                     + "through \(replica.last)")
         }
         guard let probe, probe.term == message.term, let place = place(of: tablet, node),
@@ -68,16 +68,16 @@ extension StepChecker {
         if replica.term(at: match) != term {
             fail(
                 .durableAccept,
-                "\(host.name) accepts entry \(match) of tablet \(tablet + 2) in term \(term), its "
+                "\(host.name) accepts entry \(match) of tablet \(tablet + 1) in term \(term), its "
                     + "disk has one of another term")
         }
     }
 
     private func place(of tablet: Int, _ node: Node) -> Int? {
-        if tablet < node.probeCount, Int(node.probe(tablet).tablet.rawValue) - 2 == tablet {
+        if tablet < node.probeCount, Int(node.probe(tablet).tablet.rawValue) - 1 == tablet {
             return tablet
         }
-        return (0..<node.probeCount).first { Int(node.probe($0).tablet.rawValue) - 2 == tablet }
+        return (0..<node.probeCount).first { Int(node.probe($0).tablet.rawValue) - 1 == tablet }
     }
 
     /// A wiped, cloned or rolled-back folder must not get to promise anything (rules I1, I2).

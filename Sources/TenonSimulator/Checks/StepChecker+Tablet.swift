@@ -7,7 +7,7 @@ internal import TenonWire
 extension StepChecker {
     func checkTablet(_ node: Node, _ place: Int, _ host: SimulatedHost) {
         let probe = node.probe(place)
-        let tablet = Int(probe.tablet.rawValue) - 2
+        let tablet = Int(probe.tablet.rawValue) - 1
         let rank = rank(of: host)
         guard let before = lastProbes[rank][tablet] else { return }
         guard probe != before else { return }
@@ -16,7 +16,7 @@ extension StepChecker {
             if !damaged.contains(host.id) {
                 fail(
                     .noFalseDamage,
-                    "\(host.name) quarantines tablet \(tablet + 2): \(host.notices.suffix(3))")
+                    "\(host.name) quarantines tablet \(tablet + 1): \(host.notices.suffix(3))")
             }
             return
         }
@@ -42,7 +42,7 @@ extension StepChecker {
         if let other = truths[tablet].note(leader: probe.replica, of: probe.term) {
             fail(
                 .electionSafety,
-                "\(host.name) leads tablet \(tablet + 2) in term \(probe.term), and so did \(other)"
+                "\(host.name) leads tablet \(tablet + 1) in term \(probe.term), and so did \(other)"
             )
         }
         let votes = cluster.hosts.count { voter in
@@ -53,14 +53,14 @@ extension StepChecker {
         if votes < quorum {
             fail(
                 .electionQuorum,
-                "\(host.name) leads tablet \(tablet + 2) in term \(probe.term) on \(votes) votes")
+                "\(host.name) leads tablet \(tablet + 1) in term \(probe.term) on \(votes) votes")
         }
         let own = shadow(of: host.disk).replicas[tablet].hardState
         // With a quorum of others its own vote is not needed.
         if votes == quorum, own.term != probe.term || own.vote != probe.replica {
             fail(
                 .durableVote,
-                "\(host.name) leads tablet \(tablet + 2) in term \(probe.term), its disk says "
+                "\(host.name) leads tablet \(tablet + 1) in term \(probe.term), its disk says "
                     + "\(own)")
         }
         let last = truths[tablet].lastCommitted(before: probe.term)
@@ -69,7 +69,7 @@ extension StepChecker {
         if term != truths[tablet].committedTerm(at: last), !isCovered {
             fail(
                 .leaderCompleteness,
-                "\(host.name) leads tablet \(tablet + 2) in term \(probe.term), and has entry "
+                "\(host.name) leads tablet \(tablet + 1) in term \(probe.term), and has entry "
                     + "\(last) of term \(term.map { "\($0)" } ?? "none"), committed in "
                     + "\(truths[tablet].committed[Int(last.rawValue)])")
         }
@@ -85,7 +85,7 @@ extension StepChecker {
         {
             fail(
                 .stateMachineSafety,
-                "\(host.name) commits entry \(common) of tablet \(tablet + 2) in term \(term), "
+                "\(host.name) commits entry \(common) of tablet \(tablet + 1) in term \(term), "
                     + "others in \(truths[tablet].committed[Int(common.rawValue)])")
         }
         guard probe.commit > known else { return }
@@ -95,7 +95,7 @@ extension StepChecker {
             guard let term = node.probeTerm(place, at: index) else {
                 return fail(
                     .stateMachineSafety,
-                    "\(host.name) commits through \(probe.commit) of tablet \(tablet + 2), "
+                    "\(host.name) commits through \(probe.commit) of tablet \(tablet + 1), "
                         + "known \(known), and has no entry \(index)")
             }
             truths[tablet].commitNext(term, in: probe.term)
@@ -108,7 +108,7 @@ extension StepChecker {
         if probe.role == .leader, term != probe.term {
             fail(
                 .ownTermCommit,
-                "\(host.name) leads tablet \(tablet + 2) in term \(probe.term) and commits "
+                "\(host.name) leads tablet \(tablet + 1) in term \(probe.term) and commits "
                     + "\(probe.commit) of term \(term)")
         }
         let copies = durableCopies(of: probe.commit, term, tablet: tablet)
@@ -116,7 +116,7 @@ extension StepChecker {
             fail(
                 .durableQuorum,
                 "\(host.name) commits entry \(probe.commit) of term \(term) of tablet "
-                    + "\(tablet + 2), which is on \(copies) disks")
+                    + "\(tablet + 1), which is on \(copies) disks")
         }
     }
 
@@ -125,7 +125,7 @@ extension StepChecker {
         guard replica.isKnown, probe.flushed > replica.last else { return }
         fail(
             .flushBehindLog,
-            "\(host.name) flushed tablet \(tablet + 2) through \(probe.flushed), its durable "
+            "\(host.name) flushed tablet \(tablet + 1) through \(probe.flushed), its durable "
                 + "log ends at \(replica.last)")
     }
 }

@@ -36,7 +36,7 @@ package final class StepChecker: ClusterObserver {
     package init(_ cluster: SimulatedCluster) {
         self.cluster = cluster
         quorum = cluster.hosts.count / 2 + 1
-        let tabletCount = cluster.options.tabletCount
+        let tabletCount = cluster.groupCount
         truths = Array(repeating: TabletTruth(), count: tabletCount)
         lastProbes = Array(
             repeating: Array(repeating: nil, count: tabletCount), count: cluster.hosts.count)
@@ -50,14 +50,14 @@ package final class StepChecker: ClusterObserver {
     /// Takes `problem`, when there is one, for a failure.
     func check(_ check: Check, of host: SimulatedHost, _ tablet: Int, _ problem: String?) {
         guard let problem else { return }
-        fail(check, "\(host.name), tablet \(tablet + 2): \(problem)")
+        fail(check, "\(host.name), tablet \(tablet + 1): \(problem)")
     }
 
     // MARK: Shadows
 
     func shadow(of disk: SimulatedDisk) -> DiskShadow {
         if let shadow = shadows[ObjectIdentifier(disk)] { return shadow }
-        let shadow = DiskShadow(tabletCount: cluster.options.tabletCount)
+        let shadow = DiskShadow(tabletCount: cluster.groupCount)
         shadows[ObjectIdentifier(disk)] = shadow
         return shadow
     }
@@ -144,14 +144,14 @@ package final class StepChecker: ClusterObserver {
     package func started(_ host: SimulatedHost) {
         note(host, 3, "is started")
         guard let node = host.node, !isStranger(host) else { return }
-        if node.probeCount < cluster.options.tabletCount, !damaged.contains(host.id) {
+        if node.probeCount < cluster.groupCount, !damaged.contains(host.id) {
             fail(
                 .noFalseDamage,
                 "\(host.name) starts without some tablets: \(host.notices.suffix(3))")
         }
         for place in 0..<node.probeCount {
             let probe = node.probe(place)
-            let tablet = Int(probe.tablet.rawValue) - 2
+            let tablet = Int(probe.tablet.rawValue) - 1
             if probe.applied > .zero, !damaged.contains(host.id) {
                 check(
                     .equalDigests, of: host, tablet,

@@ -71,7 +71,11 @@ package final class SimulatedClient {
         _ completion: @escaping (CallResult) -> Void
     ) {
         precondition(call == nil, "client \(number) is in a call already")
-        let isWrite = if case .write = body { true } else { false }
+        let isWrite =
+            switch body {
+            case .write, .direct: true
+            default: false
+            }
         let number = nextRequest
         nextRequest += 1
         call = Call(
@@ -114,7 +118,9 @@ package final class SimulatedClient {
     private func encode(_ call: Call) -> [UInt8] {
         let left = UInt32(call.deadline.since(cluster.now).wholeMilliseconds)
         let header = RequestHeader(
-            epoch: .first, timeoutMilliseconds: left, tablet: call.tablet, generation: .first)
+            epoch: .first, timeoutMilliseconds: left,
+            keyspace: cluster.keyspaces[call.tablet] ?? .default, tablet: call.tablet,
+            generation: .first)
         var writer = ByteWriter()
         writer.frame(.request, id: call.request) {
             Request(header: header, body: call.body).encode(to: &$0)
@@ -178,11 +184,11 @@ package final class SimulatedClient {
         if call.attempt == 1, !refusal.isOutcomeUnknown { self.call?.mayBeApplied = false }
         switch refusal.reason {
         case .notLeader:
-            target = Int(refusal.leader.rawValue) - 1
+            target = cluster.hosts.firstIndex { $0.nodeID == refusal.leader } ?? target
             again(after: SimulatedClient.pause / 4, atNext: false)
-        case .unavailable, .overloaded, .deadlinePassed:
+        case .unavailable, .overloaded, .deadlinePassed, .staleDescriptor:
             again(after: SimulatedClient.pause, atNext: true)
-        case .invalid, .tooLarge, .diskFull, .historyGone, .denied, .staleDescriptor, .wrongEpoch:
+        case .invalid, .tooLarge, .diskFull, .historyGone, .denied, .wrongEpoch:
             finish(self.call?.mayBeApplied == true ? .unknown(refusal) : .notApplied(refusal))
         }
     }

@@ -31,7 +31,9 @@ extension SimulatedCluster {
     }
 
     package func startAll() {
-        for host in hosts where !host.isRunning { start(Int(host.id.rawValue)) }
+        for host in hosts where !host.isRunning && host.nodeID != NodeID(0) {
+            start(Int(host.id.rawValue))
+        }
     }
 
     private func open(_ host: SimulatedHost) throws -> SimulatedProcess {
@@ -108,7 +110,7 @@ extension SimulatedCluster {
             process.clientLinks[connection]?.closeByNode()
         }
         for (peer, reason) in effects.peersToClose {
-            for link in links where link.from.id == peer && link.to === process.host {
+            for link in links where link.from.nodeID == peer && link.to === process.host {
                 breakLink(link, reason, isReset: true)
             }
         }

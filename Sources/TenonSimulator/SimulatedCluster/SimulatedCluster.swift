@@ -34,6 +34,9 @@ package final class SimulatedCluster {
     /// What the network does to frames at the moment.
     var disturbances: [(number: Int, disturbance: Disturbance)] = []
     var disturbanceCount = 0
+    /// The keyspaces of tablets that were made while the cluster ran; the others are of the
+    /// default one.
+    package var keyspaces: [TabletID: KeyspaceID] = [:]
     /// Hears of every step.
     package var observer: (any ClusterObserver)?
     /// How many events have happened.
@@ -46,10 +49,11 @@ package final class SimulatedCluster {
     package init(_ options: ClusterOptions) {
         self.options = options
         generator = SeededGenerator(seed: options.seed)
-        hosts = (1...options.nodeCount).map { number in
+        hosts = (1...options.nodeCount + options.spareCount).map { number in
             SimulatedHost(
                 id: NodeID(UInt32(number)), name: "n\(number)",
-                disk: SimulatedDisk(seed: options.seed &* 31 &+ UInt64(number)))
+                disk: SimulatedDisk(seed: options.seed &* 31 &+ UInt64(number)),
+                isJoining: number > options.nodeCount)
         }
         for from in hosts {
             for to in hosts where from.id != to.id {
@@ -64,6 +68,9 @@ package final class SimulatedCluster {
         // Processes and their clients' links hold each other.
         for host in hosts { host.process?.clientLinks = [:] }
     }
+
+    /// The groups that the founders make: the directory's and those of the data tablets.
+    package var groupCount: Int { options.tabletCount + 1 }
 
     package func host(_ node: Int) -> SimulatedHost { hosts[node - 1] }
 
@@ -88,8 +95,11 @@ package final class SimulatedCluster {
     /// What a node of this cluster is told at its start.
     package func configuration(of host: SimulatedHost) -> NodeConfiguration {
         let members = ClusterMember.ranked(
-            hosts.map { ($0.name, "10.0.0.\($0.id):7501") })
-        var configuration = NodeConfiguration(name: host.name, members: members)
+            hosts.filter { !$0.isJoining }.map { ($0.name, "10.0.0.\($0.id):7501") })
+        var configuration = NodeConfiguration(
+            name: nodeName(of: host), members: host.isJoining ? [] : members)
+        configuration.isJoining = host.isJoining
+        configuration.address = "10.0.0.\(host.id):7501"
         configuration.tabletCount = options.tabletCount
         configuration.retention = options.retention
         configuration.store = options.store
@@ -174,6 +184,8 @@ package final class SimulatedCluster {
 package struct ClusterOptions: Sendable {
     package var seed: UInt64
     package var nodeCount = 3
+    /// Machines besides, whose nodes may join.
+    package var spareCount = 0
     package var tabletCount = 1
     package var retention = TimeSpan.seconds(60)
     package var retainedLogBytes = 32 << 20

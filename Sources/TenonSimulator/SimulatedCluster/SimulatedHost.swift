@@ -5,7 +5,11 @@ internal import TenonWire
 
 /// One machine of a ``SimulatedCluster``: a disk that stays, and a process that comes and goes.
 package final class SimulatedHost {
+    /// The machine: by rank from 1, whatever node lives on it.
     package let id: NodeID
+    /// The node that lives on it; 0 while none was ever started. A founder has its machine's
+    /// number, one that joins the number that it is given.
+    package internal(set) var nodeID: NodeID
     package let name: String
     /// May be replaced while no process runs: a folder that was wiped, cloned or rolled back.
     package var disk: SimulatedDisk
@@ -28,8 +32,15 @@ package final class SimulatedHost {
     /// Events that came while the process was paused.
     var backlog: [() -> Void] = []
 
-    init(id: NodeID, name: String, disk: SimulatedDisk) {
+    /// Whether its node joins a cluster that is there.
+    package let isJoining: Bool
+    /// How often a node began anew on this machine, after the one before was removed.
+    package internal(set) var lives = 0
+
+    init(id: NodeID, name: String, disk: SimulatedDisk, isJoining: Bool) {
         self.id = id
+        self.isJoining = isJoining
+        nodeID = isJoining ? NodeID(0) : id
         self.name = name
         self.disk = disk
     }

@@ -51,10 +51,10 @@ extension SimulatedCluster {
         if cuts.contains(link.way) || cuts.contains(link.wayBack) || link.to.isDark {
             return fail(link, generation, after: SimulatedCluster.connectTimeout, isReset: false)
         }
-        guard let target = link.to.process else {
+        guard let target = link.to.process, link.to.nodeID != NodeID(0) else {
             return fail(link, generation, after: draw(options.networkDelay), isReset: true)
         }
-        let hello = frame(.peerHello, process.node.hello(to: link.to.id, stream: link.stream))
+        let hello = frame(.peerHello, process.node.hello(to: link.to.nodeID, stream: link.stream))
         schedule(after: draw(options.networkDelay), for: target) { [unowned self] in
             guard link.generation == generation else { return }
             accept(hello, link, target)
@@ -105,7 +105,7 @@ extension SimulatedCluster {
         }
         link.state = .up
         link.pause = SimulatedLink.pauseMin
-        dialer.node.linkUp(link.to.id, link.stream)
+        dialer.node.linkUp(link.to.nodeID, link.stream)
         if let refusal { breakLink(link, "it refuses us: \(refusal)", isReset: true) }
     }
 
@@ -133,7 +133,7 @@ extension SimulatedCluster {
         schedule(after: draw(options.networkDelay), for: process) { [unowned self] in
             guard link.generation == generation else { return }
             process.node.linkDown(
-                link.to.id, link.stream, problem: problem, isReset: isReset,
+                link.to.nodeID, link.stream, problem: problem, isReset: isReset,
                 now: process.host.clock.local(at: now))
             want(turnOf: process)
             redial(link, process)
@@ -165,7 +165,7 @@ extension SimulatedCluster {
 
     func send(_ bytes: [UInt8], from host: SimulatedHost, to node: NodeID, _ stream: PeerStream) {
         let link = links.first {
-            $0.from === host && $0.to.id == node && $0.stream == stream
+            $0.from === host && $0.to.nodeID == node && $0.stream == stream
         }
         guard let link, link.state == .up else { return }
         if cuts.contains(link.way) {
@@ -204,7 +204,8 @@ extension SimulatedCluster {
         do throws(FrameError) {
             while let frame = try link.decoder.next() {
                 target.node.received(
-                    frame, from: link.from.id, link.stream, now: target.host.clock.local(at: now))
+                    frame, from: link.from.nodeID, link.stream,
+                    now: target.host.clock.local(at: now))
             }
         } catch {
             target.host.notices.append(Notice(.warning, "closing a link: \(error)"))

@@ -26,7 +26,8 @@ struct ClusterProbe: Sendable {
     /// served is served.
     func problem() async -> String? {
         do throws(TenonError) {
-            for tablet in try await client.describe(timeout: ClusterProbe.timeout).tablets {
+            let directory = try await client.describe(timeout: ClusterProbe.timeout)
+            for tablet in directory.tablets where tablet.keyspace == .default {
                 // The empty key is as good as any, but a key of one zero is a key for certain.
                 let key = tablet.lower.isEmpty ? Bytes([0]) : tablet.lower
                 _ = try await client.keyspace("default").get(key, timeout: ClusterProbe.timeout)

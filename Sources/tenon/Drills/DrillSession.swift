@@ -31,7 +31,8 @@ struct DrillSession: Sendable {
                 clients: clients, lossyClient: lossy[0])
             let probe = ClusterProbe(
                 client: clients[0], nodeCount: cluster.layout.nodes.count)
-            let tablets = try await clients[0].describe().tablets.map(\.id)
+            let tablets = try await clients[0].describe().tablets
+                .filter { $0.keyspace == .default }.map(\.id)
             let result = try await body(
                 DrillSession(
                     cluster: cluster, load: load, probe: probe, proxies: proxies, tablets: tablets))

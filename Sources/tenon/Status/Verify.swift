@@ -28,11 +28,11 @@ struct Verify: AsyncParsableCommand {
         try await connection.withClient(defaultTimeout: .seconds(10)) { client in
             let directory = try await client.describe()
             var tablets: [TabletVerification] = []
-            for descriptor in directory.tablets {
+            for descriptor in directory.tablets where descriptor.keyspace != .directory {
                 Console.progress("tablet \(descriptor.id), \(tablets.count) verified")
                 tablets.append(
                     try await TabletVerification(
-                        of: descriptor, asking: client,
+                        of: descriptor, in: directory, asking: client,
                         patience: patience?.duration ?? .seconds(60)))
             }
             Console.progressEnded()
@@ -85,7 +85,8 @@ struct TabletVerification: Sendable {
 extension TabletVerification {
     /// Orders the digests, waits until each replica has one or has a reason not to, and scans.
     init(
-        of descriptor: TabletDescriptor, asking client: TenonClient, patience: Duration
+        of descriptor: TabletDescriptor, in directory: Directory,
+        asking client: TenonClient, patience: Duration
     ) async throws {
         let watch = Stopwatch()
         let limit = Double(patience.components.seconds)
@@ -105,9 +106,12 @@ extension TabletVerification {
         }
         tablet = descriptor.id
         self.version = version
-        replicas = report.nodes.map { $0.replica(of: descriptor.id, at: version) }
+        let members = Set(descriptor.voters.map(\.node))
+        replicas = report.nodes.filter { members.contains($0.node.id) }
+            .map { $0.replica(of: descriptor.id, at: version) }
+        let keyspace = directory.keyspace(descriptor.keyspace)?.name ?? "default"
         (scanned, items) = try await TabletVerification.scan(
-            descriptor, at: version, client.keyspace("default"))
+            descriptor, at: version, client.keyspace(keyspace))
     }
 
     /// The digest of what a client is given, made as replicas make theirs (Rule S5).
@@ -180,8 +184,7 @@ extension StatusReport.Node {
         status?.tablets.first { $0.tablet == id }
     }
 
-    /// What its replica says at `version`. All nodes have one of every tablet as long as the
-    /// directory is static.
+    /// What its replica says at `version`.
     fileprivate func replica(of id: TabletID, at version: Version) -> TabletVerification.Replica {
         guard let tablet = tablet(id) else {
             return .init(node: node.name, digest: nil, problem: "unreachable: \(problem)")

@@ -15,6 +15,8 @@ struct Weather {
     var partitionEvery: UInt64 = 200
     var trimEvery: UInt64 = 60
     var transferEvery: UInt64 = 150
+    /// One in so many steps; 0 for never.
+    var membersChangeEvery: UInt64 = 0
 }
 
 /// A violated promise of the group.
@@ -25,6 +27,7 @@ struct Violation: Error, CustomStringConvertible {
 /// A group under a random schedule of losses, delays, crashes and partitions. After every step the
 /// safety properties of Raft are checked (thesis, figure 3.2), and two promises of ours: what is
 /// committed is durable on a quorum, and a confirmed read sees what was committed before it began.
+/// With spares, replicas join and leave the group all the while.
 struct RandomSchedule {
     enum Event {
         case message(RaftMessage)
@@ -39,6 +42,7 @@ struct RandomSchedule {
     private(set) var electionCount = 0
     private(set) var snapshotCount = 0
     private(set) var restartCount = 0
+    private(set) var configurationCount = 0
     private var replicas: [TestReplica]
     private var isDown: [Bool]
     private var writeIsScheduled: [Bool]
@@ -47,7 +51,6 @@ struct RandomSchedule {
     private var order: UInt64 = 0
     private var random: SeededGenerator
     private var weather: Weather
-    private let membership: Membership
     /// Who led each term.
     private var leaders: [Term: ReplicaID] = [:]
     /// Reads under way, with what was committed anywhere when they began.
@@ -56,11 +59,11 @@ struct RandomSchedule {
     private var nextProposal = 0
     private var partition: (side: Set<ReplicaID>, isOneWay: Bool)?
 
-    init(count: Int, seed: UInt64, weather: Weather = Weather()) {
+    init(count: Int, spares: Int = 0, seed: UInt64, weather: Weather = Weather()) {
         random = SeededGenerator(seed: seed)
         self.weather = weather
-        membership = voters(1...count)
-        let disk = TestDisk(membership: membership)
+        let disk = TestDisk(membership: voters(1...count))
+        let count = count + spares
         replicas = (1...count).map {
             TestReplica(
                 ReplicaID(UInt64($0)), disk: disk, seed: seed, configure: RandomSchedule.narrow)
@@ -105,7 +108,13 @@ struct RandomSchedule {
         let index = try replicas[leader].raft.propose(.commands, Array("last".utf8))
         try collect(leader)
         try run(for: .seconds(1))
-        for replica in replicas where replica.raft.applied < index {
+        let members = replicas[leader].raft.membership
+        guard !members.isJoint else {
+            throw Violation(description: "a joint configuration does not end")
+        }
+        for member in members.members {
+            let replica = replicas[Int(member.replica.rawValue) - 1]
+            guard replica.raft.applied < index else { continue }
             throw Violation(
                 description:
                     "\(replica.raft.replica) has applied \(replica.raft.applied) of \(index)"
@@ -180,6 +189,9 @@ struct RandomSchedule {
         if chance(oneIn: weather.crashEvery) { crash(randomPosition) }
         if chance(oneIn: weather.trimEvery) { trimSomewhere() }
         if chance(oneIn: weather.transferEvery) { transferSomewhere() }
+        if weather.membersChangeEvery > 0, chance(oneIn: weather.membersChangeEvery) {
+            changeMembersSomewhere()
+        }
         if chance(oneIn: weather.partitionEvery) {
             if partition == nil { startPartition() } else { partition = nil }
         }
@@ -225,6 +237,30 @@ struct RandomSchedule {
         try? replicas[position].raft.transferLeadership(to: target, now: now)
     }
 
+    /// Adds a learner, or makes some of those that are there the voters.
+    private mutating func changeMembersSomewhere() {
+        guard let position = replicas.indices.first(where: { replicas[$0].raft.role == .leader })
+        else { return }
+        let membership = replicas[position].raft.membership
+        let isIn = membership.incoming + membership.learners
+        var voters = membership.incoming
+        var learners = membership.learners
+        let newcomer = members([randomPosition + 1])[0]
+        if random.below(2) == 0, !isIn.contains(newcomer) {
+            learners.append(newcomer)
+        } else {
+            voters = isIn.filter { _ in random.below(3) > 0 }.prefix(5).sorted(by: isBefore)
+            learners = isIn.filter { !voters.contains($0) && random.below(2) > 0 }
+        }
+        let index = try? replicas[position].raft.changeMembers(
+            voters: voters, learners: learners.sorted(by: isBefore), now: now)
+        if index != nil { configurationCount += 1 }
+    }
+
+    private func isBefore(_ left: Member, _ right: Member) -> Bool {
+        left.replica < right.replica
+    }
+
     private mutating func trimSomewhere() {
         let position = randomPosition
         guard !isDown[position] else { return }
@@ -263,7 +299,7 @@ struct RandomSchedule {
         while true {
             let before = replicas[position].state.count
             let messages = replicas[position].drain()
-            try noteCommitted(replicas[position].state[before...])
+            try noteCommitted(replicas[position].state[before...], by: replicas[position].raft)
             try noteLeader(replicas[position].raft)
             try noteReads(position)
             for message in messages { try transmit(message) }
@@ -326,7 +362,7 @@ struct RandomSchedule {
     // MARK: Checks
 
     /// State machine safety, and durability of what is committed.
-    private mutating func noteCommitted(_ entries: ArraySlice<Entry>) throws {
+    private mutating func noteCommitted(_ entries: ArraySlice<Entry>, by raft: Raft) throws {
         for entry in entries {
             let offset = Int(entry.index.rawValue) - 1
             if offset < committed.count {
@@ -338,7 +374,9 @@ struct RandomSchedule {
             guard offset == committed.count else {
                 throw Violation(description: "\(entry.index) committed after \(committed.count)")
             }
-            guard membership.hasQuorum({ disk(of: $0).holds(entry.position) }) else {
+            // Followers hear of it later, and may have another configuration then.
+            let isDurable = raft.membership.hasQuorum { disk(of: $0).holds(entry.position) }
+            guard isDurable || raft.role != .leader else {
                 throw Violation(description: "\(entry.position) committed without a durable quorum")
             }
             committed.append(entry)

@@ -1,0 +1,165 @@
+import TenonCore
+import TenonPlacement
+import TenonWire
+
+/// What the leader of the directory does: it writes down what leaders of tablets report, makes and
+/// drops tablets, and carries the cluster towards where the planner wants it.
+///
+/// All that has to survive is in the directory; this may be lost with any leader.
+struct DirectoryController {
+    /// How often it looks at everything.
+    static let interval = TimeSpan.milliseconds(100)
+
+    /// The content of tablet 1 as last read here, and the entry after which it was read.
+    var state = DirectoryState()
+    var stateIndex = LogIndex.zero
+    /// The scan under way.
+    var scan: DirectoryScan?
+    /// Nothing is decided before this entry is applied: a change of ours.
+    var waitsFor = LogIndex.zero
+    var nextRound = Instant.zero
+    var moves = MoveHistory()
+    /// What leaders reported and is not written down, and who leads; by tablet.
+    private(set) var reports: [TabletID: TabletDescriptor] = [:]
+    /// Replicas of dropped tablets of which their nodes said that they are gone.
+    private(set) var removed: Set<Member.OfTablet> = []
+
+    /// This node does not lead the directory any more: another begins from what is written.
+    mutating func forget() {
+        reports = [:]
+        removed = []
+        waitsFor = .zero
+        moves = MoveHistory()
+    }
+
+    mutating func take(_ report: TabletDescriptor) {
+        guard let known = reports[report.id], known.isNewer(than: report) else {
+            return reports[report.id] = report
+        }
+    }
+
+    mutating func note(removed replica: ReplicaID, of tablet: TabletID, on node: NodeID) {
+        removed.insert(
+            Member.OfTablet(tablet: tablet, member: Member(replica: replica, node: node)))
+    }
+
+    // MARK: What to write
+
+    /// What was reported and is newer than what is written.
+    func reportedChange() -> DirectoryChange {
+        var change = DirectoryChange(state)
+        for tablet in state.directory.tablets {
+            guard !change.isFull, let report = reports[tablet.id], report.isNewer(than: tablet)
+            else { continue }
+            var newer = report
+            newer.target = tablet.target
+            newer.nextReplica = tablet.nextReplica
+            change.put(newer)
+        }
+        return change
+    }
+
+    /// What dropped keyspaces and nodes that left leave behind: records that can go.
+    func clearedChange() -> DirectoryChange {
+        var change = DirectoryChange(state)
+        let directory = state.directory
+        for tablet in directory.tablets where isDropped(tablet) && !change.isFull {
+            if tablet.everyone.allSatisfy({ isRemoved($0, of: tablet.id) }) {
+                change.delete(.tablet(tablet.id))
+            }
+        }
+        for keyspace in directory.keyspaces where keyspace.isDropped && !change.isFull {
+            if !directory.tablets.contains(where: { $0.keyspace == keyspace.id }) {
+                change.delete(.keyspace(keyspace.id))
+            }
+        }
+        for node in directory.nodes where node.state == .leaving && !change.isFull {
+            if !directory.tablets.contains(where: { $0.isOn(node.id) }) {
+                change.delete(.node(node.id))
+            }
+        }
+        return change
+    }
+
+    func isDropped(_ tablet: TabletDescriptor) -> Bool {
+        state.directory.keyspace(tablet.keyspace)?.isDropped ?? false
+    }
+
+    func isRemoved(_ member: Member, of tablet: TabletID) -> Bool {
+        // A node that is gone for good has nothing to remove.
+        state.directory.node(member.node) == nil
+            || removed.contains(Member.OfTablet(tablet: tablet, member: member))
+    }
+
+    // MARK: Planning
+
+    /// The planner's next steps, and their part that is to be written.
+    mutating func plan(
+        isAlive: (NodeID) -> Bool, now: Instant
+    ) -> (steps: [Placement.Step], change: DirectoryChange) {
+        let steps = placement(isAlive).steps(&moves, now: now)
+        var change = DirectoryChange(state)
+        for step in steps where !change.isFull {
+            switch step {
+            case .retarget(let id, let target, let nextReplica):
+                guard var tablet = state.tablet(id) else { continue }
+                tablet.target = target
+                tablet.nextReplica = nextReplica
+                change.put(tablet)
+            case .settled(let id):
+                guard var tablet = state.tablet(id) else { continue }
+                tablet.target = []
+                change.put(tablet)
+            case .advance, .transfer: continue
+            }
+        }
+        return (steps, change)
+    }
+
+    /// Voters of the directory's own tablet, when there are nodes enough.
+    private static let directoryReplicas = 5
+
+    private func placement(_ isAlive: (NodeID) -> Bool) -> Placement {
+        let directory = state.directory
+        let nodes = directory.nodes.map { node in
+            Placement.Node(
+                id: node.id, keepsReplicas: node.state != .leaving,
+                mayLead: node.state == .serving, isAlive: isAlive(node.id),
+                replacement: node.replacement)
+        }
+        // Those without voters are being made, those of dropped keyspaces go.
+        let tablets = directory.tablets.filter { !$0.voters.isEmpty && !isDropped($0) }
+        return Placement(
+            nodes: nodes,
+            tablets: tablets.map { tablet in
+                Placement.Tablet(
+                    id: tablet.id, replicas: replicas(of: tablet), voters: tablet.voters,
+                    learners: tablet.learners, isJoint: tablet.isJoint, target: tablet.target,
+                    nextReplica: tablet.nextReplica,
+                    leader: reports[tablet.id]?.leader ?? NodeID(0))
+            }.sorted { $0.id < $1.id })
+    }
+
+    private func replicas(of tablet: TabletDescriptor) -> Int {
+        if tablet.id == .directory { return DirectoryController.directoryReplicas }
+        return state.directory.keyspace(tablet.keyspace)?.replicas
+            ?? Directory.Keyspace.replicasDefault
+    }
+}
+
+extension Member {
+    /// A replica, named so that no other has the name.
+    struct OfTablet: Hashable, Sendable {
+        var tablet: TabletID
+        var member: Member
+    }
+}
+
+extension TabletDescriptor {
+    /// All who have a replica, or should have one.
+    var everyone: [Member] {
+        var all = voters
+        for member in learners + target where !all.contains(member) { all.append(member) }
+        return all
+    }
+}

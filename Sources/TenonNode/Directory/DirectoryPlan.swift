@@ -1,0 +1,233 @@
+import TenonCore
+import TenonWire
+
+/// Orders of operators, as changes of the directory. Pure: what is known goes in, the records to
+/// write come out, or why not.
+extension DirectoryState {
+    /// The change that carries out `order`; empty when everything is so already.
+    ///
+    /// - Throws: ``Refusal``, `.invalid`, with what to change.
+    func change(for order: DirectoryOrder) throws(Refusal) -> DirectoryChange {
+        guard let numbers else {
+            throw Refusal(
+                .unavailable, "the directory is being set up", retryAfterMilliseconds: 50)
+        }
+        var change = DirectoryChange(self)
+        switch order {
+        case .join(let name, let address, let locality, let folder):
+            try join(name, address, locality, folder, numbers, &change)
+        case .drain(let name):
+            let node = try node(named: name)
+            try requireOther(than: node, "drain")
+            try set(.draining, of: node, &change)
+        case .undrain(let name): try set(.serving, of: node(named: name), &change)
+        case .remove(let name, let replacement):
+            try remove(name, replacement, &change)
+        case .createKeyspace(let name, let replicas, let retention):
+            try createKeyspace(name, replicas, retention, numbers, &change)
+        case .dropKeyspace(let name): try dropKeyspace(name, &change)
+        case .moveReplica(let tablet, let from, let to): try move(tablet, from, to, &change)
+        }
+        return change
+    }
+
+    private func invalid(_ message: String) -> Refusal { Refusal(.invalid, message) }
+
+    private func node(named name: String) throws(Refusal) -> Directory.Node {
+        if let node = directory.node(named: name) { return node }
+        let names = directory.nodes.prefix(20).map(\.name).joined(separator: ", ")
+        throw invalid("there is no node \(name); there are \(names)")
+    }
+
+    // MARK: Nodes
+
+    private func join(
+        _ name: String, _ address: String, _ locality: String, _ folder: FolderID,
+        _ numbers: DirectoryNumbers, _ change: inout DirectoryChange
+    ) throws(Refusal) {
+        guard !name.isEmpty, !address.isEmpty else {
+            throw invalid("a node that joins needs a name and an address")
+        }
+        if let node = directory.node(named: name) {
+            if node.folder == folder { return }
+            throw invalid(
+                "the name \(name) is taken by node \(node.id) at \(node.address): join under "
+                    + "another name, or remove that node first")
+        }
+        if let node = directory.nodes.first(where: { $0.address == address }) {
+            throw invalid("\(address) is the address of \(node.name): give another --listen")
+        }
+        guard directory.nodes.count < Directory.nodesMax else {
+            throw invalid("the cluster has \(Directory.nodesMax) nodes, the most there may be")
+        }
+        change.put(
+            Directory.Node(
+                id: numbers.node, name: name, address: address, locality: locality,
+                folder: folder))
+        var next = numbers
+        next.node = numbers.node.next
+        change.put(next)
+    }
+
+    private func set(
+        _ state: Directory.NodeState, of node: Directory.Node, _ change: inout DirectoryChange
+    ) throws(Refusal) {
+        guard node.state != state else { return }
+        var node = node
+        node.state = state
+        node.replacement = NodeID(0)
+        change.put(node)
+    }
+
+    /// Somebody else has to lead.
+    private func requireOther(than node: Directory.Node, _ verb: String) throws(Refusal) {
+        let others = directory.nodes.filter { $0.id != node.id && $0.state == .serving }
+        guard !others.isEmpty else {
+            throw invalid(
+                "\(node.name) is the last node that serves: add another before you \(verb) it")
+        }
+    }
+
+    /// A node may only go when there is another for each of its replicas: otherwise tablets would
+    /// have fewer copies than their keyspace asks for.
+    private func remove(
+        _ name: String, _ replacement: String?, _ change: inout DirectoryChange
+    ) throws(Refusal) {
+        var leaving = try node(named: name)
+        try requireOther(than: leaving, "remove")
+        if let replacement {
+            let other = try node(named: replacement)
+            guard other.id != leaving.id, other.state == .serving else {
+                throw invalid("\(replacement) cannot replace \(name): it does not serve")
+            }
+            leaving.replacement = other.id
+        }
+        let left = directory.nodes.count { $0.state != .leaving && $0.id != leaving.id }
+        let most = directory.keyspaces.filter { !$0.isDropped }.max { $0.replicas < $1.replicas }
+        let copies =
+            directory.tablets.map { tablet in
+                min(tablet.voters.count, most?.replicas ?? 1)
+            }.max() ?? 1
+        guard left >= copies else {
+            throw invalid(
+                "without \(name) there would be \(left) nodes, and tablets have \(copies) "
+                    + "copies: add a node first (serve --join)")
+        }
+        guard leaving.state != .leaving || replacement != nil else { return }
+        leaving.state = .leaving
+        change.put(leaving)
+    }
+
+    // MARK: Keyspaces
+
+    private func createKeyspace(
+        _ name: String, _ replicas: Int, _ retention: TimeSpan, _ numbers: DirectoryNumbers,
+        _ change: inout DirectoryChange
+    ) throws(Refusal) {
+        guard Directory.Keyspace.isName(name) else {
+            throw invalid(
+                "a keyspace's name has 1 to \(Limits.nameBytesMax) letters, digits, - and _")
+        }
+        guard directory.keyspace(named: name) == nil else {
+            throw invalid("there is a keyspace \(name) already: choose another name")
+        }
+        guard (1...Directory.Keyspace.replicasMax).contains(replicas), replicas % 2 == 1 else {
+            throw invalid(
+                "\(replicas) replicas: give an odd number from 1 to "
+                    + "\(Directory.Keyspace.replicasMax)")
+        }
+        guard directory.keyspaces.count < Directory.keyspacesMax,
+            directory.tablets.count < Directory.tabletsMax
+        else { throw invalid("the cluster has as many keyspaces or tablets as it may have") }
+        let members = try firstMembers(replicas)
+        change.put(
+            Directory.Keyspace(
+                id: numbers.keyspace, name: name, replicas: replicas, retention: retention))
+        // Without voters yet: it is made where its target says.
+        change.put(
+            TabletDescriptor(
+                id: numbers.tablet, keyspace: numbers.keyspace, generation: .first,
+                lower: Bytes(), upper: nil, configuration: Generation(0), target: members,
+                nextReplica: ReplicaID(UInt64(members.count) + 1)))
+        var next = numbers
+        next.keyspace = numbers.keyspace.next
+        next.tablet = numbers.tablet.next
+        change.put(next)
+    }
+
+    /// Where the first replicas of a new tablet go: the nodes with the fewest.
+    private func firstMembers(_ replicas: Int) throws(Refusal) -> [Member] {
+        var loads = directory.nodes.filter { $0.state == .serving }.map { node in
+            (node: node.id, count: directory.tablets.count { $0.isOn(node.id) })
+        }
+        loads.sort { ($0.count, $0.node) < ($1.count, $1.node) }
+        let able = min(replicas, loads.count)
+        let count = able % 2 == 0 ? able - 1 : able
+        guard count > 0 else { throw invalid("no node serves: undrain one first") }
+        return loads.prefix(count).map(\.node).sorted().enumerated().map { place, node in
+            Member(replica: ReplicaID(UInt64(place) + 1), node: node)
+        }
+    }
+
+    private func dropKeyspace(
+        _ name: String, _ change: inout DirectoryChange
+    ) throws(Refusal) {
+        guard var keyspace = directory.keyspace(named: name) else {
+            let names = directory.keyspaces.prefix(20).map(\.name).joined(separator: ", ")
+            throw invalid("there is no keyspace \(name); there are \(names)")
+        }
+        guard !keyspace.isDropped else { return }
+        keyspace.isDropped = true
+        change.put(keyspace)
+    }
+
+    // MARK: Tablets
+
+    private func move(
+        _ id: TabletID, _ from: String, _ to: String, _ change: inout DirectoryChange
+    ) throws(Refusal) {
+        guard var tablet = tablet(id) else { throw invalid("there is no tablet \(id)") }
+        let source = try node(named: from)
+        let destination = try node(named: to)
+        guard tablet.target.isEmpty, tablet.learners.isEmpty, !tablet.isJoint else {
+            throw Refusal(
+                .unavailable, "tablet \(id) is on its way already: try again later",
+                retryAfterMilliseconds: 500)
+        }
+        guard let leaving = tablet.voters.first(where: { $0.node == source.id }) else {
+            throw invalid("tablet \(id) has no replica on \(from)")
+        }
+        guard !tablet.isOn(destination.id) else {
+            throw invalid("tablet \(id) has a replica on \(to) already")
+        }
+        guard destination.state == .serving else {
+            throw invalid("\(to) is \(destination.state.name): undrain it, or name another node")
+        }
+        let newcomer = Member(replica: tablet.nextReplica, node: destination.id)
+        tablet.target = (tablet.voters.filter { $0 != leaving } + [newcomer]).inOrder
+        tablet.nextReplica = tablet.nextReplica.next
+        change.put(tablet)
+    }
+}
+
+extension TabletDescriptor {
+    /// Whether a replica of it is on the node, or on its way there.
+    func isOn(_ node: NodeID) -> Bool {
+        voters.contains { $0.node == node } || learners.contains { $0.node == node }
+            || target.contains { $0.node == node }
+    }
+}
+
+extension Directory.Keyspace {
+    /// Whether `text` may name a keyspace.
+    static func isName(_ text: String) -> Bool {
+        let letters = text.utf8
+        return (1...Limits.nameBytesMax).contains(letters.count)
+            && letters.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
+                default: false
+                }
+            }
+    }
+}

@@ -1,0 +1,120 @@
+import TenonCore
+import TenonKV
+import TenonPlacement
+import TenonRaft
+import TenonWire
+
+/// The leader of the directory at work; see ``DirectoryController``.
+extension Node {
+    func lead(_ tablet: Tablet, now: Instant, wallTime: WallTime) {
+        spreadDirectory(now: now)
+        guard now >= controller.nextRound, isDirectoryRead(tablet),
+            controller.waitsFor <= tablet.machine.appliedIndex
+        else { return }
+        controller.nextRound = now + DirectoryController.interval
+        if controller.state.numbers == nil {
+            return write(setUpChange(), to: tablet, wallTime: wallTime)
+        }
+        for change in [controller.reportedChange(), controller.clearedChange()]
+        where !change.isEmpty {
+            return write(change, to: tablet, wallTime: wallTime)
+        }
+        makeTablets()
+        dropTablets()
+        let plan = controller.plan(
+            isAlive: { $0 == id || peers[$0]?.isUp ?? false }, now: now)
+        write(plan.change, to: tablet, wallTime: wallTime)
+        for step in plan.steps { carryOut(step) }
+    }
+
+    /// Proposes a change; what becomes of it shows when it is applied.
+    private func write(_ change: DirectoryChange, to tablet: Tablet, wallTime: WallTime) {
+        guard !change.isEmpty else { return }
+        let index = tablet.proposeUpkeep(.transaction(change.transaction), wallTime: wallTime)
+        if let index { controller.waitsFor = index }
+        wantsTurn = true
+    }
+
+    /// The first records of all: what the founders were told. Many tablets take several
+    /// transactions; the numbers come with the last.
+    private func setUpChange() -> DirectoryChange {
+        let content = cluster.directory
+        let state = controller.state
+        var change = DirectoryChange(state)
+        for node in content.nodes where state.directory.node(node.id) == nil { change.put(node) }
+        for keyspace in content.keyspaces where state.directory.keyspace(keyspace.id) == nil {
+            change.put(keyspace)
+        }
+        for tablet in content.tablets where state.tablet(tablet.id) == nil {
+            guard !change.isFull else { return change }
+            change.put(tablet)
+        }
+        change.put(
+            DirectoryNumbers(
+                node: (content.nodes.map(\.id).max() ?? NodeID(0)).next,
+                keyspace: (content.keyspaces.map(\.id).max() ?? .default).next,
+                tablet: (content.tablets.map(\.id).max() ?? .directory).next))
+        return change
+    }
+
+    // MARK: Telling the others
+
+    private func spreadDirectory(now: Instant) {
+        guard now >= nextDirectoryWord else { return }
+        nextDirectoryWord = now + Node.directoryInterval
+        let version = cluster.directory.version
+        for link in peers.links {
+            peers.send(.cluster(.directoryVersion(version)), to: link.node)
+        }
+    }
+
+    private func makeTablets() {
+        for tablet in controller.state.directory.tablets
+        where tablet.voters.isEmpty && !controller.isDropped(tablet) {
+            do throws(DecodingError) {
+                let membership = try Membership(incoming: tablet.target)
+                for member in tablet.target {
+                    tell(
+                        .createReplica(
+                            ReplicaRecord(
+                                tablet: tablet.id, replica: member.replica,
+                                keyspace: tablet.keyspace, generation: tablet.generation,
+                                lower: tablet.lower, upper: tablet.upper, membership: membership)),
+                        to: member.node)
+                }
+            } catch {
+                notice(.error, "tablet \(tablet.id) cannot be made: \(error)")
+            }
+        }
+    }
+
+    private func dropTablets() {
+        for tablet in controller.state.directory.tablets where controller.isDropped(tablet) {
+            for member in tablet.everyone where !controller.isRemoved(member, of: tablet.id) {
+                tell(.removeReplica(tablet.id, member.replica), to: member.node)
+            }
+        }
+    }
+
+    private func carryOut(_ step: Placement.Step) {
+        switch step {
+        case .retarget, .settled: break
+        case .advance(let id):
+            guard let tablet = controller.state.tablet(id), let report = controller.reports[id]
+            else { return }
+            tell(.setMembers(id, target: tablet.target), to: report.leader)
+        case .transfer(let id, let node):
+            guard let report = controller.reports[id] else { return }
+            tell(.setLeader(id, node), to: report.leader)
+        }
+    }
+
+    /// Sends to a node, which may be this one.
+    func tell(_ message: ClusterMessage, to node: NodeID) {
+        if node == id {
+            ownMessages.append(message)
+        } else {
+            peers.send(.cluster(message), to: node)
+        }
+    }
+}

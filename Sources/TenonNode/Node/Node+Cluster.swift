@@ -1,0 +1,171 @@
+import TenonCore
+import TenonRaft
+import TenonWire
+
+/// What this node does for the tablets that it leads while their members change, and what it has
+/// to report of them.
+struct MemberWork {
+    /// How often a tablet on its way is looked at.
+    static let interval = TimeSpan.milliseconds(50)
+    /// Everything is reported again so often: a report may have been lost.
+    static let reportInterval = TimeSpan.seconds(10)
+    /// A replica that has heard no leader for so long asks whether it is still a member.
+    static let patience = TimeSpan.seconds(3)
+
+    /// The voters that tablets are to have; by tablet.
+    var targets: [TabletID: [Member]] = [:]
+    /// Tablets whose members, bounds or leadership changed since they were reported.
+    var reportsDue: Set<TabletID> = []
+    /// To whom everything was reported.
+    var reportedTo = NodeID(0)
+    var nextRound = Instant.zero
+    var nextReport = Instant.zero
+}
+
+extension Node {
+    /// A message about the cluster itself. Those that this node has for itself come here too.
+    func handle(_ message: ClusterMessage, from node: NodeID, now: Instant) {
+        guard isFormed else { return }
+        switch message {
+        case .directoryVersion(let version):
+            cluster.leader = node
+            if version > cluster.directory.version { tell(.wantDirectory, to: node) }
+        case .wantDirectory: tell(.directory(cluster.directory), to: node)
+        case .directory(let directory): adopt(directory)
+        case .report(let reports):
+            guard ledDirectory != nil else { return }
+            for report in reports { controller.take(report) }
+        case .setMembers(let tablet, let target): memberWork.targets[tablet] = target
+        case .setLeader(let tablet, let node): handOver(tablet, to: node, now: now)
+        case .createReplica(let record): create(record, now: now)
+        case .removeReplica(let tablet, let replica):
+            remove(tablet, replica, now: now)
+            tell(.replicaRemoved(tablet, replica), to: node)
+        case .replicaRemoved(let tablet, let replica):
+            controller.note(removed: replica, of: tablet, on: node)
+        case .isMember(let tablet, let replica):
+            answerMembership(of: replica, in: tablet, on: node)
+        }
+    }
+
+    /// What this node told itself in this turn.
+    func takeOwnMessages(now: Instant) {
+        while !ownMessages.isEmpty || !departedHere.isEmpty {
+            let messages = ownMessages
+            let departed = departedHere
+            ownMessages = []
+            departedHere = []
+            for message in messages { handle(message, from: id, now: now) }
+            for (tablet, replica) in departed { remove(tablet, replica, now: now) }
+        }
+    }
+
+    /// Only what the directory says in its newest form removes anything: a replica that is on its
+    /// way to a tablet is in the target, one that is a member was reported.
+    private func answerMembership(of replica: ReplicaID, in id: TabletID, on node: NodeID) {
+        guard let directory = ledDirectory, isDirectoryRead(directory),
+            let numbers = controller.state.numbers
+        else { return }
+        if let tablet = controller.state.tablet(id) {
+            guard !tablet.isJoint, replica < tablet.nextReplica,
+                !tablet.everyone.contains(where: { $0.replica == replica })
+            else { return }
+        } else if id >= numbers.tablet {
+            return
+        }
+        tell(.removeReplica(id, replica), to: node)
+    }
+
+    private func handOver(_ id: TabletID, to node: NodeID, now: Instant) {
+        guard let tablet = tablet(id), tablet.raft.role == .leader,
+            let target = tablet.raft.membership.incoming.first(where: { $0.node == node })
+        else { return }
+        do throws(TransferError) {
+            try tablet.raft.transferLeadership(to: target.replica, now: now)
+            wantsTurn = true
+        } catch {
+            reached(.handOverRefused)  // Asked again as long as it is wanted.
+        }
+    }
+
+    // MARK: Rounds
+
+    /// Brings tablets led from here towards the members they are to have, and reports.
+    func lookAfterMembers(now: Instant) {
+        takeOwnMessages(now: now)
+        guard now >= memberWork.nextRound else { return }
+        memberWork.nextRound = now + MemberWork.interval
+        for id in memberWork.targets.keys.sorted() { advance(id, now: now) }
+        report(now: now)
+        askForLeaderless(now: now)
+        takeOwnMessages(now: now)
+    }
+
+    private func advance(_ id: TabletID, now: Instant) {
+        guard let tablet = tablet(id), tablet.servesAsLeader,
+            let target = memberWork.targets[id]
+        else {
+            memberWork.targets[id] = nil
+            return
+        }
+        if tablet.advanceMembers(towards: target, now: now) {
+            memberWork.targets[id] = nil
+            memberWork.reportsDue.insert(id)
+        }
+        makeReplicas(of: tablet)
+        wantsTurn = true
+    }
+
+    /// Tells the nodes of learners to make their replicas, until these are heard.
+    private func makeReplicas(of tablet: Tablet) {
+        let base = tablet.raft.oldestMembership
+        for follower in tablet.raft.followers where follower.roundTrip == nil {
+            let member = follower.member
+            guard tablet.raft.membership.learners.contains(member) else { continue }
+            var record = tablet.record
+            record.replica = member.replica
+            record.membership = base
+            tell(.createReplica(record), to: member.node)
+        }
+    }
+
+    private func report(now: Instant) {
+        guard cluster.leader != NodeID(0) else { return }
+        if memberWork.reportedTo != cluster.leader || now >= memberWork.nextReport {
+            memberWork.reportedTo = cluster.leader
+            memberWork.nextReport = now + MemberWork.reportInterval
+            for tablet in tablets where tablet.raft.role == .leader {
+                memberWork.reportsDue.insert(tablet.id)
+            }
+        }
+        guard !memberWork.reportsDue.isEmpty else { return }
+        var reports: [TabletDescriptor] = []
+        for id in memberWork.reportsDue.sorted() {
+            guard reports.count < ClusterMessage.reportsMax else { break }
+            memberWork.reportsDue.remove(id)
+            guard let tablet = tablet(id), tablet.servesAsLeader,
+                tablet.raft.commit >= tablet.raft.membershipIndex
+            else { continue }
+            reports.append(tablet.report)
+        }
+        if !reports.isEmpty { tell(.report(reports), to: cluster.leader) }
+    }
+
+    private func askForLeaderless(now: Instant) {
+        for tablet in tablets {
+            guard tablet.raft.leader == nil else {
+                tablet.leaderlessSince = nil
+                continue
+            }
+            guard let since = tablet.leaderlessSince else {
+                tablet.leaderlessSince = now
+                continue
+            }
+            guard now.since(since) >= MemberWork.patience, cluster.leader != NodeID(0) else {
+                continue
+            }
+            tablet.leaderlessSince = now
+            tell(.isMember(tablet.id, tablet.replica), to: cluster.leader)
+        }
+    }
+}

@@ -1,0 +1,165 @@
+import TenonCore
+import TenonKV
+import TenonLog
+import TenonRaft
+import TenonStore
+import TenonWire
+
+/// Replicas that come and go while the node runs.
+extension Node {
+    /// Stands for the record of a removal among the tickets of the log.
+    static let removalTicket = WriteTicket(.max)
+
+    /// Where a tablet is among ``tablets``, or belongs.
+    func tabletPlace(_ id: TabletID) -> Int {
+        var low = 0
+        var high = tablets.count
+        while low < high {
+            let middle = (low + high) / 2
+            if tablets[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Each tablet may keep a part of what the node keeps for followers that were away.
+    func shareLogRetention() {
+        let part = configuration.retainedLogBytes / max(1, tablets.count)
+        for tablet in tablets { tablet.retainedLogBytes = part }
+    }
+
+    // MARK: Making
+
+    /// A leader wants a replica here. One of a higher number than any before takes the place of
+    /// what is left of an earlier one (Rule I3).
+    func create(_ record: ReplicaRecord, now: Instant) {
+        guard isFormed, !isStopping else { return }
+        if let lowest = tombstones[record.tablet], record.replica < lowest {
+            return reached(.replicaRefusedByTombstone)
+        }
+        if let tablet = tablet(record.tablet) {
+            guard tablet.replica < record.replica else { return }
+            remove(record.tablet, tablet.replica, now: now)
+        }
+        guard damagedTablets[record.tablet] == nil, openingReplicas[record.tablet] == nil,
+            removingReplicas[record.tablet] == nil
+        else { return }
+        openingReplicas[record.tablet] = record.replica
+        let opening = self.opening
+        start(.openReplica(record), lane: .bulk) {
+            do {
+                return .replicaOpened(try opening.openStore(record))
+            } catch let error as StoreError {
+                return .storeFailure(error)
+            } catch {
+                return .storeFailure(.damaged(file: record.folderName, reason: "\(error)"))
+            }
+        }
+    }
+
+    func replicaOpened(_ record: ReplicaRecord, _ outcome: JobOutcome, now: Instant) {
+        openingReplicas[record.tablet] = nil
+        guard case .replicaOpened(let opened) = outcome else {
+            return notice(.warning, "tablet \(record.tablet): no replica here: \(outcome)")
+        }
+        if let lowest = tombstones[record.tablet], record.replica < lowest { return }
+        do throws(RestoreError) {
+            let tablet = try opening.tablet(
+                record, nil, opened, seed: generator.next(), now: now)
+            tablets.insert(tablet, at: tabletPlace(record.tablet))
+        } catch {
+            return notice(.error, "tablet \(record.tablet): no replica here: \(error)")
+        }
+        reached(.replicaCreated)
+        gathering.append([
+            .metadata(
+                key: ReplicaRecord.metadataKey(of: record.tablet), value: record.encoded())
+        ])
+        shareLogRetention()
+        applyKeyspaces()
+        notice(.info, "tablet \(record.tablet): replica \(record.replica) is made here")
+        wantsTurn = true
+    }
+
+    // MARK: Removing
+
+    /// The replica is no member any more: it goes, and leaves a tombstone. Its folder is removed
+    /// once that is durable.
+    func remove(_ id: TabletID, _ replica: ReplicaID, now: Instant) {
+        if damagedTablets[id] != nil, tablet(id) == nil { damagedTablets[id] = nil }
+        let lowest = max(tombstones[id] ?? .none, replica.next)
+        guard lowest != tombstones[id] else { return }
+        tombstones[id] = lowest
+        if let tablet = tablet(id), tablet.replica == replica {
+            let gone = Refusal(.staleDescriptor, "tablet \(id) is not on this node any more")
+            with(tablet) { tablet.refuseAll(gone, into: &$0) }
+            tablets.remove(at: tabletPlace(id))
+            snapshots.incoming.removeAll { $0.key.tablet == id }
+            snapshots.abandonOutgoing(of: id)
+            shareLogRetention()
+            notice(.info, "tablet \(id): replica \(replica) is removed from here")
+        }
+        reached(.replicaRemoved)
+        digestRounds[id] = nil
+        contentReports[id] = nil
+        removingReplicas[id] = replica
+        gathering.append(
+            [
+                .metadata(key: ReplicaRecord.metadataKey(of: id), value: Bytes()),
+                .remove(tablet: id, replica: replica),
+            ], completing: [(id, Node.removalTicket)])
+        wantsTurn = true
+    }
+
+    /// The tombstone is durable.
+    func removeFolder(ofReplicaIn id: TabletID) {
+        guard let replica = removingReplicas.removeValue(forKey: id) else { return }
+        let path = "\(opening.tabletsDirectory)/\(ReplicaRecord.folderName(id, replica))"
+        let fileSystem = self.fileSystem
+        start(.cleanUp, lane: .bulk) {
+            do throws(FileError) {
+                try fileSystem.removeTree(path)
+                return .done
+            } catch {
+                return .fileFailure(error)
+            }
+        }
+    }
+
+    // MARK: Strangers
+
+    /// Tells a replica that wrote to us and is no member of a tablet led from here that it was
+    /// removed. Only a leader whose term has a committed entry knows all that was ever decided.
+    ///
+    /// - Returns: whether the message is not to be looked at.
+    func tellsStranger(_ message: RaftMessage, of tablet: Tablet, from node: NodeID) -> Bool {
+        switch message.body {
+        case .preVoteRequest, .voteRequest: break
+        default: return false
+        }
+        guard tablet.servesAsLeader, tablet.raft.commit >= tablet.raft.membershipIndex else {
+            return false
+        }
+        reached(.strangerReplicaAsked)
+        tellRemoved(tablet.id, Member(replica: message.from, node: node))
+        return true
+    }
+
+    /// Tells a node that its replica is no member any more.
+    func tellRemoved(_ tablet: TabletID, _ member: Member) {
+        if member.node == id {
+            departedHere.append((tablet, member.replica))
+        } else {
+            peers.send(
+                .cluster(.removeReplica(tablet, member.replica)), to: member.node)
+        }
+    }
+}
+
+extension SnapshotTransfers {
+    /// The tablet is gone from here: what was being sent of it ends.
+    mutating func abandonOutgoing(of tablet: TabletID) {
+        for place in outgoing.indices where outgoing[place].key.tablet == tablet {
+            outgoing[place].end()
+        }
+    }
+}

@@ -1,0 +1,105 @@
+package import TenonCore
+package import TenonWire
+
+/// What nodes say to each other about the cluster itself. Any of them may be lost: each is said
+/// again as long as it is true and somebody needs to know.
+package enum ClusterMessage: Sendable {
+    /// From the leader of the directory to all: it leads, and its copy is of this version.
+    case directoryVersion(Timestamp)
+    /// To the leader of the directory: the sender's copy is older.
+    case wantDirectory
+    case directory(Directory)
+    /// From the leader of tablets to the leader of the directory (Rule C5).
+    case report([TabletDescriptor])
+    /// From the leader of the directory to a tablet's leader: bring its voters to these.
+    case setMembers(TabletID, target: [Member])
+    /// The same: hand the leadership to a node.
+    case setLeader(TabletID, NodeID)
+    /// To a node that is to have a replica.
+    case createReplica(ReplicaRecord)
+    /// To a node whose replica is no member of its tablet any more.
+    case removeReplica(TabletID, ReplicaID)
+    /// To the leader of the directory: the replica was removed, or never was here.
+    case replicaRemoved(TabletID, ReplicaID)
+    /// To the leader of the directory, from a replica that hears no leader: is it still a member?
+    case isMember(TabletID, ReplicaID)
+
+    /// Reports in one message.
+    static let reportsMax = 512
+}
+
+extension ClusterMessage {
+    /// Layout: kind 1 · body.
+    func encode(to writer: inout ByteWriter) {
+        switch self {
+        case .directoryVersion(let version):
+            writer.uint8(1)
+            writer.identifier(version)
+        case .wantDirectory: writer.uint8(2)
+        case .directory(let directory):
+            writer.uint8(3)
+            directory.encode(to: &writer)
+        case .report(let tablets):
+            writer.uint8(4)
+            writer.uint32(UInt32(tablets.count))
+            for tablet in tablets { tablet.encode(to: &writer) }
+        case .setMembers(let tablet, let target):
+            writer.uint8(5)
+            writer.identifier(tablet)
+            target.encode(to: &writer)
+        case .setLeader(let tablet, let node):
+            writer.uint8(6)
+            writer.identifier(tablet)
+            writer.identifier(node)
+        case .createReplica(let record):
+            writer.uint8(7)
+            record.encode(to: &writer)
+        case .removeReplica(let tablet, let replica):
+            encode(8, tablet, replica, to: &writer)
+        case .replicaRemoved(let tablet, let replica):
+            encode(9, tablet, replica, to: &writer)
+        case .isMember(let tablet, let replica):
+            encode(10, tablet, replica, to: &writer)
+        }
+    }
+
+    private func encode(
+        _ kind: UInt8, _ tablet: TabletID, _ replica: ReplicaID, to writer: inout ByteWriter
+    ) {
+        writer.uint8(kind)
+        writer.identifier(tablet)
+        writer.identifier(replica)
+    }
+
+    init(from reader: inout ByteReader) throws(DecodingError) {
+        let kind = try reader.uint8()
+        switch kind {
+        case 1: self = .directoryVersion(try reader.identifier(Timestamp.self))
+        case 2: self = .wantDirectory
+        case 3: self = .directory(try Directory(from: &reader))
+        case 4:
+            let count = try reader.count(
+                "reports", itemBytes: 29, atMost: ClusterMessage.reportsMax)
+            var tablets: [TabletDescriptor] = []
+            tablets.reserveCapacity(count)
+            for _ in 0..<count { tablets.append(try TabletDescriptor(from: &reader)) }
+            self = .report(tablets)
+        case 5:
+            let tablet = try reader.identifier(TabletID.self)
+            self = .setMembers(tablet, target: try [Member](from: &reader))
+        case 6:
+            let tablet = try reader.identifier(TabletID.self)
+            self = .setLeader(tablet, try reader.identifier(NodeID.self))
+        case 7: self = .createReplica(try ReplicaRecord(from: &reader))
+        case 8...10:
+            let tablet = try reader.identifier(TabletID.self)
+            let replica = try reader.identifier(ReplicaID.self)
+            switch kind {
+            case 8: self = .removeReplica(tablet, replica)
+            case 9: self = .replicaRemoved(tablet, replica)
+            default: self = .isMember(tablet, replica)
+            }
+        default: throw .unknownKind(field: "cluster message", value: UInt64(kind))
+        }
+    }
+}

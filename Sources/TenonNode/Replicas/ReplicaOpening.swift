@@ -1,0 +1,77 @@
+import TenonCore
+package import TenonKV
+import TenonLog
+import TenonRaft
+package import TenonStore
+
+/// What a job that opens a replica hands to the node's loop.
+///
+/// `@unchecked Sendable`: store and state machine are made by the job and given away whole; the
+/// job keeps no reference to them.
+package struct OpenedReplica: @unchecked Sendable {
+    package let store: Store
+    package let machine: StateMachine
+}
+
+/// Opening replicas: all of a node's at its start, and single ones while it runs.
+///
+/// `@unchecked Sendable`: a job hands the cache on to the store it opens and does not touch it.
+struct ReplicaOpening: @unchecked Sendable {
+    let configuration: NodeConfiguration
+    let fileSystem: any FileSystem
+    /// Where the folders of all replicas are.
+    let tabletsDirectory: String
+    let cache: BlockCache
+    let epoch: Epoch
+
+    /// Opens store and state machine of a replica. Blocks.
+    func openStore(_ record: ReplicaRecord) throws -> OpenedReplica {
+        let store = try Store.open(
+            fileSystem: fileSystem, directory: "\(tabletsDirectory)/\(record.folderName)",
+            configuration: configuration.store, cache: cache)
+        let machine = try StateMachine(
+            store: store, tablet: record.tablet,
+            bounds: KeyInterval(lower: record.lower, upper: record.upper),
+            configuration: configuration.sessions)
+        return OpenedReplica(store: store, machine: machine)
+    }
+
+    /// The replica over what its log and its store hold.
+    func tablet(
+        _ record: ReplicaRecord, _ recovered: RecoveredTablet?, _ opened: OpenedReplica,
+        seed: UInt64, now: Instant
+    ) throws(RestoreError) -> Tablet {
+        var settings = Raft.Configuration(
+            tablet: record.tablet, replica: record.replica, epoch: epoch)
+        settings.birth = record.birth
+        settings.heartbeatInterval = configuration.timers.heartbeat
+        settings.electionTimeoutMin = configuration.timers.electionMin
+        settings.electionTimeoutMax = configuration.timers.electionMax
+        settings.stallBound = configuration.timers.stallBound
+        let raft = try Raft(
+            configuration: settings, restored: restored(record, recovered, opened.machine),
+            now: now, seed: seed)
+        return Tablet(
+            record: record, configuration: configuration, raft: raft, store: opened.store,
+            machine: opened.machine)
+    }
+
+    /// Raft starts after the last flush: what lies before it is in the store.
+    private func restored(
+        _ record: ReplicaRecord, _ recovered: RecoveredTablet?, _ machine: StateMachine
+    ) throws(RestoreError) -> Raft.Restored {
+        let flushed = LogPosition(index: machine.appliedIndex, term: machine.appliedTerm)
+        var membership = record.membership
+        if !machine.flushedConfiguration.isEmpty {
+            do {
+                membership = try Membership(payload: machine.flushedConfiguration.array)
+            } catch {
+                throw .configurationEntry(index: flushed.index, error)
+            }
+        }
+        return Raft.Restored(
+            hardState: recovered?.hardState ?? HardState(),
+            base: recovered.map { LogPosition(index: $0.baseIndex, term: $0.baseTerm) } ?? .zero,
+            entries: recovered?.entries ?? [], flushed: flushed, membership: membership)
+    }
+}

@@ -1,0 +1,101 @@
+package import TenonCore
+package import TenonRaft
+import TenonWire
+
+/// A replica of this node as it was made: kept in the log beside the replica's own records, so
+/// that a start knows what to open. What has changed since stands in the replica's log.
+package struct ReplicaRecord: Hashable, Sendable {
+    package var tablet: TabletID
+    package var replica: ReplicaID
+    package var keyspace: KeyspaceID
+    package var generation: Generation
+    package var lower: Bytes
+    /// Nil for the end of the keyspace.
+    package var upper: Bytes?
+    /// Where the tablet's log began (``Raft/Configuration/birth``).
+    package var birth: LogPosition
+    /// The configuration in force before the first entry that this replica was sent.
+    package var membership: Membership
+
+    package init(
+        tablet: TabletID, replica: ReplicaID, keyspace: KeyspaceID, generation: Generation,
+        lower: Bytes, upper: Bytes?, birth: LogPosition = .zero, membership: Membership
+    ) {
+        self.tablet = tablet
+        self.replica = replica
+        self.keyspace = keyspace
+        self.generation = generation
+        self.lower = lower
+        self.upper = upper
+        self.birth = birth
+        self.membership = membership
+    }
+
+    /// The name of the replica's folder among those of the node's tablets.
+    var folderName: String { ReplicaRecord.folderName(tablet, replica) }
+
+    static func folderName(_ tablet: TabletID, _ replica: ReplicaID) -> String {
+        "\(tablet)-\(replica)"
+    }
+
+    // MARK: In the log
+
+    /// The highest bit tells the keys of replicas from those of nodes (``PeerMemory``).
+    private static let keyBit: UInt64 = 1 << 63
+    private static let formatVersion: UInt8 = 1
+
+    /// Under which key of the log's metadata the record of a tablet's replica stands. An empty
+    /// value there says that the node has none.
+    static func metadataKey(of tablet: TabletID) -> UInt64 { keyBit | tablet.rawValue }
+
+    /// Whether a key of the log's metadata is a replica's.
+    static func isMetadataKey(_ key: UInt64) -> Bool { key & keyBit != 0 }
+
+    /// Layout: version 1 · tablet 8 · replica 8 · keyspace 4 · generation 8 · birth 16 · lower ·
+    /// (flag 1, upper) · membership.
+    package func encode(to writer: inout ByteWriter) {
+        writer.uint8(ReplicaRecord.formatVersion)
+        writer.identifier(tablet)
+        writer.identifier(replica)
+        writer.identifier(keyspace)
+        writer.identifier(generation)
+        writer.identifier(birth.index)
+        writer.identifier(birth.term)
+        writer.lengthPrefixed(lower)
+        writer.flag(upper != nil)
+        if let upper { writer.lengthPrefixed(upper) }
+        writer.lengthPrefixed(membership.encoded())
+    }
+
+    package init(from reader: inout ByteReader) throws(DecodingError) {
+        let version = try reader.uint8()
+        guard version == ReplicaRecord.formatVersion else {
+            throw .unknownKind(field: "replica record version", value: UInt64(version))
+        }
+        tablet = try reader.identifier(TabletID.self)
+        replica = try reader.identifier(ReplicaID.self)
+        keyspace = try reader.identifier(KeyspaceID.self)
+        generation = try reader.identifier(Generation.self)
+        birth = LogPosition(
+            index: try reader.identifier(LogIndex.self), term: try reader.identifier(Term.self))
+        lower = try reader.lengthPrefixedBytes("lower", atMost: Limits.keyBytesMax)
+        upper =
+            try reader.flag("upper")
+            ? reader.lengthPrefixedBytes("upper", atMost: Limits.keyBytesMax) : nil
+        let payload = try reader.lengthPrefixedBytes("membership", atMost: 64 << 10)
+        membership = try Membership(payload: payload.array)
+        guard replica != .none else { throw .malformed("replica 0") }
+    }
+
+    func encoded() -> Bytes {
+        var writer = ByteWriter(capacity: 128)
+        encode(to: &writer)
+        return Bytes(writer.take())
+    }
+
+    init(decoding bytes: Bytes) throws(DecodingError) {
+        var reader = ByteReader(bytes)
+        try self.init(from: &reader)
+        try reader.finish()
+    }
+}

@@ -1,0 +1,73 @@
+import TenonCore
+import TenonRaft
+import TenonWire
+
+/// Where replicas are that a tablet's members do not name: those that wrote to it. A replica that
+/// was just made has an old configuration, and so does one that was away for long.
+struct Strangers {
+    private static let countMax = 64
+    private var known: [Member] = []
+
+    mutating func note(_ replica: ReplicaID, on node: NodeID) {
+        guard !known.contains(Member(replica: replica, node: node)) else { return }
+        known.removeAll { $0.replica == replica }
+        if known.count >= Strangers.countMax { known.removeFirst() }
+        known.append(Member(replica: replica, node: node))
+    }
+
+    func node(of replica: ReplicaID) -> NodeID? {
+        known.first { $0.replica == replica }?.node
+    }
+}
+
+extension Tablet {
+    /// What the directory is to know of the tablet, from its leader (Rule C5).
+    var report: TabletDescriptor {
+        let membership = raft.membership
+        let voters =
+            membership.incoming
+            + membership.outgoing.filter {
+                !membership.incoming.contains($0)
+            }
+        return TabletDescriptor(
+            id: id, keyspace: record.keyspace, generation: generation, lower: record.lower,
+            upper: record.upper, leader: leaderNode, configuration: membership.generation,
+            voters: voters.inOrder,
+            learners: membership.learners.filter { !voters.contains($0) },
+            isJoint: membership.isJoint)
+    }
+
+    /// Whether one of the voters is on the node: others are not counted when replicas are compared.
+    func hasVoter(on node: NodeID) -> Bool {
+        raft.membership.incoming.contains { $0.node == node }
+    }
+
+    /// A configuration is committed: who is no member any more is to be told, and the directory.
+    func configurationCommitted(at index: LogIndex, into output: inout TabletOutput) {
+        output.isReportDue = true
+        guard raft.role == .leader else { return }
+        let now = raft.membership(at: index).members
+        output.departed += raft.membership(at: index.previous).members.filter {
+            !now.contains($0)
+        }
+    }
+
+    /// Goes a step towards `target` as voters. Returns whether it is reached.
+    func advanceMembers(towards target: [Member], now: Instant) -> Bool {
+        let membership = raft.membership
+        guard servesAsLeader, !membership.isJoint else { return false }
+        if membership.incoming == target, membership.learners.isEmpty { return true }
+        let coming = target.filter { !membership.incoming.contains($0) }
+        do {
+            if membership.learners != coming {
+                try raft.changeMembers(voters: membership.incoming, learners: coming, now: now)
+            } else {
+                try raft.changeMembers(voters: target, learners: [], now: now)
+            }
+        } catch {
+            // A change is under way, or a learner is not there yet: asked again soon.
+            reached(.memberChangeDeferred)
+        }
+        return false
+    }
+}

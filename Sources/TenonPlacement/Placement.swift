@@ -1,0 +1,129 @@
+package import TenonCore
+
+/// Where the replicas and the leaders of all tablets should be: what to change next.
+///
+/// A function of what is known, nothing else: no clock but the moment it is given, no randomness,
+/// no memory but ``MoveHistory``. Each change leaves every tablet with at least as many voters as
+/// it had; one tablet changes at a time only in one way.
+package struct Placement: Sendable {
+    /// A node as the planner sees it.
+    package struct Node: Hashable, Sendable {
+        package var id: NodeID
+        /// Whether it may get replicas and keep those it has.
+        package var keepsReplicas: Bool
+        /// Whether it may lead.
+        package var mayLead: Bool
+        /// Whether it was heard lately: one that was not gets nothing new.
+        package var isAlive: Bool
+        /// Where its replicas should go when it keeps none; 0 for anywhere.
+        package var replacement: NodeID
+
+        package init(
+            id: NodeID, keepsReplicas: Bool = true, mayLead: Bool = true, isAlive: Bool = true,
+            replacement: NodeID = NodeID(0)
+        ) {
+            self.id = id
+            self.keepsReplicas = keepsReplicas
+            self.mayLead = mayLead
+            self.isAlive = isAlive
+            self.replacement = replacement
+        }
+    }
+
+    /// A tablet as the planner sees it.
+    package struct Tablet: Hashable, Sendable {
+        package var id: TabletID
+        /// Voters wanted when there are nodes enough; an even number counts as one less.
+        package var replicas: Int
+        package var voters: [Member]
+        package var learners: [Member]
+        package var isJoint: Bool
+        /// The voters that it is on the way to; empty when it is on none.
+        package var target: [Member]
+        package var nextReplica: ReplicaID
+        /// 0 while it is not known.
+        package var leader: NodeID
+
+        package init(
+            id: TabletID, replicas: Int, voters: [Member], learners: [Member] = [],
+            isJoint: Bool = false, target: [Member] = [], nextReplica: ReplicaID,
+            leader: NodeID = NodeID(0)
+        ) {
+            self.id = id
+            self.replicas = replicas
+            self.voters = voters
+            self.learners = learners
+            self.isJoint = isJoint
+            self.target = target
+            self.nextReplica = nextReplica
+            self.leader = leader
+        }
+
+        /// Whether members and target agree, so that a new change may begin.
+        package var isSettled: Bool { target.isEmpty && learners.isEmpty && !isJoint }
+    }
+
+    /// One thing to do.
+    package enum Step: Hashable, Sendable {
+        /// Make `target` the voters of a tablet; `nextReplica` is the lowest number unused then.
+        case retarget(TabletID, target: [Member], nextReplica: ReplicaID)
+        /// The target is reached: forget it.
+        case settled(TabletID)
+        /// Have the tablet's leader work towards its target.
+        case advance(TabletID)
+        /// Hand the leadership of a tablet to a node.
+        case transfer(TabletID, to: NodeID)
+    }
+
+    package var nodes: [Node]
+    /// By id.
+    package var tablets: [Tablet]
+
+    package init(nodes: [Node], tablets: [Tablet]) {
+        self.nodes = nodes
+        self.tablets = tablets
+    }
+
+    /// Tablets that may be on the way to another target at a time: each copies a tablet's data.
+    package static let movesMax = 4
+    /// Leaderships handed over at a time to even them out.
+    package static let transfersMax = 8
+
+    /// What to do now, in order of tablets.
+    ///
+    /// - Complexity: O(tablets · nodes).
+    package func steps(_ history: inout MoveHistory, now: Instant) -> [Step] {
+        var planner = Planner(self)
+        planner.advanceThoseUnderWay()
+        planner.repair(&history, now: now)
+        planner.balanceReplicas(&history, now: now)
+        planner.freeDrainedLeaders()
+        planner.balanceLeaders(&history, now: now)
+        return planner.steps
+    }
+}
+
+/// When each tablet was moved lately for the sake of balance, so that nothing oscillates.
+package struct MoveHistory: Sendable {
+    /// Moves of one tablet within ``window``.
+    package static let movesMax = 2
+    /// What counts as lately.
+    package static let window = TimeSpan.seconds(300)
+
+    private var moves: [TabletID: [Instant]] = [:]
+
+    package init() {}
+
+    /// Whether the tablet may be moved now; notes the move when it may.
+    package mutating func take(_ tablet: TabletID, now: Instant) -> Bool {
+        let recent = moves[tablet, default: []].filter {
+            now < $0 + MoveHistory.window
+        }
+        guard recent.count < MoveHistory.movesMax else {
+            moves[tablet] = recent
+            return false
+        }
+        moves[tablet] = recent + [now]
+        return true
+    }
+}

@@ -1,0 +1,89 @@
+package import TenonCore
+
+/// A change of the cluster that an operator, or a node that joins, asks of the directory's leader.
+/// It is carried out as one transaction on tablet 1: done or not done, and once only.
+package enum DirectoryOrder: Hashable, Sendable {
+    /// A new node: it gets a number that no node had. The same folder under the same name gets
+    /// the same number again, so that a join whose answer was lost can be repeated.
+    case join(name: String, address: String, locality: String, folder: FolderID)
+    /// Leads nothing from now on; its replicas stay.
+    case drain(node: String)
+    /// Undoes a drain or a removal that is not complete.
+    case undrain(node: String)
+    /// Its replicas are made again elsewhere, then its record goes. With `replacement` they go
+    /// there, where possible.
+    case remove(node: String, replacement: String?)
+    case createKeyspace(name: String, replicas: Int, retention: TimeSpan)
+    case dropKeyspace(name: String)
+    /// Moves a tablet's replica from one node to another.
+    case moveReplica(TabletID, from: String, to: String)
+
+    /// Layout: kind 1 · fields in the order of the case.
+    package func encode(to writer: inout ByteWriter) {
+        switch self {
+        case .join(let name, let address, let locality, let folder):
+            writer.uint8(1)
+            writer.lengthPrefixed(name)
+            writer.lengthPrefixed(address)
+            writer.lengthPrefixed(locality)
+            writer.identifier(folder)
+        case .drain(let node):
+            writer.uint8(2)
+            writer.lengthPrefixed(node)
+        case .undrain(let node):
+            writer.uint8(3)
+            writer.lengthPrefixed(node)
+        case .remove(let node, let replacement):
+            writer.uint8(4)
+            writer.lengthPrefixed(node)
+            writer.lengthPrefixed(replacement ?? "")
+        case .createKeyspace(let name, let replicas, let retention):
+            writer.uint8(5)
+            writer.lengthPrefixed(name)
+            writer.uint8(UInt8(clamping: replicas))
+            writer.uint64(retention.nanoseconds)
+        case .dropKeyspace(let name):
+            writer.uint8(6)
+            writer.lengthPrefixed(name)
+        case .moveReplica(let tablet, let from, let to):
+            writer.uint8(7)
+            writer.identifier(tablet)
+            writer.lengthPrefixed(from)
+            writer.lengthPrefixed(to)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(DecodingError) {
+        let kind = try reader.uint8()
+        switch kind {
+        case 1:
+            self = .join(
+                name: try reader.name(),
+                address: try reader.lengthPrefixedText("address", atMost: Limits.addressBytesMax),
+                locality: try reader.lengthPrefixedText(
+                    "locality", atMost: Limits.localityBytesMax),
+                folder: try reader.identifier(FolderID.self))
+        case 2: self = .drain(node: try reader.name())
+        case 3: self = .undrain(node: try reader.name())
+        case 4:
+            let node = try reader.name()
+            let replacement = try reader.name()
+            self = .remove(node: node, replacement: replacement.isEmpty ? nil : replacement)
+        case 5:
+            self = .createKeyspace(
+                name: try reader.name(), replicas: Int(try reader.uint8()),
+                retention: TimeSpan(nanoseconds: try reader.uint64()))
+        case 6: self = .dropKeyspace(name: try reader.name())
+        case 7:
+            let tablet = try reader.identifier(TabletID.self)
+            self = .moveReplica(tablet, from: try reader.name(), to: try reader.name())
+        default: throw .unknownKind(field: "directory order", value: UInt64(kind))
+        }
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func name() throws(DecodingError) -> String {
+        try lengthPrefixedText("name", atMost: Limits.nameBytesMax)
+    }
+}

@@ -1,0 +1,189 @@
+import ArgumentParser
+import TenonClient
+import TenonCore
+import TenonWire
+
+/// `tenon keyspace`: the maps of keys.
+struct KeyspaceCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keyspace", abstract: "Create, list, describe and drop keyspaces.",
+        discussion: """
+            EXAMPLES
+              tenon keyspace create accounts --replicas 3 --retention 1h
+              tenon put --keyspace accounts alice 100
+              tenon keyspace describe accounts
+              tenon keyspace drop accounts --yes
+            """,
+        subcommands: [Create.self, List.self, Describe.self, Drop.self])
+}
+
+extension KeyspaceCommand {
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a new, empty keyspace.",
+            discussion: "EXAMPLE\n  tenon keyspace create accounts --replicas 3 --retention 1h")
+
+        @OptionGroup var connection: ConnectionOptions
+        @Option(help: "Copies of each tablet, an odd number; fewer while there are fewer nodes.")
+        var replicas = 3
+        @Option(help: "How long old versions can be read: 500ms, 60s, 5m, 2h.")
+        var retention: TimeOption?
+        @Argument(help: "Its name: letters, digits, - and _.")
+        var name: String
+
+        func run() async throws {
+            let span = retention.map { TimeSpan(milliseconds: $0) } ?? .zero
+            try await connection.withClient { client in
+                try await client.direct(
+                    .createKeyspace(name: name, replicas: replicas, retention: span))
+                let wait = WaitOptions.short
+                try await wait.wait("\(name) is not served", client) { directory in
+                    guard let own = directory.keyspace(named: name) else { return "not there yet" }
+                    let tablets = directory.tablets.filter { $0.keyspace == own.id }
+                    let isServed = !tablets.isEmpty && tablets.allSatisfy { $0.leader != NodeID(0) }
+                    return isServed ? nil : "its tablet is being made"
+                }
+            }
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show the keyspaces.", discussion: "EXAMPLE\n  tenon keyspace list --json")
+
+        @OptionGroup var connection: ConnectionOptions
+        @Flag(help: "Print it as JSON.")
+        var json = false
+
+        func run() async throws {
+            try await connection.withClient { client in
+                let directory = try await client.describe()
+                let rows = directory.keyspaces.map { KeyspaceRow($0, in: directory) }
+                if json { return print(JSON.array(rows.map(\.json)).text) }
+                print(
+                    TextTable(
+                        header: ["keyspace", "replicas", "retention", "tablets", "state"],
+                        rows: rows.map(\.cells)))
+            }
+        }
+    }
+
+    struct Describe: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show a keyspace and where its tablets are.",
+            discussion: "EXAMPLE\n  tenon keyspace describe default")
+
+        @OptionGroup var connection: ConnectionOptions
+        @Flag(help: "Print it as JSON.")
+        var json = false
+        @Argument(help: "Its name.")
+        var name: String
+
+        func run() async throws {
+            try await connection.withClient { client in
+                let directory = try await client.describe()
+                guard let keyspace = directory.keyspace(named: name) else {
+                    let names = directory.keyspaces.map(\.name).joined(separator: ", ")
+                    throw TenonError(
+                        .invalid, .notApplied, "there is no keyspace \(name); there are \(names)")
+                }
+                let tablets = directory.tablets.filter { $0.keyspace == keyspace.id }
+                    .map { TabletRow($0, in: directory) }
+                let row = KeyspaceRow(keyspace, in: directory)
+                if json {
+                    print(row.json(with: tablets).text)
+                } else {
+                    print(
+                        "\(keyspace.name): \(keyspace.replicas) replicas, retention "
+                            + "\(row.retention), \(row.state)")
+                    print(TextTable(header: TabletRow.header, rows: tablets.map(\.cells)))
+                }
+            }
+        }
+    }
+
+    struct Drop: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Remove a keyspace and everything in it.",
+            discussion: "EXAMPLE\n  tenon keyspace drop accounts --yes")
+
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var wait: WaitOptions
+        @Flag(help: "Yes, remove all its data.")
+        var yes = false
+        @Argument(help: "Its name.")
+        var name: String
+
+        func validate() throws {
+            guard yes else {
+                throw ValidationError("This removes all data of \(name). Give --yes to do it.")
+            }
+        }
+
+        func run() async throws {
+            try await connection.withClient { client in
+                try await client.direct(.dropKeyspace(name: name))
+                try await wait.wait("\(name) is not gone", client) { directory in
+                    guard let own = directory.keyspace(named: name) else { return nil }
+                    let left = directory.tablets.count { $0.keyspace == own.id }
+                    return "\(left) tablets to remove"
+                }
+            }
+        }
+    }
+}
+
+/// A keyspace as a row of the list.
+private struct KeyspaceRow {
+    let keyspace: Directory.Keyspace
+    let tablets: Int
+
+    init(_ keyspace: Directory.Keyspace, in directory: Directory) {
+        self.keyspace = keyspace
+        tablets = directory.tablets.count { $0.keyspace == keyspace.id }
+    }
+
+    var state: String { keyspace.isDropped ? "being dropped" : "serving" }
+    var retention: String {
+        keyspace.retention == .zero
+            ? "as its nodes say" : "\(keyspace.retention.wholeMilliseconds) ms"
+    }
+
+    var cells: [String] {
+        [keyspace.name, "\(keyspace.replicas)", retention, "\(tablets)", state]
+    }
+
+    var json: JSON {
+        [
+            "id": .integer(keyspace.id.rawValue), "name": .string(keyspace.name),
+            "replicas": .integer(keyspace.replicas),
+            "retentionMs": keyspace.retention == .zero
+                ? .null : .integer(keyspace.retention.wholeMilliseconds),
+            "state": .string(state), "tablets": .integer(tablets),
+        ]
+    }
+
+    func json(with rows: [TabletRow]) -> JSON {
+        guard case .object(let members) = json else { return json }
+        let others = members.filter { $0.name != "tablets" }
+        return .object(others + [JSON.Member("tablets", .array(rows.map(\.json)))])
+    }
+}
+
+extension WaitOptions {
+    /// For what should be done in a moment.
+    static var short: WaitOptions {
+        var options = WaitOptions()
+        options.wait = TimeOption(argument: "30s")
+        options.noWait = false
+        return options
+    }
+}
+
+extension TimeSpan {
+    /// A length of time of the command line.
+    init(milliseconds option: TimeOption) {
+        let (seconds, atto) = option.duration.components
+        self = .milliseconds(Int(seconds * 1_000 + atto / 1_000_000_000_000_000))
+    }
+}
