@@ -5,9 +5,8 @@
 /// `PlantedFaults` ``isPlanted(_:)`` is a constant `false`, and the optimizer removes what it
 /// guards; with it, `tenon-sim … --plant NAME` plants one fault in the whole process.
 ///
-/// Once there are leases, a lease read after a pause belongs here; once memberships change, a
-/// configuration that is active on apply and a replica added again under its old id; once the
-/// agreed clock (Rule S2) exists, a leader whose clock says ten years from now.
+/// Once there are leases, a lease read after a pause belongs here; once the agreed clock (Rule S2)
+/// exists, a leader whose clock says ten years from now.
 @usableFromInline
 package enum PlantedFault: Sendable {
     // TenonRaft
@@ -67,6 +66,9 @@ package enum PlantedFault: Sendable {
     case wipedNodeVotes
     /// Two empty nodes of three found a cluster (Rule I1).
     case twoEmptyNodesFoundCluster
+    /// A node that has a tablet again gets the number of its first replica, and no tombstone
+    /// keeps it from that (Rule I3).
+    case replicaAddedUnderOldID
 }
 
 /// Whether `fault` is planted in this process: never without the trait `PlantedFaults`.

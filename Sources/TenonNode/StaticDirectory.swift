@@ -39,9 +39,13 @@ package enum StaticDirectory {
     static func content(_ nodes: [Directory.Node], count: Int) -> Directory {
         let members = nodes.map { Member(replica: replica(on: $0.id), node: $0.id) }.inOrder
         let next = members.last?.replica.next ?? ReplicaID(1)
+        let most = Directory.Keyspace.replicasMax
+        let replicas = min(most, max(Directory.Keyspace.replicasDefault, members.count))
         return Directory(
             nodes: nodes.sorted { $0.id < $1.id },
-            keyspaces: [Directory.Keyspace(id: .default, name: "default")],
+            keyspaces: [
+                Directory.Keyspace(id: .default, name: "default", replicas: replicas)
+            ],
             tablets: ([directory] + tablets(count: count)).map {
                 var descriptor = $0
                 descriptor.voters = members

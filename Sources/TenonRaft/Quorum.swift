@@ -1,4 +1,4 @@
-internal import TenonCore
+package import TenonCore
 
 /// What the ballots of an election add up to.
 enum ElectionOutcome: Sendable {
@@ -13,7 +13,7 @@ enum ElectionOutcome: Sendable {
 /// Majorities: of the voters, or of both halves of a joint configuration.
 extension Membership {
     /// Whether those for whom `agrees` holds are a quorum.
-    func hasQuorum(_ agrees: (ReplicaID) -> Bool) -> Bool {
+    package func hasQuorum(_ agrees: (ReplicaID) -> Bool) -> Bool {
         quorumValue { agrees($0) ? 1 : 0 } == 1
     }
 

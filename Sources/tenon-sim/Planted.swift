@@ -168,6 +168,7 @@
             case .snapshotOverNewerEntries: "snapshots"
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 "sessions"
+            case .configurationActiveOnApply, .replicaAddedUnderOldID: "members"
             default: "everything"
             }
         }
@@ -197,6 +198,16 @@
                 [.exactlyOnce, .equalDigests, .replay, .trap]
             case .wipedNodeVotes: [.strangerSilent]
             case .twoEmptyNodesFoundCluster: [.oneCluster]
+            case .configurationActiveOnApply:
+                [
+                    .electionSafety, .electionQuorum, .durableQuorum, .leaderCompleteness,
+                    .stateMachineSafety, .committedKept, .trap,
+                ]
+            case .replicaAddedUnderOldID:
+                [
+                    .oneVote, .electionSafety, .durableQuorum, .leaderCompleteness, .durableAccept,
+                    .committedKept, .trap,
+                ]
             }
         }
     }

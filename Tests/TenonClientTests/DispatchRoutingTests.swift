@@ -53,10 +53,16 @@ import Testing
         #expect(!stage.sent.isEmpty)
     }
 
-    @Test func `A keyspace that is not there is invalid at once`() throws {
+    @Test func `A keyspace that is not there is invalid when a fresh directory has none either`()
+        throws
+    {
         var stage = try Stage()
         try stage.settle()
         let id = stage.submit(.ask(.get(key: "a", at: nil)), .key(keyspace: "other", "a"))
+        #expect(stage.error(of: id) == nil)
+        let question = try #require(stage.sent.first { $0.request.body == .describe })
+        try stage.answer(question, .directory(Stage.directory()))
+        stage.pass(.milliseconds(1))
         #expect(stage.error(of: id)?.kind == .invalid)
     }
 
@@ -64,7 +70,7 @@ import Testing
         var stage = try Stage()
         try stage.settle()
         let call = Call(
-            work: .ask(.get(key: "a", at: nil)), route: .key(keyspace: "none", "a"),
+            work: .ask(.get(key: "a", at: nil)), route: .tablet(TabletID(99)),
             deadline: stage.now + .seconds(1))
         let first = stage.dispatch.submit(call, token: 1, at: stage.now)
         let second = stage.dispatch.submit(call, token: 2, at: stage.now)

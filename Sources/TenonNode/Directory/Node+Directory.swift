@@ -3,7 +3,7 @@ import TenonKV
 import TenonLog
 import TenonRaft
 import TenonStore
-import TenonWire
+package import TenonWire
 
 /// The directory on every node: the replicas of tablet 1 read it, its leader sends copies, all
 /// others take them over.
@@ -149,7 +149,7 @@ extension Node {
     }
 
     /// What a client is told: the newest copy here, with the leaders as far as they are known.
-    func describe() -> Directory {
+    package func describe() -> Directory {
         var copy = cluster.directory
         copy.cluster = identity.cluster
         copy.epoch = identity.epoch

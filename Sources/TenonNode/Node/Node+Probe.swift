@@ -19,6 +19,8 @@ package struct TabletProbe: Hashable, Sendable {
     /// The chained digest of all that was applied (Rule S5).
     package var logDigest: UInt64
     package var isQuarantined: Bool
+    /// The configuration in force here.
+    package var membership: Membership
 }
 
 /// What the simulator's checks see of a node.
@@ -37,7 +39,7 @@ extension Node {
             last: raft.lastPosition.index, durable: raft.durableIndex,
             flushed: tablet.store.flushed?.index ?? .zero,
             logDigest: tablet.machine.logDigest.value,
-            isQuarantined: tablet.problem != nil)
+            isQuarantined: tablet.problem != nil, membership: raft.membership)
     }
 
     /// The term of an entry of the tablet at `place`; nil when its log does not hold it.

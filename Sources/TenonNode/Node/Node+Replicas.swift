@@ -33,7 +33,9 @@ extension Node {
     /// what is left of an earlier one (Rule I3).
     func create(_ record: ReplicaRecord, now: Instant) {
         guard isFormed, !isStopping else { return }
-        if let lowest = tombstones[record.tablet], record.replica < lowest {
+        if let lowest = tombstones[record.tablet], record.replica < lowest,
+            !isPlanted(.replicaAddedUnderOldID)
+        {
             return reached(.replicaRefusedByTombstone)
         }
         if let tablet = tablet(record.tablet) {

@@ -9,6 +9,8 @@ final class DiskShadow {
     struct Replica {
         /// Nothing is known of a log that is damaged; it counts for nothing.
         var isKnown = true
+        /// Whose log it is; 0 before anything was written.
+        var replica = ReplicaID.none
         var base = LogPosition.zero
         /// Of the entries after the base.
         var terms: [Term] = []
@@ -28,7 +30,16 @@ final class DiskShadow {
             isKnown && (index < base.index || self.term(at: index) == term)
         }
 
+        /// The same, and the log is that replica's: an earlier one's counts for nothing.
+        func holds(_ index: LogIndex, _ term: Term, as replica: ReplicaID) -> Bool {
+            replica == self.replica && holds(index, term)
+        }
+
         mutating func apply(_ record: LogRecord) {
+            if let owner = record.replica, owner > replica {
+                self = Self()
+                replica = owner
+            }
             switch record {
             case .entries(_, _, let entries):
                 let kept = base.index.distance(to: entries[0].index) - 1
@@ -43,7 +54,8 @@ final class DiskShadow {
             case .reset(_, _, let at, let term):
                 terms = []
                 base = LogPosition(index: at, term: term)
-            case .remove, .metadata: break
+            case .remove(_, let removed): if removed >= replica { self = Self() }
+            case .metadata: break
             }
         }
     }
@@ -68,14 +80,26 @@ final class DiskShadow {
         isStranger = true
     }
 
-    func apply(_ records: [LogRecord]) {
-        for record in records {
-            if let place = DiskShadow.place(of: record) { replicas[place].apply(record) }
+    /// Whether the removal of a tablet's replica was on its way to the disk.
+    func isRemoving(_ place: Int) -> Bool {
+        (underWay + unsynced).contains { record in
+            if case .remove = record { self.place(of: record) == place } else { false }
         }
     }
 
-    /// The place of the tablet that a record is about.
-    static func place(of record: LogRecord) -> Int? {
+    func apply(_ records: [LogRecord]) {
+        for record in records {
+            if let place = place(of: record) { replicas[place].apply(record) }
+        }
+    }
+
+    /// The place of the tablet that a record is about; nil for one that is not followed, because
+    /// it was made while the cluster ran.
+    func place(of record: LogRecord) -> Int? {
+        DiskShadow.place(of: record).flatMap { $0 < replicas.count ? $0 : nil }
+    }
+
+    private static func place(of record: LogRecord) -> Int? {
         let tablet: TabletID
         switch record {
         case .entries(let id, _, _), .hardState(let id, _, _), .trim(let id, _, _, _),
@@ -84,5 +108,17 @@ final class DiskShadow {
         case .metadata: return nil
         }
         return Int(tablet.rawValue - 1)
+    }
+}
+
+extension LogRecord {
+    /// Whose log the record is about; nil for a removal, and for what concerns the node.
+    fileprivate var replica: ReplicaID? {
+        switch self {
+        case .entries(_, let replica, _), .hardState(_, let replica, _),
+            .trim(_, let replica, _, _), .reset(_, let replica, _, _):
+            replica
+        case .remove, .metadata: nil
+        }
     }
 }

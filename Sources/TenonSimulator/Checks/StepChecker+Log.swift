@@ -7,7 +7,7 @@ internal import TenonRaft
 extension StepChecker {
     /// A record on its way to the disk.
     func checkWritten(_ record: LogRecord, _ host: SimulatedHost) {
-        guard let tablet = DiskShadow.place(of: record) else { return }
+        guard let tablet = shadow(of: host.disk).place(of: record) else { return }
         switch record {
         case .entries(_, let replica, let entries):
             checkEntries(entries, host, tablet, replica)
@@ -25,7 +25,7 @@ extension StepChecker {
     /// A vote that is durable now. One that a crash kept from the disk was never given.
     func checkVote(in record: LogRecord, _ host: SimulatedHost) {
         guard case .hardState(_, let replica, let state) = record, state.vote != .none,
-            let tablet = DiskShadow.place(of: record)
+            let tablet = shadow(of: host.disk).place(of: record)
         else { return }
         if let other = truths[tablet].note(vote: state.vote, by: replica, in: state.term) {
             fail(
@@ -61,7 +61,7 @@ extension StepChecker {
     /// A record that was just written: what it drops must not be committed.
     func checkDropped(by record: LogRecord, _ host: SimulatedHost) {
         guard case .reset(_, _, let at, _) = record,
-            let tablet = DiskShadow.place(of: record)
+            let tablet = shadow(of: host.disk).place(of: record)
         else { return }
         let replica = shadow(of: host.disk).replicas[tablet]
         guard replica.isKnown, replica.last > at else { return }
@@ -84,6 +84,7 @@ extension StepChecker {
         let shadow = shadow(of: host.disk)
         for place in shadow.replicas.indices {
             let found = recovery.tablets.first { Int($0.tablet.rawValue) - 1 == place }
+            if shadow.isRemoving(place) { continue }
             compare(shadow, found, host, place)
         }
         checkDurable(recovery, host)
@@ -100,6 +101,7 @@ extension StepChecker {
     ) {
         let replica = shadow.replicas[tablet]
         guard replica.isKnown else { return }
+        if let found, replica.replica != .none, found.replica > replica.replica { return }
         let isDamaged = damaged.contains(host.id)
         let check = isDamaged ? Check.damageNoticed : .recoveredWhole
         guard let found else {
@@ -147,7 +149,7 @@ extension StepChecker {
         let last = found.entries.last?.index ?? found.baseIndex
         // What was on its way to the disk may have come there, and may have dropped something.
         var droppable = replica.last.next
-        for record in underWay where DiskShadow.place(of: record) == tablet {
+        for record in underWay where shadow(of: host.disk).place(of: record) == tablet {
             switch record {
             case .entries(_, _, let entries): droppable = min(droppable, entries[0].index)
             case .reset: droppable = .zero
@@ -203,6 +205,7 @@ extension DiskShadow.Replica {
         self.init()
         guard let found else { return }
         isKnown = found.verdict == .whole
+        replica = found.replica
         base = LogPosition(index: found.baseIndex, term: found.baseTerm)
         terms = found.entries.map(\.term)
         hardState = found.hardState ?? HardState()

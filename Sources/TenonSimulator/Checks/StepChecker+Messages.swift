@@ -13,8 +13,9 @@ extension StepChecker {
 
     func checkMessages(_ frame: [UInt8], of host: SimulatedHost, _ node: Node) {
         forEachPromise(in: frame) { message in
-            let tablet = Int(message.tablet.rawValue) - 1
+            guard let tablet = followed(message.tablet) else { return }
             let replica = shadow(of: host.disk).replicas[tablet]
+            // A replica that was just made has nothing on the disk yet, and promises nothing.
             guard replica.isKnown else { return }
             switch message.body {
             case .voteAnswer(let isGranted):

@@ -7,9 +7,11 @@ internal import TenonWire
 extension StepChecker {
     func checkTablet(_ node: Node, _ place: Int, _ host: SimulatedHost) {
         let probe = node.probe(place)
-        let tablet = Int(probe.tablet.rawValue) - 1
+        guard let tablet = followed(probe.tablet) else { return }
         let rank = rank(of: host)
-        guard let before = lastProbes[rank][tablet] else { return }
+        let before =
+            lastProbes[rank][tablet].flatMap { $0.replica == probe.replica ? $0 : nil }
+            ?? StepChecker.blank(probe)
         guard probe != before else { return }
         lastProbes[rank][tablet] = probe
         if probe.isQuarantined {
@@ -36,6 +38,17 @@ extension StepChecker {
         if probe.flushed > before.flushed, isOwnFlush { checkFlush(probe, host, tablet) }
     }
 
+    /// A replica as it was made: what is compared with when it was not there before.
+    private static func blank(_ probe: TabletProbe) -> TabletProbe {
+        var blank = probe
+        blank.role = .follower
+        blank.term = .zero
+        blank.commit = .zero
+        blank.applied = .zero
+        blank.flushed = .zero
+        return blank
+    }
+
     private func checkNewLeader(
         _ probe: TabletProbe, _ node: Node, _ place: Int, _ host: SimulatedHost, _ tablet: Int
     ) {
@@ -45,19 +58,24 @@ extension StepChecker {
                 "\(host.name) leads tablet \(tablet + 1) in term \(probe.term), and so did \(other)"
             )
         }
-        let votes = cluster.hosts.count { voter in
-            let replica = StaticDirectory.replica(on: voter.id)
-            return replica == probe.replica
-                || truths[tablet].hasVoted(replica, for: probe.replica, in: probe.term)
+        let membership = probe.membership
+        let hasQuorum = membership.hasQuorum { voter in
+            voter == probe.replica
+                || truths[tablet].hasVoted(voter, for: probe.replica, in: probe.term)
         }
-        if votes < quorum {
+        if !hasQuorum {
             fail(
                 .electionQuorum,
-                "\(host.name) leads tablet \(tablet + 1) in term \(probe.term) on \(votes) votes")
+                "\(host.name) leads tablet \(tablet + 1) in term \(probe.term) without a quorum of "
+                    + "\(membership)")
         }
         let own = shadow(of: host.disk).replicas[tablet].hardState
         // With a quorum of others its own vote is not needed.
-        if votes == quorum, own.term != probe.term || own.vote != probe.replica {
+        let needsOwn = !membership.hasQuorum { voter in
+            voter != probe.replica
+                && truths[tablet].hasVoted(voter, for: probe.replica, in: probe.term)
+        }
+        if needsOwn, own.term != probe.term || own.vote != probe.replica {
             fail(
                 .durableVote,
                 "\(host.name) leads tablet \(tablet + 1) in term \(probe.term), its disk says "
@@ -111,12 +129,19 @@ extension StepChecker {
                 "\(host.name) leads tablet \(tablet + 1) in term \(probe.term) and commits "
                     + "\(probe.commit) of term \(term)")
         }
-        let copies = durableCopies(of: probe.commit, term, tablet: tablet)
-        if copies < quorum {
+        // What was committed before a change of voters began has the quorum of those that go.
+        let membership = probe.membership
+        func isDurable(_ voters: Membership) -> Bool {
+            voters.hasQuorum {
+                holdsDurably($0, of: membership, probe.commit, term, tablet: tablet)
+            }
+        }
+        let before = membership.isJoint ? try? Membership(incoming: membership.outgoing) : nil
+        if !isDurable(membership), !(before.map(isDurable) ?? false) {
             fail(
                 .durableQuorum,
                 "\(host.name) commits entry \(probe.commit) of term \(term) of tablet "
-                    + "\(tablet + 1), which is on \(copies) disks")
+                    + "\(tablet + 1), which is not on the disks of a quorum of \(membership)")
         }
     }
 

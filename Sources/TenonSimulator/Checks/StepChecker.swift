@@ -31,11 +31,8 @@ package final class StepChecker: ClusterObserver {
     package private(set) var steps = 0
     var logReopenCount = 0
 
-    let quorum: Int
-
     package init(_ cluster: SimulatedCluster) {
         self.cluster = cluster
-        quorum = cluster.hosts.count / 2 + 1
         let tabletCount = cluster.groupCount
         truths = Array(repeating: TabletTruth(), count: tabletCount)
         lastProbes = Array(
@@ -77,12 +74,16 @@ package final class StepChecker: ClusterObserver {
 
     func isStranger(_ host: SimulatedHost) -> Bool { shadow(of: host.disk).isStranger }
 
-    /// How many of the nodes' own disks hold an entry durably.
-    func durableCopies(of index: LogIndex, _ term: Term, tablet: Int) -> Int {
-        cluster.hosts.count { host in
-            let shadow = shadows[ObjectIdentifier(newestDisk(of: host))]
-            return shadow?.replicas[tablet].holds(index, term) ?? (index == .zero)
-        }
+    /// Whether the disk of a member's node holds an entry durably, in that member's log.
+    func holdsDurably(
+        _ replica: ReplicaID, of membership: Membership, _ index: LogIndex, _ term: Term,
+        tablet: Int
+    ) -> Bool {
+        guard let node = membership.node(of: replica),
+            let host = cluster.hosts.first(where: { $0.nodeID == node })
+        else { return false }
+        let shadow = shadows[ObjectIdentifier(newestDisk(of: host))]
+        return shadow?.replicas[tablet].holds(index, term, as: replica) ?? (index == .zero)
     }
 
     /// Disks that were taken out while a stranger's is in, by host.
@@ -135,7 +136,8 @@ package final class StepChecker: ClusterObserver {
 
     package func ended(_ host: SimulatedHost, isPowerCut: Bool) {
         note(host, 2, isPowerCut ? "loses power" : "ends (\(host.endReason ?? "killed"))")
-        if let reason = host.endReason, !failing.contains(host.id), !isStranger(host) {
+        let wasRemoved = host.endReason?.contains("was removed from the cluster") ?? false
+        if let reason = host.endReason, !failing.contains(host.id), !isStranger(host), !wasRemoved {
             fail(.noFalseEnd, "\(host.name) ended: \(reason)")
         }
         for place in lastProbes[rank(of: host)].indices { lastProbes[rank(of: host)][place] = nil }
@@ -144,14 +146,16 @@ package final class StepChecker: ClusterObserver {
     package func started(_ host: SimulatedHost) {
         note(host, 3, "is started")
         guard let node = host.node, !isStranger(host) else { return }
-        if node.probeCount < cluster.groupCount, !damaged.contains(host.id) {
+        // What it had before and lost shows when its log is compared; see ``opened``.
+        let isFounder = !host.isJoining && node.cluster.directory.version == .zero
+        if isFounder, node.probeCount < cluster.groupCount, !damaged.contains(host.id) {
             fail(
                 .noFalseDamage,
                 "\(host.name) starts without some tablets: \(host.notices.suffix(3))")
         }
         for place in 0..<node.probeCount {
             let probe = node.probe(place)
-            let tablet = Int(probe.tablet.rawValue) - 1
+            guard let tablet = followed(probe.tablet) else { continue }
             if probe.applied > .zero, !damaged.contains(host.id) {
                 check(
                     .equalDigests, of: host, tablet,
@@ -201,6 +205,13 @@ package final class StepChecker: ClusterObserver {
         if cluster != clusterID {
             fail(.oneCluster, "\(host.name) is in cluster \(cluster), another in \(clusterID)")
         }
+    }
+
+    /// The place of a tablet among those that are followed; nil for one that was made while the
+    /// cluster ran.
+    func followed(_ tablet: TabletID) -> Int? {
+        let place = Int(tablet.rawValue) - 1
+        return place < truths.count ? place : nil
     }
 
     func rank(of host: SimulatedHost) -> Int { Int(host.id.rawValue) - 1 }

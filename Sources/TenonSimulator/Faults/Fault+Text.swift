@@ -59,6 +59,7 @@ extension Fault: CustomStringConvertible {
         case .diskFull(let target, let slack): "disk-full \(target) \(slack)"
         case .diskStall(let target): "disk-stall \(target)"
         case .rot(let node, let place, let seed): "rot \(node) \(place.rawValue) \(seed)"
+        case .change(let seed): "change \(seed)"
         case .clockJump(let node, let step): "clock-jump \(node) \(step)"
         case .clockDrift(let node, let pace): "clock-drift \(node) \(pace)"
         }
@@ -136,6 +137,10 @@ extension Fault: CustomStringConvertible {
                     let seed = words.word().flatMap({ UInt64($0) })
                 else { return nil }
                 return .rot(node, place, seed: seed)
+            }
+        case "change":
+            words.after { words in
+                words.word().flatMap { UInt64($0) }.map { .change(seed: $0) }
             }
         case "clock-jump": words.numbers(2) { .clockJump($0[0], milliseconds: $0[1]) }
         case "clock-drift": words.numbers(2) { .clockDrift($0[0], perMillion: $0[1]) }

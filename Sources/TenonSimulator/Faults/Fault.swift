@@ -65,6 +65,12 @@ package enum Fault: Hashable, Sendable {
     /// that node for the rest of the run.
     case rot(Int, RotPlace, seed: UInt64)
 
+    // The cluster.
+
+    /// An operator has a node join or leave, drains one, moves a replica or a leadership; which of
+    /// these is drawn from `seed`. Nothing to heal.
+    case change(seed: UInt64)
+
     // Clocks.
 
     /// The wall clock of a node jumps. It jumps back.
@@ -103,6 +109,7 @@ package enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
     case diskFull, diskStall, rot, rotHeader
     case clockJump, clockLeap, clockDrift
+    case change
 }
 
 extension Fault {
@@ -128,6 +135,7 @@ extension Fault {
         case .diskFull: "full disk"
         case .diskStall: "stalled disk"
         case .rot(_, let place, _): "rot in a \(place)"
+        case .change: "change of members"
         case .clockJump: "clock jump"
         case .clockDrift: "clock drift"
         }

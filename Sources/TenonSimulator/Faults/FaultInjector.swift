@@ -8,6 +8,7 @@ final class FaultInjector {
     private unowned let cluster: SimulatedCluster
     private unowned let checker: StepChecker
     private let schedule: FaultSchedule
+    private let administrator: ClusterOperator
     /// How many faults under way keep each node down, by rank.
     private var holds: [Int]
     /// How many faults under way cut each way.
@@ -24,6 +25,7 @@ final class FaultInjector {
         self.cluster = cluster
         self.checker = checker
         self.schedule = schedule
+        administrator = ClusterOperator(cluster)
         holds = Array(repeating: 0, count: cluster.hosts.count)
         pauses = Array(repeating: 0, count: cluster.hosts.count)
     }
@@ -50,12 +52,15 @@ final class FaultInjector {
     private func supervise() {
         cluster.schedule(after: FaultInjector.supervision) { [self] in
             for rank in holds.indices { startIfFree(rank) }
+            administrator.reuseMachines()
             supervise()
         }
     }
 
     private func startIfFree(_ rank: Int) {
-        guard holds[rank] == 0, !cluster.hosts[rank].isRunning else { return }
+        guard holds[rank] == 0, !cluster.hosts[rank].isRunning,
+            cluster.hosts[rank].nodeID != NodeID(0)
+        else { return }
         cluster.start(rank + 1)
     }
 
@@ -104,6 +109,7 @@ final class FaultInjector {
         case .diskFull(let target, let slack): fill(target, slack)
         case .diskStall(let target): stall(target, lasts)
         case .rot(let node, let place, let seed): rot(node, place, seed)
+        case .change(let seed): change(seed)
         case .clockJump(let node, let step): jump(node, step)
         case .clockDrift(let node, let pace): drift(node, pace)
         }
@@ -346,6 +352,14 @@ final class FaultInjector {
             ? host.disk.rotBatchHeader(seed: seed) : host.disk.rot(place.pathPart, seed: seed)
         if let struck { checker.tell?("   rot in \(struck.path) at \(struck.offset)") }
         return heal
+    }
+
+    private func change(_ seed: UInt64) -> () -> Void {
+        administrator.change(seed: seed) { [self] rank in
+            // A machine that a fault keeps down is started when the fault is over.
+            startIfFree(rank)
+        }
+        return {}
     }
 
     // MARK: Clocks

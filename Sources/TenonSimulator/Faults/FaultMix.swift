@@ -134,6 +134,7 @@ struct FaultDrawing {
             .misdirectedWrite, .diskFull, .diskStall, .rot, .rotHeader:
             drawDisk(kind)
         case .clockJump, .clockLeap, .clockDrift: drawClock(kind)
+        case .change: .change(seed: generator.next())
         }
     }
 

@@ -68,6 +68,7 @@ extension SimulatedCluster {
         let host = host(node)
         if host.isRunning { crash(node) }
         host.lives += 1
+        host.isJoining = true
         host.nodeID = NodeID(0)
         host.disk = SimulatedDisk(seed: generator.next())
     }

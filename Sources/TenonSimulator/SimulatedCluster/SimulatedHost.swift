@@ -33,7 +33,7 @@ package final class SimulatedHost {
     var backlog: [() -> Void] = []
 
     /// Whether its node joins a cluster that is there.
-    package let isJoining: Bool
+    package internal(set) var isJoining: Bool
     /// How often a node began anew on this machine, after the one before was removed.
     package internal(set) var lives = 0
 

@@ -8,6 +8,8 @@ package struct Scenario: Sendable {
     package var name: String
     package var summary: String
     package var nodeCount = 3
+    /// Machines besides, whose nodes join when an operator has them.
+    package var spareCount = 0
     package var tabletCount = 1
     /// Names of ``WorkloadCatalogue``.
     package var workloads = WorkloadCatalogue.names
@@ -47,7 +49,7 @@ package struct Scenario: Sendable {
     func retainedLogBytes(seed: UInt64) -> [Int]? {
         guard isUneven else { return nil }
         var draws = SeededGenerator(seed: seed ^ 0x0E7E_0106)
-        return (0..<nodeCount).map { _ in draws.below(2) == 0 ? 1 << 10 : 128 << 10 }
+        return (0..<nodeCount + spareCount).map { _ in draws.below(2) == 0 ? 1 << 10 : 128 << 10 }
     }
 
     /// What the cluster is made of, details drawn from the seed.
@@ -55,6 +57,7 @@ package struct Scenario: Sendable {
         var draws = SeededGenerator(seed: seed ^ 0x0B71_0125)
         var options = ClusterOptions(seed: seed)
         options.nodeCount = nodeCount
+        options.spareCount = spareCount
         options.tabletCount = tabletCount
         if let sessionWindow { options.sessions.sessionWindow = sessionWindow }
         if isSmall, draws.below(3) == 0 {
@@ -83,6 +86,7 @@ package enum ScenarioCatalogue {
         calm, bench, processes, network, disks, damage, folders, clocks, handover, refusals,
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
+        members, membersEverything,
     ]
 
     /// The scenario of a name.
@@ -230,6 +234,33 @@ package enum ScenarioCatalogue {
             "tablets", "Three tablets that share logs.",
             mix: FaultMix(FaultMix.processes + FaultMix.network + FaultMix.disks))
         scenario.tabletCount = 3
+        return scenario
+    }()
+
+    private static let members: Scenario = {
+        var mix = FaultMix([
+            (.change, 12), (.crash, 2), (.powerCut, 2), (.isolate, 3), (.oneWay, 2), (.pause, 1),
+            (.slowNode, 2), (.loss, 1), (.handOver, 2),
+        ])
+        mix.gapMax = .seconds(1)
+        mix.lasts = .milliseconds(50)...(.seconds(2))
+        var scenario = Scenario(
+            "members", "Nodes that join and leave, replicas that move, while nodes and links fail.",
+            mix: mix)
+        scenario.spareCount = 2
+        scenario.tabletCount = 2
+        return scenario
+    }()
+
+    private static let membersEverything: Scenario = {
+        var mix = FaultMix(
+            FaultMix.processes + FaultMix.network + FaultMix.disks + FaultMix.clocks
+                + [(.change, 30)])
+        mix.gapMax = .seconds(1)
+        var scenario = Scenario(
+            "members-everything", "Nodes that join and leave under all faults that lose nothing.",
+            mix: mix)
+        scenario.spareCount = 2
         return scenario
     }()
 

@@ -1,5 +1,6 @@
 package import TenonCore
 internal import TenonNode
+internal import TenonRaft
 internal import TenonWire
 
 /// One run of a scenario from a seed: form a cluster, load it while faults happen, heal it, and
@@ -33,7 +34,8 @@ package final class Simulation {
 
     /// The faults that `scenario` draws from a seed.
     package static func schedule(seed: UInt64, _ scenario: Scenario) -> FaultSchedule {
-        var drawing = FaultDrawing(scenario.mix, nodeCount: scenario.nodeCount, seed: seed)
+        var drawing = FaultDrawing(
+            scenario.mix, nodeCount: scenario.nodeCount + scenario.spareCount, seed: seed)
         return drawing.schedule(over: scenario.span)
     }
 
@@ -117,7 +119,7 @@ package final class Simulation {
     }
 
     private var tablets: [TabletID] {
-        StaticDirectory.tablets(count: scenario.tabletCount).map(\.id)
+        [.directory] + StaticDirectory.tablets(count: scenario.tabletCount).map(\.id)
     }
 
     /// Whether every tablet has a leader that serves.
@@ -162,13 +164,19 @@ package final class Simulation {
     /// What keeps the whole replicas of a tablet from being equal; nil when they are.
     private func difference(in tablet: TabletID) -> String? {
         var states: [TabletProbe] = []
-        for host in cluster.hosts {
-            guard let node = host.node else {
+        guard let leader = cluster.leader(of: tablet), let own = probe(of: tablet, leader) else {
+            return "nobody leads tablet \(tablet)"
+        }
+        if own.membership.isJoint { return "tablet \(tablet) is between two sets of voters" }
+        for member in own.membership.members {
+            guard let host = cluster.hosts.first(where: { $0.nodeID == member.node }) else {
+                return "nobody is node \(member.node)"
+            }
+            guard host.isRunning else {
                 if checker.damaged.contains(host.id) { continue }
                 return "\(host.name) is down: \(host.endReason ?? "")"
             }
-            let probe = (0..<node.probeCount).lazy.map { node.probe($0) }
-                .first { $0.tablet == tablet }
+            let probe = probe(of: tablet, Int(host.id.rawValue))
             if let probe, !probe.isQuarantined { states.append(probe) }
         }
         guard let first = states.first else { return "no replica of tablet \(tablet) is whole" }
@@ -177,6 +185,11 @@ package final class Simulation {
                 && $0.applied == $0.last
         }
         return isEqual ? nil : "tablet \(tablet) differs: \(states)"
+    }
+
+    private func probe(of tablet: TabletID, _ number: Int) -> TabletProbe? {
+        guard let node = cluster.host(number).node else { return nil }
+        return (0..<node.probeCount).lazy.map { node.probe($0) }.first { $0.tablet == tablet }
     }
 
     private func finalReport() -> SimulationReport {

@@ -1,0 +1,134 @@
+internal import TenonCore
+internal import TenonNode
+internal import TenonWire
+
+/// An operator who has nodes join and leave and moves replicas, one order at a time, while
+/// everything else goes wrong. An order that is refused, or never answered, is forgotten.
+final class ClusterOperator {
+    private unowned let cluster: SimulatedCluster
+    private let client: SimulatedClient
+    private var isBusy = false
+
+    private static let patience = TimeSpan.seconds(5)
+    private static let pace = TimeSpan.milliseconds(100)
+
+    init(_ cluster: SimulatedCluster) {
+        self.cluster = cluster
+        client = cluster.makeClient()
+    }
+
+    /// The newest copy of the directory on any node that runs.
+    private var directory: Directory? {
+        cluster.hosts.compactMap { $0.node?.describe() }.max { $0.version < $1.version }
+    }
+
+    /// Gives the order that `seed` draws. `start` is to start a machine by rank.
+    func change(seed: UInt64, start: @escaping (Int) -> Void) {
+        guard !isBusy, let directory, directory.version > .zero else { return }
+        var draws = SeededGenerator(seed: seed)
+        switch draws.below(8) {
+        case 0, 1: join(&draws, start)
+        case 2, 3: order(removal(of: directory, &draws))
+        case 4: order(.drain(node: draw(directory.nodes, &draws).name))
+        case 5: order(.undrain(node: draw(directory.nodes, &draws).name))
+        default: order(move(in: directory, &draws))
+        }
+    }
+
+    private func draw<Element>(_ list: [Element], _ draws: inout SeededGenerator) -> Element {
+        list[Int(draws.below(UInt64(list.count)))]
+    }
+
+    private func order(_ order: DirectoryOrder, then next: @escaping () -> Void = {}) {
+        isBusy = true
+        client.start(.direct(order), tablet: .directory, within: ClusterOperator.patience) {
+            [self] result in
+            isBusy = false
+            if case .answer = result { next() }
+        }
+    }
+
+    private func removal(
+        of directory: Directory, _ draws: inout SeededGenerator
+    ) -> DirectoryOrder {
+        let node = draw(directory.nodes, &draws)
+        let other = draw(directory.nodes, &draws)
+        let isReplaced = draws.below(2) == 0 && other.id != node.id
+        return .remove(node: node.name, replacement: isReplaced ? other.name : nil)
+    }
+
+    private func move(in directory: Directory, _ draws: inout SeededGenerator) -> DirectoryOrder {
+        .moveReplica(
+            draw(directory.tablets, &draws).id, from: draw(directory.nodes, &draws).name,
+            to: draw(directory.nodes, &draws).name)
+    }
+
+    // MARK: Joining
+
+    /// Has the node of a free machine join, when there is one.
+    private func join(_ draws: inout SeededGenerator, _ start: @escaping (Int) -> Void) {
+        let free = cluster.hosts.filter { $0.isJoining && $0.nodeID == NodeID(0) }
+        guard !free.isEmpty else { return }
+        let host = draw(free, &draws)
+        do {
+            let folder = try openFolder(of: host)
+            guard folder.cluster == .none else { return take(host, folder.node, start) }
+            let join = DirectoryOrder.join(
+                name: cluster.nodeName(of: host), address: "10.0.0.\(host.id):7501",
+                locality: "", folder: folder.folder)
+            order(join) { [self] in awaitRecord(of: host, folder.folder, start) }
+        } catch {
+            // The disk fails at the moment: the operator tries again later.
+            host.disk.crashProcess()
+        }
+    }
+
+    private func openFolder(of host: SimulatedHost) throws -> FolderIdentity {
+        try NodeFolder.open(
+            fileSystem: host.disk, directory: SimulatedHost.directory,
+            configuration: cluster.configuration(of: host), generator: &cluster.generator
+        ).identity
+    }
+
+    /// Waits until some node's directory shows the record, and makes the folder the member's.
+    private func awaitRecord(
+        of host: SimulatedHost, _ folder: FolderID, _ start: @escaping (Int) -> Void
+    ) {
+        guard host.nodeID == NodeID(0) else { return }
+        guard let directory, let record = directory.nodes.first(where: { $0.folder == folder })
+        else {
+            return cluster.schedule(after: ClusterOperator.pace) { [self] in
+                awaitRecord(of: host, folder, start)
+            }
+        }
+        do {
+            var opened = try NodeFolder.open(
+                fileSystem: host.disk, directory: SimulatedHost.directory,
+                configuration: cluster.configuration(of: host), generator: &cluster.generator)
+            guard opened.identity.folder == folder else { return }
+            try opened.join(as: record.id, directory)
+        } catch {
+            // As a crash in the middle: the next order to join finds the folder as it is.
+            return host.disk.crashProcess()
+        }
+        take(host, record.id, start)
+    }
+
+    private func take(_ host: SimulatedHost, _ node: NodeID, _ start: (Int) -> Void) {
+        host.nodeID = node
+        start(Int(host.id.rawValue) - 1)
+    }
+
+    // MARK: Leaving
+
+    /// Machines whose nodes were removed get an empty disk: another node may join from them.
+    func reuseMachines() {
+        guard let directory else { return }
+        for host in cluster.hosts where host.nodeID != NodeID(0) {
+            let wasRemoved = host.endReason?.contains("was removed from the cluster") ?? false
+            let isMissing = directory.version > .zero && directory.node(host.nodeID) == nil
+            guard wasRemoved || isMissing else { continue }
+            cluster.reuse(Int(host.id.rawValue))
+        }
+    }
+}
