@@ -44,6 +44,7 @@ extension Node {
         quarantineDamaged(result.status.damagedTablets)
         switch result.failure {
         case nil: break
+        case .full where isPlanted(.fullLogPassesForWritten): break
         case .full: return logWasFull(for: written, now: now)
         case .some(let failure):
             effects.halt = "the log cannot be written: \(failure)"
