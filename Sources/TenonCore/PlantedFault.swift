@@ -70,7 +70,7 @@ package enum PlantedFault: Sendable {
 
     // What the drills must notice: mostly not a wrong answer, but none for too long
 
-    /// Writes count as durable when they are ordered, before the log has them.
+    /// The log's newest batches count as durable and are in memory only.
     case acknowledgedInMemory
     /// A leader that hands over never tells its successor.
     case transferTargetNotTold

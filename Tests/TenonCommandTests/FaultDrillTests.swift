@@ -68,6 +68,7 @@ struct FaultDrillTests {
         let measures = measures(before + during)
         #expect(measures.putP99Before == .milliseconds(2))
         #expect(measures.putP99During == .milliseconds(70))
+        #expect(measures.putP50During == .milliseconds(4))
     }
 
     @Test("A version is as wrong as it is away from the true time of its answer")
@@ -89,7 +90,7 @@ struct FaultDrillTests {
             acknowledged: 0, refused: 0, unknown: 0, lost: 0, stale: 0, inFlightAtFault: 0,
             latencyMillis: .init(p50: 0, p99: 0, max: 0), linearizability: "holds",
             leaderChanges: 0, putP99MillisBefore: 20, putP99MillisDuring: 20,
-            versionErrorSeconds: 0, problems: [])
+            putP50MillisDuring: 2, versionErrorSeconds: 0, problems: [])
         change(&round)
         return round
     }
@@ -110,6 +111,9 @@ struct FaultDrillTests {
         #expect(complains(.hub, .leader) { $0.writeAvailability = 0.94 })
         #expect(!complains(.hub, .leader) { $0.writeAvailability = 0.95 })
         #expect(complains(.capped, .leader) { $0.leaderChanges = 1 })
+        #expect(complains(.delay, .leader) { $0.putP50MillisDuring = 200 })
+        #expect(complains(.cut, .leader) { $0.writeRtoSeconds = 9 })
+        #expect(!complains(.fill, .all) { $0.writeRtoSeconds = 9 })
         #expect(complains(.clockDecade, .leader) { $0.versionErrorSeconds = 3 })
         #expect(!complains(.kill, .leader) { $0.leaderChanges = 9 })
         let slow = [1.0, 2.0, 2.5].map { seconds in

@@ -10,7 +10,7 @@ struct LinkShaperTests {
         var fault = LinkDisorder(peer: NodeID(2))
         change(&fault)
         var shaper = LinkShaper(seed: 1)
-        shaper.fault = fault
+        shaper.change(to: fault, now: .zero)
         return shaper
     }
 
@@ -26,7 +26,7 @@ struct LinkShaperTests {
         var link = shaper { $0.isCut = true }
         #expect(link.isCut)
         #expect(link.accept([1], now: at(1)) == .drop)
-        link.fault = nil
+        link.change(to: nil, now: at(2))
         #expect(!link.isCut)
         #expect(link.accept([2], now: at(2)) == .pass)
     }
@@ -89,12 +89,14 @@ struct LinkShaperTests {
         #expect(link.accept([1], now: at(0)) == .wait(until: at(60_000)))
     }
 
-    @Test func `a healed link delivers what it holds before anything new`() {
-        var link = shaper { $0.delayMilliseconds = 200 }
-        _ = link.accept([1], now: at(0))
-        link.fault = nil
-        #expect(link.accept([2], now: at(10)) == .wait(until: at(200)))
-        #expect(link.takeDue(at: at(200)) == [[1], [2]])
-        #expect(link.accept([3], now: at(201)) == .pass)
+    @Test func `a healed link delivers what it holds at once, and before anything new`() {
+        var link = shaper { $0.bytesPerSecond = 1 }
+        #expect(link.accept([1], now: at(0)) == .wait(until: at(1_000)))
+        #expect(link.accept([2], now: at(0)) == .wait(until: at(2_000)))
+        link.change(to: nil, now: at(10))
+        #expect(link.nextDue == at(10))
+        #expect(link.accept([3], now: at(10)) == .wait(until: at(10)))
+        #expect(link.takeDue(at: at(10)) == [[1], [2], [3]])
+        #expect(link.accept([4], now: at(11)) == .pass)
     }
 }

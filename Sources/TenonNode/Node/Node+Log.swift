@@ -105,6 +105,7 @@ extension Node {
     /// Whether only what frees space may be proposed: the rest of the log is kept for that. What
     /// is on its way to the log counts as written.
     var isLogShort: Bool {
+        if isPlanted(.fullLogPassesForWritten) { return false }
         let underWay = gathering.entryBytes + (writing?.entryBytes ?? 0) + bytesTaken
         return isLogFull || logStatus.freeBytes - underWay < logStatus.capacityBytes / 8
     }

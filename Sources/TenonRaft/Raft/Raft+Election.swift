@@ -177,6 +177,7 @@ extension Raft {
         leader = configuration.replica
         leadership = Leadership()
         leadership.heartbeatDeadline = clock
+        leadership.tickDeadline = clock
         leadership.uncommittedBytes = uncommittedBytes
         adoptMembershipAsLeader()
         // Entries of earlier terms commit only together with one of this (section 3.6.2).

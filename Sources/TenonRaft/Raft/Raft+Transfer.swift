@@ -58,6 +58,7 @@ extension Raft {
     // MARK: Time
 
     mutating func tickAsLeader() {
+        leadership.tickDeadline = clock + configuration.heartbeatInterval
         if stepDownWithoutQuorum() { return }
         endLateTransfer()
         handOverWhenStalled()

@@ -25,8 +25,8 @@ package struct LinkShaper: Sendable {
         var bytes: [UInt8]
     }
 
-    /// What is wrong with the link; nil for nothing. What waits is delivered all the same.
-    package var fault: LinkDisorder?
+    /// What is wrong with the link; nil for nothing.
+    package private(set) var fault: LinkDisorder?
     /// In the order in which they were sent, which is that of their times.
     private var waiting: [Delivery] = []
     private var first = 0
@@ -35,6 +35,14 @@ package struct LinkShaper: Sendable {
     private var random: SeededGenerator
 
     package init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+
+    /// The link becomes otherwise faulty, or well. What waits is not lost, and not held back by a
+    /// fault that is over: a link that was narrow would go on with what it held for minutes.
+    package mutating func change(to fault: LinkDisorder?, now: Instant) {
+        self.fault = fault
+        busyUntil = now
+        for place in waiting.indices where waiting[place].due > now { waiting[place].due = now }
+    }
 
     /// Bytes that wait for their time.
     package private(set) var waitingBytes = 0
@@ -48,7 +56,7 @@ package struct LinkShaper: Sendable {
     /// Takes what one turn sends.
     package mutating func accept(_ bytes: [UInt8], now: Instant) -> Verdict {
         guard let fault else {
-            // A healed link still owes what it held: nothing may overtake that.
+            // A healed link sends first what it held: nothing may overtake that.
             return nextDue == nil ? .pass : hold(bytes, until: now, now: now)
         }
         if fault.isCut || isLost(fault) { return .drop }

@@ -43,7 +43,12 @@ final class PeerDialer: @unchecked Sendable {
     /// From now on the link is as faulty as this says.
     func becomeFaulty(_ fault: LinkDisorder?) {
         if shaper == nil { shaper = LinkShaper(seed: UInt64.random(in: 0...UInt64.max)) }
-        shaper?.fault = fault
+        shaper?.change(to: fault, now: driver.now)
+        if let due = shaper?.nextDue {
+            delivery?.cancel()
+            delivery = nil
+            deliver(at: due)
+        }
         if let channel, owesHello, shaper?.isCut == false { sayHello(on: channel) }
     }
 

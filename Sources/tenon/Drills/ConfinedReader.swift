@@ -4,7 +4,7 @@ import TenonClient
 import TenonCore
 
 /// Reads as a client that reaches one node only, as one on the cut-off side of a partition, while
-/// the same key is written by way of all nodes. What it is told must not be old.
+/// the same key is written by one that reaches all others. What it is told must not be old.
 struct ConfinedReader: Sendable {
     let session: DrillSession
     let node: LocalCluster.Node
@@ -13,6 +13,8 @@ struct ConfinedReader: Sendable {
 
     /// Longer than any answer of a node that can answer.
     private static let timeout = Duration.milliseconds(500)
+    /// No longer than a change of leader takes: a write of unknown outcome is given up then.
+    private static let writeTimeout = Duration.seconds(3)
     private static let pause = Duration.milliseconds(5)
     /// Nobody listens there.
     private static let nowhere = "127.0.0.1:1"
@@ -24,40 +26,59 @@ struct ConfinedReader: Sendable {
 
     /// Reads and writes until `isStopped`.
     func run(until isStopped: StopFlag) async throws {
-        let address = node.address
-        var replacements: [String: String] = [:]
-        for other in session.cluster.endpoints where other != address {
-            replacements[other] = ConfinedReader.nowhere
-        }
-        let proxy = try LossyProxy(
-            LossyProxy.Configuration(
-                target: address, replacements: [:], dropsOneIn: ConfinedReader.never, seed: 1))
-        replacements[address] = proxy.address
-        proxy.replaceAddresses(replacements)
-        proxy.start()
-        defer { proxy.stop() }
-        try await withTenonClient(endpoints: [proxy.address]) { client in
-            async let writing: Void = write(until: isStopped)
-            let keyspace = client.keyspace("default")
-            while !isStopped.isSet {
-                await record(isWrite: false) {
-                    await keyspace.recordedGet(
-                        key, worker: worker, timeout: ConfinedReader.timeout)
-                }
+        let others = session.cluster.endpoints.filter { $0 != node.address }
+        let inside = try ConfinedReader.proxies(to: [node.address], hiding: others)
+        defer { for proxy in inside { proxy.stop() } }
+        let outside = try ConfinedReader.proxies(to: others, hiding: [node.address])
+        defer { for proxy in outside { proxy.stop() } }
+        try await withTenonClient(endpoints: outside.map(\.address)) { writer in
+            async let writing: Void = write(with: writer, until: isStopped)
+            try await withTenonClient(endpoints: inside.map(\.address)) { reader in
+                await read(with: reader, until: isStopped)
             }
             await writing
         }
     }
 
-    private func write(until isStopped: StopFlag) async {
-        let keyspace = session.load.clients[0].keyspace("default")
+    /// Ways to some nodes for a client that finds nobody at the hidden ones.
+    private static func proxies(
+        to reachable: [String], hiding hidden: [String]
+    ) throws(ClusterError) -> [LossyProxy] {
+        var proxies: [LossyProxy] = []
+        var replacements: [String: String] = [:]
+        for address in hidden { replacements[address] = nowhere }
+        for address in reachable {
+            let proxy = try LossyProxy(
+                LossyProxy.Configuration(
+                    target: address, replacements: [:], dropsOneIn: never, seed: 1))
+            replacements[address] = proxy.address
+            proxies.append(proxy)
+        }
+        for proxy in proxies {
+            proxy.replaceAddresses(replacements)
+            proxy.start()
+        }
+        return proxies
+    }
+
+    private func read(with client: TenonClient, until isStopped: StopFlag) async {
+        let keyspace = client.keyspace("default")
+        while !isStopped.isSet {
+            await record(isWrite: false) {
+                await keyspace.recordedGet(key, worker: worker, timeout: ConfinedReader.timeout)
+            }
+        }
+    }
+
+    private func write(with client: TenonClient, until isStopped: StopFlag) async {
+        let keyspace = client.keyspace("default")
         var number = 0
         while !isStopped.isSet {
             number += 1
             let value = Bytes("\(number)")
             await record(isWrite: true) {
                 await keyspace.recordedPut(
-                    key, value, worker: worker, timeout: session.load.configuration.timeout)
+                    key, value, worker: worker, timeout: ConfinedReader.writeTimeout)
             }
         }
     }

@@ -87,7 +87,7 @@ struct Scenario: Sendable {
         name: "clock-jump",
         summary: "wall clock +1 h, -1 h, +10 years, 500 ppm fast: leader, follower, all",
         injections: [.clockAhead, .clockBehind, .clockDecade, .clockDrift],
-        others: [.follower, .all], control: "leaderClockRules")
+        others: [.follower, .all], control: "ownClockTrusted")
 
     static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 

@@ -81,6 +81,8 @@ struct DrillReport: Encodable, Sendable {
         /// Of puts sent before the fault, and while it lasted.
         var putP99MillisBefore: Double
         var putP99MillisDuring: Double
+        /// The median of puts sent while the fault lasted.
+        var putP50MillisDuring: Double
         /// The largest distance of an acknowledged version from the true time of its answer.
         var versionErrorSeconds: Double
         /// What the cluster itself said of the fault.

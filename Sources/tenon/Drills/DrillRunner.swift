@@ -80,7 +80,6 @@ struct DrillRunner {
     private mutating func run(_ plan: PlannedRound, number: Int) async throws -> DrillReport.Round {
         let fault = DrillFault(
             session: session, plan: plan, round: number, seed: seed &+ UInt64(number))
-        let nodes = try await fault.targets()
         let phase = Duration.milliseconds(Int(random.below(1_000)))
         let perSecond = rate.perSecond
         let session = session
@@ -88,12 +87,15 @@ struct DrillRunner {
         async let loading: Void = session.load.run(round: number, perSecond: perSecond)
         async let watching: Void = watch.run(session)
         let start = DrillClock.now
+        let nodes: [LocalCluster.Node]
         let observed: FaultObservation
         let injected: Range<Instant>
         let wallTime: Date
         do {
             try await Task.sleep(for: DrillRunner.leadTime + phase)
             await DrillRunner.awaitWritesInFlight(session.load.recorder)
+            // Not earlier: under load leadership may have moved since the last round.
+            nodes = try await fault.targets()
             wallTime = Date()
             let before = DrillClock.now
             observed = try await fault.inject(into: nodes)
@@ -182,6 +184,7 @@ struct DrillRunner {
             writeAvailability: measures.writeAvailability,
             putP99MillisBefore: measures.putP99Before.milliseconds,
             putP99MillisDuring: measures.putP99During.milliseconds,
+            putP50MillisDuring: measures.putP50During.milliseconds,
             versionErrorSeconds: measures.versionErrorSeconds, found: evidence.observed.found,
             problems: evidence.observed.problems)
         round.problems += RoundJudgement.complaints(about: round)

@@ -9,6 +9,8 @@ struct FaultMeasures: Hashable, Sendable {
     /// See ``DrillReport/Round/putP99MillisBefore``.
     var putP99Before: TimeSpan
     var putP99During: TimeSpan
+    /// See ``DrillReport/Round/putP50MillisDuring``.
+    var putP50During: TimeSpan
     /// See ``DrillReport/Round/versionErrorSeconds``.
     var versionErrorSeconds = 0.0
 
@@ -36,8 +38,11 @@ struct FaultMeasures: Hashable, Sendable {
             }
             writeAvailability = DrillReport.rounded(Double(served) / Double(counted.count))
         }
-        putP99Before = FaultMeasures.putP99(writes, sentIn: start..<max(start, fault))
-        putP99During = FaultMeasures.putP99(writes, sentIn: fault..<max(fault, end))
+        let before = FaultMeasures.puts(writes, sentIn: start..<max(start, fault))
+        let during = FaultMeasures.puts(writes, sentIn: fault..<max(fault, end))
+        putP99Before = FaultMeasures.latency(before, percent: 99)
+        putP99During = FaultMeasures.latency(during, percent: 99)
+        putP50During = FaultMeasures.latency(during, percent: 50)
         for write in writes where write.result == .ok {
             guard let version = write.version, let answered = write.answeredAt else { continue }
             let sinceFault =
@@ -50,15 +55,18 @@ struct FaultMeasures: Hashable, Sendable {
         }
     }
 
-    private static func putP99(
+    private static func puts(
         _ writes: [HistoryOperation], sentIn range: Range<Instant>
-    ) -> TimeSpan {
-        let spans = writes.compactMap { write -> TimeSpan? in
+    ) -> [TimeSpan] {
+        writes.compactMap { write -> TimeSpan? in
             guard case .put = write.action, range.contains(write.sentAt), write.result == .ok
             else { return nil }
             return write.answeredAt?.since(write.sentAt)
         }.sorted()
-        guard let last = spans.indices.last else { return .zero }
-        return spans[min(last, spans.count * 99 / 100)]
+    }
+
+    private static func latency(_ sorted: [TimeSpan], percent: Int) -> TimeSpan {
+        guard let last = sorted.indices.last else { return .zero }
+        return sorted[min(last, sorted.count * percent / 100)]
     }
 }

@@ -13,17 +13,32 @@ enum RoundJudgement {
     /// in which the answer was under way.
     static let versionErrorSecondsMax = 1.5
 
+    /// Write RTO: a pass below it (drills.md, section 2).
+    static let writeRtoSecondsMax = 8.0
+
     static func complaints(about round: DrillReport.Round) -> [String] {
+        recovery(round) + particulars(of: round)
+    }
+
+    /// Reads alone are no recovery. Where no disk has room nobody can write, of course.
+    private static func recovery(_ round: DrillReport.Round) -> [String] {
+        if round.injection == .fill, round.target == .all { return [] }
+        guard let seconds = round.writeRtoSeconds, seconds >= writeRtoSecondsMax else { return [] }
+        return ["writes flowed again after \(seconds) s; the bound is \(writeRtoSecondsMax) s"]
+    }
+
+    private static func particulars(of round: DrillReport.Round) -> [String] {
         switch (round.injection, round.target) {
         case (.hang, .leader), (.stall2s, .leader):
             return round.otherLeaderSeconds == nil ? ["the leader stayed with a dead disk"] : []
         case (.hang, .follower), (.stall2s, .follower), (.stall100, .follower):
             return slowPuts(round)
         case (.delay, _), (.lossy, _), (.capped, _):
-            return slowPuts(round) + changes(round, atMost: 0)
+            return followsSlowLink(round) + changes(round, atMost: 0)
         case (.single, _), (.chain, _), (.hub, _), (.constrained, _), (.deaf, _), (.mute, _):
             return changes(round, atMost: leaderChangesMax) + availability(round)
-        case (.cut, .leader): return changes(round, atMost: leaderChangesMax)
+        case (.cut, .leader):
+            return changes(round, atMost: leaderChangesMax) + availability(round)
         case (.cut, .follower): return changes(round, atMost: 0) + availability(round)
         case (.clockAhead, _), (.clockBehind, _), (.clockDecade, _), (.clockDrift, _):
             return versions(round) + changes(round, atMost: 1)
@@ -50,6 +65,14 @@ enum RoundJudgement {
         return [
             "put p99 went from \(round.putP99MillisBefore) to \(round.putP99MillisDuring) ms"
         ]
+    }
+
+    /// Half of the delay that is injected: who waits for the slow link waits for all of it.
+    static let putP50MillisMax = 100.0
+
+    private static func followsSlowLink(_ round: DrillReport.Round) -> [String] {
+        guard round.putP50MillisDuring > putP50MillisMax else { return [] }
+        return ["puts took \(round.putP50MillisDuring) ms (median): they wait for the slow link"]
     }
 
     private static func changes(_ round: DrillReport.Round, atMost bound: Int) -> [String] {
