@@ -57,6 +57,23 @@ extension TenonClient {
         _ = try await perform(.ask(.contentDigest), .tablet(tablet), timeout: timeout)
     }
 
+    /// Orders a node to be faulty, for a test.
+    ///
+    /// - Throws: ``TenonError/Kind/denied`` when it was not started with
+    ///   `--enable-fault-injection`.
+    package func injectFault(
+        _ order: FaultOrder, on node: NodeID, timeout: Duration? = nil
+    ) async throws(TenonError) {
+        _ = try await perform(.ask(.injectFault(order)), .node(node), timeout: timeout)
+    }
+
+    /// Ends all faults that a node was ordered to have.
+    package func clearFaults(
+        on node: NodeID, timeout: Duration? = nil
+    ) async throws(TenonError) {
+        _ = try await perform(.ask(.clearFaults), .node(node), timeout: timeout)
+    }
+
     /// The directory that the client routes by; asked for when there is none yet.
     func directory(deadline: Instant) async throws(TenonError) -> Directory {
         if let directory = loop.directory { return directory }

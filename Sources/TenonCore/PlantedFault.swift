@@ -69,6 +69,25 @@ package enum PlantedFault: Sendable {
     /// A node that has a tablet again gets the number of its first replica, and no tombstone
     /// keeps it from that (Rule I3).
     case replicaAddedUnderOldID
+
+    // What the drills must notice: mostly not a wrong answer, but none for too long
+
+    /// The log's newest batches count as durable and are in memory only.
+    case acknowledgedInMemory
+    /// A leader that hands over never tells its successor.
+    case transferTargetNotTold
+    /// A log without room passes for written (Rule L6).
+    case fullLogPassesForWritten
+    /// A leader whose disk stalls stays (architecture, section 4, rule 6).
+    case stalledLeaderStays
+    /// A leader that reaches nobody stays, and takes its reads for confirmed (Rule C2).
+    case isolatedLeaderServes
+    /// A leader that hears nobody stays: no check-quorum.
+    case deafLeaderStays
+    /// No pre-vote and no stickiness: whoever misses the leader raises the term.
+    case everyTimeoutRaisesTerm
+    /// An entry commits when the slowest voter has it.
+    case slowestVoterCounts
 }
 
 /// Whether `fault` is planted in this process: never without the trait `PlantedFaults`.
@@ -94,6 +113,18 @@ package func isPlanted(_ fault: PlantedFault) -> Bool {
                 return nil
             }
             self = fault
+        }
+
+        /// Whether only a drill with real processes can see it: the simulation looks for wrong
+        /// answers, not for late ones.
+        package var isForDrills: Bool {
+            switch self {
+            case .acknowledgedInMemory, .transferTargetNotTold, .fullLogPassesForWritten,
+                .stalledLeaderStays, .isolatedLeaderServes, .deafLeaderStays,
+                .everyTimeoutRaisesTerm, .slowestVoterCounts:
+                true
+            default: false
+            }
         }
     }
 #endif

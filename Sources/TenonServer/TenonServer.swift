@@ -35,6 +35,10 @@ package struct TenonServer: Service {
         let driver = try start(on: loop)
         let listener = try await listen(driver, loop)
         logger.info("node \(settings.name) listens on \(settings.listen)")
+        if settings.takesFaults {
+            logger.warning(
+                "fault injection is on: whoever reaches \(settings.listen) can make it fail")
+        }
         try await connectPeers(driver, loop)
         let reason = try await withGracefulShutdownHandler {
             try await driver.whenHalted.get()
@@ -49,14 +53,15 @@ package struct TenonServer: Service {
 
     /// Opens the folder, the log and the stores: blocking, before anything is promised.
     private func start(on loop: any EventLoop) throws -> NodeDriver {
-        let fileSystem = PosixFileSystem()
-        let clock = SystemClock()
+        let machine = Machine(settings)
+        let fileSystem = machine.fileSystem
+        let clock = machine.clock
         var generator = SystemRandomNumberGenerator()
         let configuration = settings.nodeConfiguration
         do {
             try configuration.validate()
             try fileSystem.createDirectory(settings.data)
-            if try fileSystem.isVolatile(settings.data) && !settings.allowsVolatile {
+            if try PosixFileSystem().isVolatile(settings.data) && !settings.allowsVolatile {
                 throw ServerError(
                     "\(settings.data) is on a file system that forgets everything at power-off "
                         + "(tmpfs): give another --data, or --allow-volatile for a test")
@@ -81,6 +86,7 @@ package struct TenonServer: Service {
             let driver = NodeDriver(
                 node: Node(start: start, now: clock.now), in: folder,
                 logThread: LogThread(log: log), loop: loop, clock: clock, logger: logger,
+                faults: machine.faults,
                 freeBytes: {
                     do {
                         return UInt64(try fileSystem.freeBytes(at: data))
@@ -96,6 +102,28 @@ package struct TenonServer: Service {
             throw ServerError("the log in \(settings.data): \(error)")
         } catch {
             throw ServerError("\(error)")
+        }
+    }
+
+    /// Files and clocks as the node sees them.
+    private struct Machine {
+        let fileSystem: any FileSystem
+        let clock: any Clock
+        let faults: FaultInjector?
+
+        /// The real ones; wrapped only in a node that takes orders to be faulty.
+        init(_ settings: ServeSettings) {
+            guard settings.takesFaults else {
+                fileSystem = PosixFileSystem()
+                clock = SystemClock()
+                faults = nil
+                return
+            }
+            let disk = DiskSwitches(logDirectory: NodeFolder.logDirectory(in: settings.data))
+            let clock = FaultyClock(SystemClock())
+            fileSystem = FaultyFileSystem(PosixFileSystem(), switches: disk)
+            self.clock = clock
+            faults = FaultInjector(disk: disk, clock: clock)
         }
     }
 

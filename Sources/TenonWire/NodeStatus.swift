@@ -52,6 +52,9 @@ package struct NodeStatus: Hashable, Sendable {
         package var appliesDelayed: UInt64 = 0
         /// Bytes of tables that the scrubber has read.
         package var scrubbedBytes: UInt64 = 0
+        /// 0: the node takes no orders to be faulty. 1: it does (`--enable-fault-injection`), and
+        /// above 1: so many faults less one are in force.
+        package var faultInjection: UInt64 = 0
 
         package init() {}
 
@@ -64,7 +67,7 @@ package struct NodeStatus: Hashable, Sendable {
                 \.memoryResidentBytes, \.cpuMicroseconds, \.longestTurnMicroseconds,
                 \.clientConnections, \.requests, \.elections, \.snapshotsSent,
                 \.snapshotsInstalled, \.snapshotBytesHeldMax, \.damagedEntries,
-                \.appliesDelayed, \.scrubbedBytes,
+                \.appliesDelayed, \.scrubbedBytes, \.faultInjection,
             ]
         }
     }

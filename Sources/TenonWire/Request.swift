@@ -19,6 +19,9 @@ package struct RequestHeader: Hashable, Sendable {
     package var tablet: TabletID
     package var generation: Generation
 
+    /// How long it is when encoded.
+    package static let byteCount = 60
+
     package init(
         epoch: Epoch, timeoutMilliseconds: UInt32, keyspace: KeyspaceID = .default,
         tablet: TabletID, generation: Generation
@@ -79,6 +82,21 @@ package enum RequestBody: Hashable, Sendable {
     /// A change of the cluster, to the leader of the directory. Answered with the outcome of its
     /// transaction, or ``Answer/done`` when everything is so already.
     indirect case direct(DirectoryOrder)
+    /// Asks this very node to be faulty. Only the edge of a node that was started with
+    /// `--enable-fault-injection` does it; every other refuses it as `denied`.
+    indirect case injectFault(FaultOrder)
+    /// Ends all faults that this very node was ordered to have.
+    case clearFaults
+
+    /// Whether it orders faults, by the first bytes of the encoded request.
+    package static func ordersFaults(_ request: Bytes) -> Bool {
+        guard request.count > RequestHeader.byteCount else { return false }
+        let kind = request[RequestHeader.byteCount]
+        return kind == injectFaultKind || kind == clearFaultsKind
+    }
+
+    fileprivate static let injectFaultKind: UInt8 = 20
+    fileprivate static let clearFaultsKind: UInt8 = 21
 }
 
 /// A page of keys in order.
@@ -155,6 +173,10 @@ package struct Request: Hashable, Sendable {
         case .direct(let order):
             writer.uint8(10)
             order.encode(to: &writer)
+        case .injectFault(let order):
+            writer.uint8(RequestBody.injectFaultKind)
+            order.encode(to: &writer)
+        case .clearFaults: writer.uint8(RequestBody.clearFaultsKind)
         }
     }
 
@@ -180,6 +202,9 @@ package struct Request: Hashable, Sendable {
         case 7: self.body = .transferLeadership(to: try reader.identifier(NodeID.self))
         case 8: self.body = .contentDigest
         case 10: self.body = .direct(try DirectoryOrder(from: &reader))
+        case RequestBody.injectFaultKind:
+            self.body = .injectFault(try FaultOrder(from: &reader))
+        case RequestBody.clearFaultsKind: self.body = .clearFaults
         default: throw .unknownKind(field: "request", value: UInt64(kind))
         }
         try reader.finish()

@@ -39,7 +39,9 @@
         var json = false
 
         private var faults: [PlantedFault] {
-            PlantedFault.allCases.filter { only.isEmpty || only.contains("\($0)") }
+            PlantedFault.allCases.filter {
+                only.isEmpty ? !$0.isForDrills : only.contains("\($0)")
+            }
         }
 
         func validate() throws {
@@ -208,6 +210,12 @@
                     .oneVote, .electionSafety, .durableQuorum, .leaderCompleteness, .durableAccept,
                     .committedKept, .trap,
                 ]
+            case .acknowledgedInMemory, .fullLogPassesForWritten:
+                [.durableAccept, .durableQuorum, .durableVote]
+            case .isolatedLeaderServes: [.replay, .linearizability]
+            case .transferTargetNotTold, .stalledLeaderStays, .deafLeaderStays,
+                .everyTimeoutRaisesTerm, .slowestVoterCounts:
+                []
             }
         }
     }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import Logging
 internal import ServiceLifecycle
+internal import TenonCore
 import TenonServer
 import UnixSignals
 
@@ -50,8 +51,11 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Allow other addresses than loopback: there is no TLS yet.") var insecure = false
     @Flag(help: "Allow a data folder that forgets everything at power-off (tmpfs).")
     var allowVolatile = false
+    @Flag(help: "Take orders to be faulty (tenon drill inject). For tests: shown in status.")
+    var enableFaultInjection = false
 
     func run() async throws {
+        try plantWhatIsAsked()
         let settings: ServeSettings
         do {
             settings = try await ServeSettings.load(
@@ -82,6 +86,25 @@ struct Serve: AsyncParsableCommand {
         }
     }
 
+    /// Breaks one rule of the engine on purpose (`TENON_PLANT`), for a drill's negative control.
+    /// Only a build with the trait `PlantedFaults` can.
+    private func plantWhatIsAsked() throws {
+        guard let name = ProcessInfo.processInfo.environment["TENON_PLANT"], !name.isEmpty else {
+            return
+        }
+        #if PLANTED_FAULTS
+            guard let fault = PlantedFault(name: name) else {
+                throw ValidationError("TENON_PLANT: there is no planted fault \(name)")
+            }
+            unsafe plantedFault = fault
+            Console.note("planted, so that this node breaks a rule on purpose: \(name)")
+        #else
+            throw ValidationError(
+                "TENON_PLANT=\(name): this program cannot break its rules; build it with "
+                    + "`swift build -c release --traits PlantedFaults`")
+        #endif
+    }
+
     private var flags: [String: String] {
         var flags: [String: String] = [:]
         let given = [
@@ -93,6 +116,7 @@ struct Serve: AsyncParsableCommand {
             ("retained-log-bytes", retainedLogBytes), ("log-level", logLevel),
             ("insecure", insecure ? "true" : nil),
             ("allow-volatile", allowVolatile ? "true" : nil),
+            ("enable-fault-injection", enableFaultInjection ? "true" : nil),
         ]
         for (key, value) in given {
             if let value { flags[key] = value }

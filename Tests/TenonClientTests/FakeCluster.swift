@@ -145,7 +145,7 @@ extension FakeCluster.State {
         case .transferLeadership(let node):
             leader = node
             return .done
-        case .contentDigest, .direct: return .done
+        case .contentDigest, .direct, .injectFault, .clearFaults: return .done
         }
     }
 

@@ -117,6 +117,22 @@ import Testing
         #expect(group[2].commit >= index)
     }
 
+    @Test func `a leader that is asked for reads all the time notices that its disk stalls`() throws
+    {
+        var group = TestGroup(3)
+        group.elect(1)
+        group.advance(by: .milliseconds(100))
+        group.stalled = [1]
+        _ = try group.propose("a", at: 1)
+        for number in 0..<70 {
+            group[1].requestRead(ReadToken(UInt64(number)))
+            group.settle()
+            group.advance(by: .milliseconds(10))
+        }
+        #expect(group.leader != 1)
+        #expect(group.leader != nil)
+    }
+
     @Test func `a leader whose state machine stalls hands over`() throws {
         var group = TestGroup(3)
         group.elect(1)

@@ -27,6 +27,7 @@ struct SettingsTests {
         #expect(settings.name == "n1")
         #expect(settings.tablets == 1)
         #expect(settings.retentionMilliseconds == 60_000)
+        #expect(!settings.takesFaults)
         #expect(settings.members.map(\.address.description) == ["127.0.0.1:7501", "[::1]:7502"])
     }
 
@@ -58,6 +59,11 @@ struct SettingsTests {
         #expect(settings.nodeConfiguration.retainedLogBytes == least / 4)
         let usual = try await ServeSettings.load(flags: complete, file: nil, fileKeys: [])
         #expect(usual.nodeConfiguration.retainedLogBytes == 32 << 20)
+    }
+
+    @Test func `a node takes orders to be faulty only when it is told to`() async throws {
+        let told = complete.merging(["enable-fault-injection": "true"]) { $1 }
+        #expect(try await ServeSettings.load(flags: told, file: nil, fileKeys: []).takesFaults)
     }
 
     @Test func `unknown flags and unknown keys of a file are errors`() async {

@@ -61,7 +61,8 @@ struct FakeTablet {
         case .getMany(let keys, _): return .values(keys.map { shown[$0] }, at: point)
         case .scan(let scan): return page(scan, shown, point)
         case .write(let command): return write(command)
-        case .describe, .status, .transferLeadership, .contentDigest, .direct:
+        case .describe, .status, .transferLeadership, .contentDigest, .direct, .injectFault,
+            .clearFaults:
             preconditionFailure("a fake tablet cannot answer \(body)")
         }
     }

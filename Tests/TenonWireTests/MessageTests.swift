@@ -18,7 +18,27 @@ private enum Samples {
             ScanRequest(
                 from: "a", to: "b", limit: 1, isReversed: true, at: Timestamp(8), page: "token")),
         .describe, .status, .transferLeadership(to: NodeID(2)), .contentDigest,
+        .injectFault(FaultOrder(.link(link), milliseconds: 30_000)),
+        .injectFault(FaultOrder(.clientsCut)),
+        .injectFault(FaultOrder(.disk(DiskDisorder(.stall(milliseconds: 100), isLogOnly: true)))),
+        .injectFault(FaultOrder(.disk(DiskDisorder(.hang)))),
+        .injectFault(FaultOrder(.disk(DiskDisorder(.fail)))),
+        .injectFault(FaultOrder(.disk(DiskDisorder(.fill)))),
+        .injectFault(
+            FaultOrder(
+                .clock(ClockDisorder(shiftMilliseconds: -3_600_000, driftPartsPerMillion: -500)))),
+        .clearFaults,
     ].map { Request(header: header, body: $0) }
+
+    static var link: LinkDisorder {
+        var link = LinkDisorder(peer: NodeID(3))
+        link.delayMilliseconds = 200
+        link.jitterMilliseconds = 500
+        link.lossPerMille = 50
+        link.bytesPerSecond = 125_000
+        link.isCut = true
+        return link
+    }
 
     static let directory = Directory(
         nodes: [.init(id: NodeID(1), name: "n1", address: "[::1]:7501", locality: "city=sh")],
@@ -103,6 +123,36 @@ struct MessageTests {
         try expectRobust(
             encoded { request.encode(to: &$0) }, request, mayEndEarly: isWrite
         ) { try Request(from: $0) }
+    }
+
+    @Test func `orders to be faulty are known by their first bytes`() {
+        for request in Samples.requests {
+            let isOrder =
+                switch request.body {
+                case .injectFault, .clearFaults: true
+                default: false
+                }
+            let bytes = encoded { request.encode(to: &$0) }
+            #expect(RequestBody.ordersFaults(Bytes(bytes)) == isOrder)
+            #expect(!RequestBody.ordersFaults(Bytes(Array(bytes.prefix(60)))))
+        }
+    }
+
+    @Test func `an order beyond its bounds is refused`() {
+        var link = LinkDisorder(peer: NodeID(1))
+        link.delayMilliseconds = LinkDisorder.millisecondsMax + 1
+        let shift = ClockDisorder.shiftMillisecondsMax + 1
+        let orders: [FaultOrder.Fault] = [
+            .link(link), .disk(DiskDisorder(.stall(milliseconds: 60_001))),
+            .clock(ClockDisorder(shiftMilliseconds: shift)),
+            .clock(ClockDisorder(shiftMilliseconds: -shift)),
+            .clock(ClockDisorder(shiftMilliseconds: 0, driftPartsPerMillion: 100_001)),
+        ]
+        for fault in orders {
+            let request = Request(header: Samples.header, body: .injectFault(FaultOrder(fault)))
+            let bytes = Bytes(encoded { request.encode(to: &$0) })
+            #expect(throws: DecodingError.self) { try Request(from: bytes) }
+        }
     }
 
     @Test(arguments: Samples.answers)

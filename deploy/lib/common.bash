@@ -63,3 +63,40 @@ build_release() {
     rm -f "$log"
     tenon=$(swift build --package-path "$root" --configuration release --show-bin-path)/tenon
 }
+
+# Builds what a drill needs, by its arguments: for --negative-control a program that can break its
+# own rules, in a folder of its own (TENON_PLANTED_BINARY names a ready one); otherwise the release.
+build_for_drill() {
+    local argument
+    for argument in "$@"; do
+        if [ "$argument" = --negative-control ]; then
+            build_planted
+            return
+        fi
+    done
+    build_release
+}
+
+# Builds the program with the trait PlantedFaults and sets `tenon` to its path.
+build_planted() {
+    if [ -n "${TENON_PLANTED_BINARY:-}" ]; then
+        [ -x "$TENON_PLANTED_BINARY" ] \
+            || fail "TENON_PLANTED_BINARY=$TENON_PLANTED_BINARY is no program"
+        tenon=$TENON_PLANTED_BINARY
+        return
+    fi
+    require_swift
+    require_packages liblz4-dev pkg-config
+    echo "building tenon (release, can break its rules)"
+    local log flags
+    flags=(--package-path "$root" --configuration release --traits PlantedFaults
+        --scratch-path "$root/.build-planted")
+    log=$(mktemp)
+    if ! swift build "${flags[@]}" --product tenon > "$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        rm -f "$log"
+        fail "the build failed"
+    fi
+    rm -f "$log"
+    tenon=$(swift build "${flags[@]}" --show-bin-path)/tenon
+}

@@ -85,7 +85,7 @@ extension Call.Work {
         case .ask(.scan): .page
         case .ask(.describe): .directory
         case .ask(.status): .status
-        case .ask(.transferLeadership): .done
+        case .ask(.transferLeadership), .ask(.injectFault), .ask(.clearFaults): .done
         case .ask(.contentDigest), .ask(.direct): [.done, .outcome]
         // Writes go as operations, which get their session here.
         case .ask(.write): []

@@ -58,12 +58,23 @@ extension Log {
     /// One write and one sync of the active segment.
     func performWrite(_ planned: PlannedWrite, isSynced: Bool = true) throws(LogError) {
         let file = used[used.count - 1].file.file
+        if isPlanted(.acknowledgedInMemory) { return try performLate(planned, in: file) }
         try perform { () throws(FileError) in
             try file.write(planned.bytes, at: planned.offset)
             if isSynced && !isPlanted(.acknowledgedBeforeSync) { try file.sync() }
         }
         bytesWritten += planned.bytes.count
         syncs += 1
+    }
+
+    /// Breaks the rule: the newest batches count as written and are in memory only.
+    private func performLate(_ planned: PlannedWrite, in file: any File) throws(LogError) {
+        #if PLANTED_FAULTS
+            heldBack.append((file, planned))
+            guard heldBack.count > Log.heldBackMax else { return }
+            let (file, oldest) = heldBack.removeFirst()
+            try perform { () throws(FileError) in try file.write(oldest.bytes, at: oldest.offset) }
+        #endif
     }
 
     /// The batches that `records` make, each within the bounds of one.

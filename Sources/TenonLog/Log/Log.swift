@@ -33,6 +33,11 @@ package final class Log: @unchecked Sendable {
     var oldestTablets: (use: SegmentUse, tablets: [TabletID])?
     /// The error after which nothing works any more.
     var failure: FileError?
+    #if PLANTED_FAULTS
+        /// What counts as written and is not (``PlantedFault/acknowledgedInMemory``).
+        var heldBack: [(file: any File, write: PlannedWrite)] = []
+        static let heldBackMax = 50
+    #endif
     /// Tablets in which copying forward found damage.
     var damagedTablets: Set<TabletID> = []
     var syncs = 0

@@ -107,7 +107,9 @@ package struct NodeFolder: Sendable {
     private let lock: any FileLock
     private let fileSystem: any FileSystem
 
-    package var logDirectory: String { directory + "/cell-0/log" }
+    package var logDirectory: String { NodeFolder.logDirectory(in: directory) }
+    /// Where the log of the node with the data folder `directory` is.
+    package static func logDirectory(in directory: String) -> String { directory + "/cell-0/log" }
     package var tabletsDirectory: String { directory + "/cell-0/tablets" }
     /// Checkpoints that are being sent to peers. Nothing in it outlives the process.
     package var snapshotsDirectory: String { NodeFolder.snapshots(in: directory) }

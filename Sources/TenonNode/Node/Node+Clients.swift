@@ -81,6 +81,7 @@ extension Node {
         switch request.body {
         case .describe: return answer(waiter, .directory(describe()))
         case .status: return answer(waiter, .status(status(now: now)))
+        case .injectFault, .clearFaults: return answer(waiter, .refusal(Node.faultsDenied))
         default: break
         }
         if let refusal = refusal(of: request.header) {
@@ -91,6 +92,12 @@ extension Node {
         }
         perform(request, on: tablet, waiter, now: now, into: &tablet.gathered)
     }
+
+    /// The edge takes these orders before they come here, if it takes them at all.
+    private static let faultsDenied = Refusal(
+        .denied,
+        "this node takes no orders to be faulty: for a test start it with "
+            + "`tenon serve --enable-fault-injection`")
 
     private func refusal(of header: RequestHeader) -> Refusal? {
         guard isFormed else {
@@ -155,7 +162,7 @@ extension Node {
             tablet.proposeUpkeep(.contentDigest, wallTime: tablet.lastWallTime)
             let answer = tablet.servesAsLeader ? Answer.done : .refusal(tablet.notServing)
             tablet.answer(waiter, answer, into: &output)
-        case .describe, .status:
+        case .describe, .status, .injectFault, .clearFaults:
             preconditionFailure("answered without a tablet")
         }
     }

@@ -17,6 +17,7 @@ extension Raft {
         guard isVoter, !isLogStalled, log.last >= configuration.birth else {
             return role = .follower
         }
+        if isPlanted(.everyTimeoutRaisesTerm) { return startElection(isTransfer: false) }
         role = .preCandidate
         election = Election()
         election.record(true, from: configuration.replica)
@@ -95,6 +96,7 @@ extension Raft {
     /// Whether a leader is there, so that votes are refused (section 4.2.3). A leader that found
     /// its own disk stalled does not count as one.
     var isSticky: Bool {
+        if isPlanted(.everyTimeoutRaisesTerm) { return false }
         if role == .leader { return !leadership.isMuted }
         guard let leaderHeardAt else { return false }
         return clock < leaderHeardAt + configuration.electionTimeoutMin
@@ -175,6 +177,7 @@ extension Raft {
         leader = configuration.replica
         leadership = Leadership()
         leadership.heartbeatDeadline = clock
+        leadership.tickDeadline = clock
         leadership.uncommittedBytes = uncommittedBytes
         adoptMembershipAsLeader()
         // Entries of earlier terms commit only together with one of this (section 3.6.2).
@@ -191,6 +194,7 @@ extension Raft {
     /// A leader that reaches no quorum steps down: clients go elsewhere, and followers that do
     /// reach one another need not wait for it (section 6.2).
     mutating func stepDownWithoutQuorum() -> Bool {
+        if isPlanted(.deafLeaderStays) || isPlanted(.isolatedLeaderServes) { return false }
         let bound = configuration.electionTimeoutMin
         let isHeard = membership.hasQuorum { voter in
             if voter == configuration.replica { return true }

@@ -37,7 +37,9 @@ extension Raft {
     mutating func confirmReads() {
         guard leadership.reads.isRoundUnderWay else { return }
         let round = membership.quorumValue { voter in
-            if voter == configuration.replica || isPlanted(.readIndexWithoutQuorum) {
+            if voter == configuration.replica || isPlanted(.readIndexWithoutQuorum)
+                || isPlanted(.isolatedLeaderServes)
+            {
                 return leadership.lastRound
             }
             guard let position = leadership.position(of: voter) else { return 0 }

@@ -149,7 +149,10 @@ extension Raft {
     /// Only an entry of the current term commits by counting; those before it commit with it
     /// (section 3.6.2, figure 3.7): an entry of an older term on a quorum may still be replaced.
     mutating func advanceCommitAsLeader() {
+        let slowest =
+            isPlanted(.slowestVoterCounts) ? leadership.progress.map(\.match).min() : nil
         let reached = membership.quorumValue { voter in
+            if let slowest { return min(slowest, writes.durable) }
             if voter == configuration.replica { return writes.durable }
             guard let position = leadership.position(of: voter) else { return .zero }
             return leadership.progress[position].match

@@ -54,6 +54,8 @@ extension Raft {
         /// Every other member, in rising order of replica.
         var progress: [Progress] = []
         var heartbeatDeadline = Instant.zero
+        /// When the leader looks after itself next: reads put off heartbeats, but not this.
+        var tickDeadline = Instant.zero
         /// The number of the last round of heartbeats. Unique within the term.
         var lastRound: UInt64 = 0
         var reads = ReadQueue()

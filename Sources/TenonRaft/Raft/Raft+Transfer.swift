@@ -44,6 +44,7 @@ extension Raft {
             leadership.progress[position].match == log.lastIndex
         else { return }
         leadership.transfer?.isSent = true
+        if isPlanted(.transferTargetNotTold) { return }
         send(.timeoutNow, to: transfer.target)
     }
 
@@ -57,6 +58,7 @@ extension Raft {
     // MARK: Time
 
     mutating func tickAsLeader() {
+        leadership.tickDeadline = clock + configuration.heartbeatInterval
         if stepDownWithoutQuorum() { return }
         endLateTransfer()
         handOverWhenStalled()
@@ -81,6 +83,7 @@ extension Raft {
     /// write or oldest unapplied commit is too old, or whose log is full, looks for a successor
     /// that keeps up. One voter alone has nobody to make room for.
     private mutating func handOverWhenStalled() {
+        if isPlanted(.stalledLeaderStays) { return }
         if !isStalled || isLogFull { unmute() }
         guard isStalled || isLogFull, !leadership.isMuted, leadership.transfer == nil,
             !otherVotersProgress.isEmpty

@@ -183,7 +183,11 @@ extension Raft {
 
     /// When ``tick(now:wallTime:)`` is to be called next.
     package var nextDeadline: Instant {
-        let own = role == .leader ? leadership.heartbeatDeadline : electionDeadline
+        // Each round of reads is one of heartbeats too and puts the next off. With reads all the
+        // time a leader would never look at its own disk.
+        let own =
+            role == .leader
+            ? min(leadership.heartbeatDeadline, leadership.tickDeadline) : electionDeadline
         return min(own, following.batches.first?.deadline ?? .distantFuture)
     }
 

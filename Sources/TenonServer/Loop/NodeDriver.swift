@@ -42,11 +42,14 @@ final class NodeDriver: @unchecked Sendable {
     private let freeBytes: @Sendable () -> UInt64
     /// Never looked at again: it holds the lock that keeps a second process out of the folder.
     private let folder: NodeFolder
+    /// Nil in a node that takes no orders to be faulty: then nothing of it is in any path.
+    private let faults: FaultInjector?
 
     init(
         node: consuming Node, in folder: NodeFolder, logThread: LogThread, loop: any EventLoop,
         clock: any Clock,
-        logger: Logger, freeBytes: @escaping @Sendable () -> UInt64
+        logger: Logger, faults: FaultInjector? = nil,
+        freeBytes: @escaping @Sendable () -> UInt64
     ) {
         self.node = node
         self.folder = folder
@@ -55,7 +58,14 @@ final class NodeDriver: @unchecked Sendable {
         self.clock = clock
         self.logger = logger
         self.freeBytes = freeBytes
+        self.faults = faults
         halted = loop.makePromise(of: String.self)
+        faults?.linksChanged = { [weak self] in
+            guard let self, let faults = self.faults else { return }
+            for (key, dialer) in self.peerLinks {
+                dialer.becomeFaulty(faults.fault(ofLinkTo: key.node))
+            }
+        }
     }
 
     /// Completes with the reason when the node must not go on (Rule L6, I1).
@@ -119,7 +129,9 @@ final class NodeDriver: @unchecked Sendable {
             peerLinks[PeerLinkKey(node: output.node, stream: output.stream)]?.send(output.bytes)
         }
         for output in effects.clientOutput {
-            guard let channel = clients[output.connection] else { continue }
+            guard let channel = clients[output.connection], !isSwallowed(output.bytes) else {
+                continue
+            }
             channel.writeAndFlush(channel.allocator.buffer(bytes: output.bytes), promise: nil)
         }
         for job in effects.jobs { start(job) }
@@ -225,6 +237,7 @@ final class NodeDriver: @unchecked Sendable {
             peerLinks[key]?.stop()
             let dialer = PeerDialer(key: key, address: address, driver: self)
             peerLinks[key] = dialer
+            if let faults { dialer.becomeFaulty(faults.fault(ofLinkTo: node)) }
             dialer.connect()
         }
     }
@@ -242,6 +255,7 @@ final class NodeDriver: @unchecked Sendable {
 
     var leadsNothing: Bool { node.leadsNothing }
     var nodeID: NodeID { node.id }
+    var now: Instant { clock.now }
 
     // MARK: Clients
 
@@ -258,6 +272,9 @@ final class NodeDriver: @unchecked Sendable {
     }
 
     func clientSent(_ frame: Frame, _ connection: ConnectionID) {
+        if let faults {
+            if obeys(frame, connection, faults) || faults.areClientsCut { return }
+        }
         wantTurn()
         // All that arrives in one turn arrived when it began: a clock read a turn, not a request.
         node.received(frame, from: connection, now: turnBegan)
@@ -280,6 +297,43 @@ final class NodeDriver: @unchecked Sendable {
         node.counters.cpuMicroseconds = resources.cpuMicroseconds()
         node.counters.memoryResidentBytes = resources.residentBytes()
         node.counters.diskFreeBytes = freeBytes()
+        if let faults { node.counters.faultInjection = UInt64(1 + faults.count) }
+    }
+
+    // MARK: Orders to be faulty
+
+    /// Whether the frame was such an order; it is answered then.
+    private func obeys(
+        _ frame: Frame, _ connection: ConnectionID, _ faults: FaultInjector
+    ) -> Bool {
+        guard frame.kind == .request, RequestBody.ordersFaults(frame.body) else { return false }
+        do throws(DecodingError) {
+            switch try Request(from: frame.body).body {
+            case .injectFault(let order):
+                logger.warning("by order faulty from now on: \(order)")
+                faults.take(order, on: loop)
+            case .clearFaults:
+                logger.warning("all faults end by order")
+                faults.clear()
+            default: return false
+            }
+        } catch {
+            return false  // Garbage is the node's to answer.
+        }
+        var writer = ByteWriter()
+        writer.frame(.answer, id: frame.id) { Answer.done.encode(to: &$0) }
+        if let channel = clients[connection] {
+            channel.writeAndFlush(channel.allocator.buffer(bytes: writer.take()), promise: nil)
+        }
+        return true
+    }
+
+    /// Whether clients do not get this because they are cut off. The welcome passes: without it
+    /// nobody could order the fault to end.
+    private func isSwallowed(_ output: [UInt8]) -> Bool {
+        guard faults?.areClientsCut == true else { return false }
+        let kindAt = 8
+        return output.count > kindAt && output[kindAt] != FrameKind.serverWelcome.rawValue
     }
 
     // MARK: Peers

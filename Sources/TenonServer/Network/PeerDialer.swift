@@ -28,6 +28,11 @@ final class PeerDialer: @unchecked Sendable {
     private var lastProblem = ""
     /// Whether the two ends refused each other: it will not be otherwise in a moment.
     private var isRefused = false
+    /// What makes the link faulty; nil in a node that takes no such orders.
+    private var shaper: LinkShaper?
+    private var delivery: Scheduled<Void>?
+    /// Whether the link was cut between the connection and its first bytes.
+    private var owesHello = false
 
     init(key: PeerLinkKey, address: NetworkAddress, driver: NodeDriver) {
         self.key = key
@@ -35,8 +40,27 @@ final class PeerDialer: @unchecked Sendable {
         self.driver = driver
     }
 
+    /// From now on the link is as faulty as this says.
+    func becomeFaulty(_ fault: LinkDisorder?) {
+        if shaper == nil { shaper = LinkShaper(seed: UInt64.random(in: 0...UInt64.max)) }
+        shaper?.change(to: fault, now: driver.now)
+        if let due = shaper?.nextDue {
+            delivery?.cancel()
+            delivery = nil
+            deliver(at: due)
+        }
+        if let channel, owesHello, shaper?.isCut == false { sayHello(on: channel) }
+    }
+
     func connect() {
         guard !isStopped else { return }
+        guard shaper?.isCut != true else {
+            // What is sent into a cut link is never answered.
+            driver.loop.scheduleTask(in: PeerDialer.connectTimeout) {
+                self.failed(ChannelError.connectTimeout(PeerDialer.connectTimeout))
+            }
+            return
+        }
         ClientBootstrap(group: driver.loop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .connectTimeout(PeerDialer.connectTimeout)
@@ -59,9 +83,27 @@ final class PeerDialer: @unchecked Sendable {
 
     /// Sends whole frames, when the link is up and not choked.
     func send(_ bytes: [UInt8]) {
-        guard isUp, let channel, unsentBytes + bytes.count <= PeerDialer.unsentBytesMax else {
-            return
+        guard isUp else { return }
+        switch shaper?.accept(bytes, now: driver.now) ?? .pass {
+        case .pass: write(bytes)
+        case .wait(let due): deliver(at: due)
+        case .drop: break
         }
+    }
+
+    /// Sees to it that what a faulty link holds is sent when its time has come.
+    private func deliver(at due: Instant) {
+        guard delivery == nil else { return }
+        let delay = Int64(clamping: due.since(driver.now).nanoseconds)
+        delivery = driver.loop.scheduleTask(in: .nanoseconds(max(delay, 100_000))) {
+            self.delivery = nil
+            for bytes in self.shaper?.takeDue(at: self.driver.now) ?? [] { self.write(bytes) }
+            if let next = self.shaper?.nextDue { self.deliver(at: next) }
+        }
+    }
+
+    private func write(_ bytes: [UInt8]) {
+        guard let channel, unsentBytes + bytes.count <= PeerDialer.unsentBytesMax else { return }
         unsentBytes += bytes.count
         let count = bytes.count
         let promise = channel.eventLoop.makePromise(of: Void.self)
@@ -71,6 +113,12 @@ final class PeerDialer: @unchecked Sendable {
 
     func connected(_ channel: any Channel) {
         self.channel = channel
+        owesHello = shaper?.isCut ?? false
+        if !owesHello { sayHello(on: channel) }
+    }
+
+    private func sayHello(on channel: any Channel) {
+        owesHello = false
         var writer = ByteWriter()
         writer.raw(Preface.peer)
         let hello = driver.hello(to: key.node, stream: key.stream)
@@ -120,6 +168,8 @@ final class PeerDialer: @unchecked Sendable {
     func disconnected() {
         channel = nil
         isUp = false
+        owesHello = false
+        shaper?.reset()
         driver.linkDown(
             key, problem: lastProblem.isEmpty ? "the connection was closed" : lastProblem,
             isReset: true)

@@ -28,6 +28,8 @@ package struct ServeSettings: Sendable {
     package var cacheBytes = 256 << 20
     package var retainedLogBytes = 32 << 20
     package var logLevel = "info"
+    /// Whether it takes orders to be faulty (``FaultOrder``); for tests and drills only.
+    package var takesFaults = false
 
     /// The names of all settings, as in a file; flags have the same names after `--`, the
     /// environment in capitals with `_` after `TENON_`.
@@ -38,6 +40,7 @@ package struct ServeSettings: Sendable {
         ("allow-volatile", .flag), ("segment-bytes", .integer), ("segments", .integer),
         ("memtable-bytes", .integer), ("cache-bytes", .integer),
         ("retained-log-bytes", .integer), ("log-level", .text),
+        ("enable-fault-injection", .flag),
     ]
 
     /// Reads the settings from all three places.
@@ -80,6 +83,7 @@ package struct ServeSettings: Sendable {
         try await settings.takeUp(\.cacheBytes, reader.integer("cache-bytes"))
         try await settings.takeUp(\.retainedLogBytes, reader.integer("retained-log-bytes"))
         try await settings.takeUp(\.logLevel, reader.text("log-level"))
+        try await settings.takeUp(\.takesFaults, reader.flag("enable-fault-injection"))
         try settings.check()
         return settings
     }

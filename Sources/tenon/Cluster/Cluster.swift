@@ -32,6 +32,15 @@ struct ClusterServeOptions: ParsableArguments {
             "A setting for every node, as for `tenon serve`; may be repeated.",
             valueName: "key=value"))
     var settings: [String] = []
+
+    @Flag(help: "Let the nodes take orders to be faulty (tenon drill inject).")
+    var enableFaultInjection = false
+
+    /// The settings as arguments of `tenon serve`.
+    func arguments() throws(ClusterError) -> [String] {
+        let given = try ClusterLayout.serveOptions(settings: settings)
+        return enableFaultInjection ? given + [ClusterLayout.faultInjection] : given
+    }
 }
 
 struct ClusterStart: AsyncParsableCommand {
@@ -73,7 +82,7 @@ struct ClusterStart: AsyncParsableCommand {
                     as: LocalCluster.Request(
                         nodes: nodes, basePort: try portOfFirstNode(), host: host,
                         tablets: tablets,
-                        serveOptions: try ClusterLayout.serveOptions(settings: options.settings)))
+                        serveOptions: try options.arguments()))
             }
             try present(cluster)
         }

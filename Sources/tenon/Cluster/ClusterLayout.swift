@@ -67,6 +67,12 @@ struct ClusterLayout: Hashable, Codable, Sendable {
         return arguments
     }
 
+    /// The argument that lets a node take orders to be faulty.
+    static let faultInjection = "--enable-fault-injection"
+
+    /// Whether its nodes do.
+    var takesFaults: Bool { serveOptions.contains(ClusterLayout.faultInjection) }
+
     private static let reservedSettings = ["name", "data", "listen", "cluster", "tablets"]
 }
 

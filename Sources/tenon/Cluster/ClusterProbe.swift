@@ -50,7 +50,8 @@ struct ClusterProbe: Sendable {
         }
     }
 
-    private func status(of node: NodeID) async -> NodeStatus? {
+    /// What one node says of itself; nil when it does not answer.
+    func status(of node: NodeID) async -> NodeStatus? {
         do throws(TenonError) {
             return try await client.status(of: node, timeout: ClusterProbe.timeout)
         } catch {

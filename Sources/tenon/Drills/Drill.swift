@@ -10,7 +10,7 @@ struct Drill: AsyncParsableCommand {
               tenon drill list
               tenon drill run leader-kill --rounds 10 --report leader-kill.json
             """,
-        subcommands: [DrillList.self, DrillRun.self])
+        subcommands: [DrillList.self, DrillRun.self, DrillInject.self, DrillClear.self])
 }
 
 struct DrillList: ParsableCommand {

@@ -8,15 +8,16 @@ import TenonWire
 struct DrillFault: Sendable {
     let session: DrillSession
     let plan: PlannedRound
+    /// The round's number: keys of the round begin with it.
+    let round: Int
+    /// Where chance begins in this round.
+    let seed: UInt64
 
-    /// How long a fault is watched before the node is brought back.
-    private static let watched = Duration.seconds(3)
-    private static let paused = Duration.seconds(10)
     /// How long all nodes stay silent before they are ended and started anew.
     private static let allSilent = Duration.seconds(1)
     private static let wholeSecondsMax = 60
 
-    private var cluster: LocalCluster { session.cluster }
+    var cluster: LocalCluster { session.cluster }
 
     /// Whom the fault will meet.
     func targets() async throws -> [LocalCluster.Node] {
@@ -29,29 +30,39 @@ struct DrillFault: Sendable {
     }
 
     /// The fault, from its first effect until all replicas are there again.
-    func inject(into nodes: [LocalCluster.Node]) async throws {
+    func inject(into nodes: [LocalCluster.Node]) async throws -> FaultObservation {
+        var seen = FaultObservation()
         switch plan.injection {
         case .kill:
             try await end(nodes)
-            try await watch(nodes)
+            try await watch()
             try start(nodes)
         case .silence:
             for node in nodes { try await cluster.pause(node) }
-            try await watch(nodes)
+            try await watch()
             try await end(nodes)
             try start(nodes)
         case .pause:
-            for node in nodes { try await cluster.pause(node) }
-            try await Task.sleep(for: DrillFault.paused)
-            for node in nodes { try cluster.resume(node) }
+            try await withConfinedReader(at: nodes) {
+                for node in nodes { try await cluster.pause(node) }
+                try await Task.sleep(for: plan.duration)
+                for node in nodes { try cluster.resume(node) }
+                // What the woken node still believes shows in its first answers.
+                try await Task.sleep(for: .seconds(1))
+            }
         case .drain:
             for node in nodes { try await drain(node) }
+        case .flipLog, .flipTable:
+            seen = try await flip(in: nodes)
+        default:
+            seen = try await injectByOrder(into: nodes)
         }
         try await awaitWhole()
+        return seen
     }
 
     /// Ends all of them within milliseconds, then waits until they are gone.
-    private func end(_ nodes: [LocalCluster.Node]) async throws {
+    func end(_ nodes: [LocalCluster.Node]) async throws {
         for node in nodes { cluster.process(of: node)?.signal(SIGKILL) }
         for node in nodes where cluster.process(of: node) != nil {
             // Between the two looks the node may have ended: that is what is wanted.
@@ -59,36 +70,31 @@ struct DrillFault: Sendable {
         }
     }
 
-    private func start(_ nodes: [LocalCluster.Node]) throws {
+    func start(_ nodes: [LocalCluster.Node]) throws {
         for node in nodes { try cluster.launch(node) }
     }
 
-    private func watch(_ nodes: [LocalCluster.Node]) async throws {
-        guard plan.target == .all else { return try await Task.sleep(for: DrillFault.watched) }
+    private func watch() async throws {
+        guard plan.target == .all else { return try await Task.sleep(for: plan.duration) }
         if plan.injection == .silence { try await Task.sleep(for: DrillFault.allSilent) }
     }
 
     /// Hands every tablet that the node leads to the others in turn.
     private func drain(_ node: LocalCluster.Node) async throws {
-        let others = cluster.layout.nodes.filter { $0 != node }.map(\.name)
-        let ranks = cluster.layout.nodes.map(\.name).sorted()
+        let others = cluster.layout.nodes.filter { $0 != node }.map(session.number)
         guard !others.isEmpty else { throw ClusterError.badSetting("one node cannot be drained") }
+        let drained = session.number(of: node)
         let leaders = ClusterProbe.leaders(in: await session.probe.statuses())
         var turn = 0
-        for (tablet, leader) in leaders.sorted(by: { $0.key < $1.key })
-        where ranks[Int(leader.rawValue) - 1] == node.name {
-            let target = others[turn % others.count]
-            turn += 1
-            let rank = (ranks.firstIndex(of: target) ?? 0) + 1
+        for (tablet, leader) in leaders.sorted(by: { $0.key < $1.key }) where leader == drained {
             try await session.probe.client.transferLeadership(
-                of: tablet, to: NodeID(UInt32(rank)))
+                of: tablet, to: others[turn % others.count])
+            turn += 1
         }
         try await until("the drained node leads nothing") { statuses in
-            ClusterProbe.leaders(in: statuses).values.allSatisfy {
-                ranks[Int($0.rawValue) - 1] != node.name
-            }
+            !ClusterProbe.leaders(in: statuses).values.contains(drained)
         }
-        try await Task.sleep(for: DrillFault.watched)
+        try await Task.sleep(for: plan.duration)
     }
 
     /// Waits until every replica has applied what was committed when the wait began.
@@ -106,13 +112,17 @@ struct DrillFault: Sendable {
         }
     }
 
-    private func leaderID() async throws -> NodeID {
-        let statuses = await session.probe.statuses()
-        guard let leader = ClusterProbe.leader(in: statuses) else { throw ClusterError.noLeader }
-        return leader
+    func leaderID() async throws -> NodeID {
+        let deadline = ContinuousClock.now + .seconds(DrillFault.wholeSecondsMax)
+        while ContinuousClock.now < deadline {
+            let statuses = await session.probe.statuses()
+            if let leader = ClusterProbe.leader(in: statuses) { return leader }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw ClusterError.noLeader
     }
 
-    private func until(
+    func until(
         _ what: String, _ isReached: ([NodeStatus?]) -> Bool
     ) async throws {
         let deadline = ContinuousClock.now + .seconds(DrillFault.wholeSecondsMax)
@@ -123,4 +133,14 @@ struct DrillFault: Sendable {
         throw ClusterError.notServing(
             seconds: DrillFault.wholeSecondsMax, reason: "waited in vain until \(what)")
     }
+}
+
+/// What was seen of a fault besides what the history tells.
+struct FaultObservation: Sendable {
+    /// When the fault was over: what came after is recovery.
+    var endedAt: Instant?
+    /// What the cluster itself said of the fault.
+    var found: String?
+    /// What must not be.
+    var problems: [String] = []
 }

@@ -7,6 +7,8 @@ struct DrillReport: Encodable, Sendable {
     var drill: String
     /// Nodes and tablets, and that all of it is one machine.
     var layout: String
+    /// The rule that the nodes broke on purpose, of a negative control: then the drill must fail.
+    var negativeControl: String?
     /// The injections of the rounds, joined by `+`.
     var injection: String
     /// The commit that the program was built from, when it can be found out.
@@ -67,6 +69,26 @@ struct DrillReport: Encodable, Sendable {
         var latencyMillis: Latency
         /// `holds`, `violated: …` or `undecided: …`.
         var linearizability: String
+        /// New terms with a leader between the fault and the end of the round, on the tablet that
+        /// had most.
+        var leaderChanges: Int
+        /// From the fault until every tablet that the node led had another leader; nil when some
+        /// tablet had none.
+        var otherLeaderSeconds: Double?
+        /// Of the writes sent while the fault lasted, after its first 8 s, those that were
+        /// acknowledged within a second; nil when the fault was shorter.
+        var writeAvailability: Double?
+        /// Of puts sent before the fault, and while it lasted.
+        var putP99MillisBefore: Double
+        var putP99MillisDuring: Double
+        /// The median of puts sent while the fault lasted.
+        var putP50MillisDuring: Double
+        /// The largest distance of an acknowledged version from the true time of its answer.
+        var versionErrorSeconds: Double
+        /// What the cluster itself said of the fault.
+        var found: String?
+        /// What this round has against the drill, besides losses and gaps.
+        var problems: [String]
     }
 
     struct Latency: Encodable, Sendable {
@@ -138,7 +160,7 @@ extension DrillReport {
     var table: String {
         let header = [
             "round", "injection", "target", "node", "gap s", "write RTO s", "acknowledged",
-            "refused", "unknown", "lost", "stale", "in flight", "p99 ms",
+            "refused", "unknown", "lost", "stale", "in flight", "p99 ms", "leaders", "led after s",
         ]
         let rows = rounds.enumerated().map { place, round in
             [
@@ -146,7 +168,8 @@ extension DrillReport {
                 text(round.gapSeconds), round.writeRtoSeconds.map(text) ?? "none",
                 String(round.acknowledged), String(round.refused), String(round.unknown),
                 String(round.lost), String(round.stale), String(round.inFlightAtFault),
-                text(round.latencyMillis.p99),
+                text(round.latencyMillis.p99), String(round.leaderChanges),
+                round.otherLeaderSeconds.map(text) ?? "-",
             ]
         }
         return ([TextTable(header: header, rows: rows).description, ""] + summary)
@@ -161,7 +184,7 @@ extension DrillReport {
         }
         let verdict =
             passed ? "PASSED: lost 0, stale 0" : "FAILED: " + failures.joined(separator: "; ")
-        return gaps + [
+        return gaps + details + [
             "load: \(configuration.operationsPerSecond) operations/s of at most "
                 + "\(configuration.maximumOperationsPerSecond), "
                 + "\(text(configuration.writesInFlight)) writes in flight",
@@ -170,6 +193,19 @@ extension DrillReport {
                 + "(\(counters.answersDropped) answers dropped)",
             "linearizability: \(linearizability)",
         ] + notes + [verdict]
+    }
+
+    /// What rounds say besides figures.
+    private var details: [String] {
+        rounds.enumerated().flatMap { place, round in
+            var lines: [String] = []
+            if let found = round.found { lines.append("round \(place + 1): \(found)") }
+            if let share = round.writeAvailability {
+                lines.append(
+                    "round \(place + 1): \(text(share * 100)) % of writes within 1 s, after 8 s")
+            }
+            return lines
+        }
     }
 
     private func text(_ number: Double) -> String { String(format: "%.3f", number) }

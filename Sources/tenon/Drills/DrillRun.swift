@@ -14,6 +14,11 @@ struct DrillRun: AsyncParsableCommand {
 
             EXAMPLE
               tenon drill run leader-kill --rounds 10 --report leader-kill.json
+              tenon drill run disk-stall --injection hang --rounds 10
+              tenon drill run partial-partition --minutes 5
+            With --negative-control the nodes break one rule on purpose; the drill must fail then,
+            and the exit code is 0 when it does. This needs a program built with
+            `--traits PlantedFaults`; deploy/drills/NAME --negative-control builds it.
             """)
 
     @Argument(help: "The drill's name, as `tenon drill list` shows it.")
@@ -22,8 +27,20 @@ struct DrillRun: AsyncParsableCommand {
     @Option(help: "Rounds against the leader, for each injection.")
     var rounds = 3
 
-    @Option(help: "Only this injection (kill, silence, pause, drain).")
+    @Option(help: "Only this injection, as kill or hang; a wrong one shows what there is.")
     var injection: String?
+
+    @Option(help: "Only against this: leader, follower, all.")
+    var target: String?
+
+    @Option(help: "How long a fault lasts (default: what each injection says).")
+    var seconds: Int?
+
+    @Option(help: "The same in minutes.")
+    var minutes: Int?
+
+    @Flag(help: "Break the rule that the drill watches; succeed when the drill fails.")
+    var negativeControl = false
 
     @Option(help: "Write the JSON report to this file.")
     var report: String?
@@ -34,8 +51,8 @@ struct DrillRun: AsyncParsableCommand {
     @Option(help: "Where chance begins: equal seeds choose alike.")
     var seed: UInt64?
 
-    @Option(help: "Nodes of a cluster started for the drill.")
-    var nodes = 3
+    @Option(help: "Nodes of a cluster started for the drill (default: 3, or what it needs).")
+    var nodes: Int?
 
     @Option(help: "Data tablets of a cluster started for the drill.")
     var tablets: Int?
@@ -56,25 +73,61 @@ struct DrillRun: AsyncParsableCommand {
             let known = scenario.injections.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("\(name) has no injection \(injection); it has \(known)")
         }
+        if let target, FaultTarget(rawValue: target) == nil {
+            throw ValidationError("--target \(target): leader, follower or all")
+        }
+        guard (seconds ?? 1) > 0, (minutes ?? 1) > 0, (minutes ?? 1) <= 600 else {
+            throw ValidationError("a fault lasts 1 s at least, and 600 minutes at most")
+        }
+        if planned(scenario).isEmpty { throw ValidationError("\(name) has no such rounds") }
+        if negativeControl { try NegativeControl.check() }
+    }
+
+    /// The rounds that were asked for.
+    private func planned(_ scenario: Scenario) -> [PlannedRound] {
+        let injections = scenario.injections.filter {
+            injection == nil || $0.rawValue == injection
+        }
+        let lasting = minutes.map { $0 * 60 } ?? seconds
+        return scenario.rounds(rounds, injections: injections).compactMap { round in
+            var round = round
+            round.seconds = lasting
+            return target == nil || round.target.rawValue == target ? round : nil
+        }
     }
 
     func run() async throws {
         guard let scenario = Scenario.named(name) else { return }
+        if negativeControl { NegativeControl.plant(scenario.control) }
         try await reportingClusterErrors {
-            let result = try await onCluster { cluster in
-                try await run(scenario, on: cluster)
+            do {
+                let result = try await onCluster(of: scenario) { cluster in
+                    try await run(scenario, on: cluster)
+                }
+                try present(result)
+                if result.passed != negativeControl { return }
+            } catch let error as BrokenRound where negativeControl {
+                Console.note("round \(error.round) did not come to an end: \(error.cause)")
+                return Console.note("NEGATIVE CONTROL FAILED AS IT MUST: \(scenario.control)")
             }
-            try present(result)
-            if !result.passed { throw ExitCode(1) }
+            if negativeControl {
+                Console.note("VOID: \(name) passes although \(scenario.control) is planted")
+            }
+            throw ExitCode(1)
         }
     }
 
     /// The cluster of --dir, or one of its own.
     private func onCluster(
-        _ body: (LocalCluster) async throws -> DrillReport
+        of scenario: Scenario, _ body: (LocalCluster) async throws -> DrillReport
     ) async throws -> DrillReport {
         if LocalCluster.runs(in: folder.directory) {
             let cluster = try LocalCluster.open(directory: folder.directory)
+            guard cluster.layout.takesFaults || !scenario.needsOrders else {
+                throw ClusterError.badSetting(
+                    "\(name) needs nodes that take orders to be faulty: stop the cluster in "
+                        + "\(folder.directory) and start it with --enable-fault-injection")
+            }
             return try await withInterruptCleanUp {
                 cluster.resumeAll()
             } body: {
@@ -85,8 +138,11 @@ struct DrillRun: AsyncParsableCommand {
         let temporary = FileManager.default.temporaryDirectory
             .appending(path: "tenon-drill-\(ProcessInfo.processInfo.processIdentifier)").path
         let request = LocalCluster.Request(
-            nodes: nodes, basePort: nil, tablets: tablets,
-            serveOptions: try ClusterLayout.serveOptions(settings: options.settings))
+            nodes: nodes ?? scenario.nodes, basePort: nil, tablets: tablets,
+            serveOptions: try ClusterLayout.serveOptions(
+                settings: scenario.settings + options.settings)
+                + (scenario.needsOrders || options.enableFaultInjection
+                    ? [ClusterLayout.faultInjection] : []))
         let report = try await LocalCluster.withOwned(
             directory: temporary, request: request, body)
         // After an error the folder stays, with the logs of the nodes in it.
@@ -96,19 +152,24 @@ struct DrillRun: AsyncParsableCommand {
 
     private func run(_ scenario: Scenario, on cluster: LocalCluster) async throws -> DrillReport {
         let seed = seed ?? UInt64.random(in: 1...UInt64(UInt32.max))
-        let injections = scenario.injections.filter {
-            injection == nil || $0.rawValue == injection
+        let planned = planned(scenario)
+        let injections = scenario.injections.filter { injection in
+            planned.contains { $0.injection == injection }
         }
-        return try await DrillSession.with(cluster, seed: seed) { session in
+        return try await DrillSession.with(
+            cluster, seed: seed, valueBytes: scenario.valueBytes
+        ) { session in
             tell("measuring how much the cluster takes")
             let rate = await DrillRate.measure(session)
             var runner = try DrillRunner(
-                scenario: scenario, rounds: scenario.rounds(rounds, injections: injections),
+                scenario: scenario, rounds: planned,
                 session: session, rate: rate, seed: seed, historyPath: history, progress: tell)
             let findings = try await runner.run()
-            return DrillReport(
+            var report = DrillReport(
                 scenario, injections: injections, session: session, rate: rate, seed: seed,
                 findings: findings)
+            if negativeControl { report.negativeControl = scenario.control }
+            return report
         }
     }
 
@@ -121,6 +182,9 @@ struct DrillRun: AsyncParsableCommand {
             try LocalFile.write(try JSONText.encode(result, pretty: true) + "\n", to: report)
         }
         print(json ? try JSONText.encode(result, pretty: false) : result.table)
+        if negativeControl, !result.passed {
+            Console.note("NEGATIVE CONTROL FAILED AS IT MUST: \(result.negativeControl ?? "")")
+        }
     }
 }
 
@@ -181,7 +245,10 @@ extension DrillReport {
         if rounds.contains(where: { $0.writeRtoSeconds == nil }) {
             failures.append("a round in which writes did not flow again")
         }
-        return failures
+        for (place, round) in rounds.enumerated() {
+            failures += round.problems.map { "round \(place + 1): \($0)" }
+        }
+        return failures + RoundJudgement.complaints(aboutAll: rounds)
     }
 
     private static func notes(injections: [Injection], cluster: LocalCluster) -> [String] {
@@ -190,6 +257,11 @@ extension DrillReport {
             notes.append(
                 "note: silence is SIGSTOP, then SIGKILL when the round ends; "
                     + "the kernel still acknowledges what arrives")
+        }
+        if injections.contains(where: \.isByOrder) {
+            notes.append(
+                "note: the nodes bring links, disks and clocks into disorder by themselves, by "
+                    + "order; the kernel's stay in order")
         }
         if unsafe ctenon_is_volatile(cluster.directory) == 1 {
             notes.append("note: the data is on a file system in memory")

@@ -53,7 +53,18 @@ struct DrillRunner {
             progress(
                 "round \(place + 1) of \(rounds.count): "
                     + "\(plan.injection.rawValue) \(plan.target.rawValue)")
-            results.append(try await run(plan, number: place + 1))
+            let result: DrillReport.Round
+            do {
+                result = try await run(plan, number: place + 1)
+            } catch {
+                throw BrokenRound(round: place + 1, cause: error)
+            }
+            progress(
+                "  gap \(result.gapSeconds) s, \(result.acknowledged) writes, lost \(result.lost), "
+                    + "stale \(result.stale)"
+                    + (result.problems.isEmpty
+                        ? "" : "; " + result.problems.joined(separator: "; ")))
+            results.append(result)
         }
         progress("reading everything back")
         try await readAllBack()
@@ -67,34 +78,46 @@ struct DrillRunner {
     // MARK: One round
 
     private mutating func run(_ plan: PlannedRound, number: Int) async throws -> DrillReport.Round {
-        let fault = DrillFault(session: session, plan: plan)
-        let nodes = try await fault.targets()
+        let fault = DrillFault(
+            session: session, plan: plan, round: number, seed: seed &+ UInt64(number))
         let phase = Duration.milliseconds(Int(random.below(1_000)))
         let perSecond = rate.perSecond
         let session = session
+        let watch = LeaderWatch()
         async let loading: Void = session.load.run(round: number, perSecond: perSecond)
+        async let watching: Void = watch.run(session)
         let start = DrillClock.now
+        let nodes: [LocalCluster.Node]
+        let observed: FaultObservation
         let injected: Range<Instant>
         let wallTime: Date
         do {
             try await Task.sleep(for: DrillRunner.leadTime + phase)
             await DrillRunner.awaitWritesInFlight(session.load.recorder)
+            // Not earlier: under load leadership may have moved since the last round.
+            nodes = try await fault.targets()
             wallTime = Date()
             let before = DrillClock.now
-            try await fault.inject(into: nodes)
+            observed = try await fault.inject(into: nodes)
             try await Task.sleep(for: DrillRunner.leadTime)
             injected = before..<DrillClock.now
         } catch {
             session.load.stop()
+            watch.stop()
             await loading
+            await watching
             throw error
         }
         session.load.stop()
+        watch.stop()
         await loading
+        await watching
         return try await evaluate(
             Evidence(
                 plan: plan, number: number, nodes: nodes.map(\.name), wallTime: wallTime,
-                start: start, fault: injected, recording: session.load.recorder.take()))
+                start: start, fault: injected, observed: observed,
+                leaders: watch.findings(since: injected.lowerBound),
+                recording: session.load.recorder.take()))
     }
 
     private static func awaitWritesInFlight(_ recorder: HistoryRecorder) async {
@@ -113,7 +136,16 @@ struct DrillRunner {
         var start: Instant
         /// From the injecting call to the end of the load.
         var fault: Range<Instant>
+        var observed: FaultObservation
+        var leaders: LeaderWatch.Findings
         var recording: Recording
+
+        /// What the history tells while the fault lasted.
+        var measures: FaultMeasures {
+            FaultMeasures(
+                recording.operations, from: start, fault: fault.lowerBound,
+                end: observed.endedAt ?? fault.upperBound, wallTime: wallTime)
+        }
     }
 
     private mutating func evaluate(_ evidence: Evidence) async throws -> DrillReport.Round {
@@ -127,7 +159,8 @@ struct DrillRunner {
         remember(ofKeys, round: evidence.number)
         let lost = DrillMeasures.lostWrites(in: ofKeys) { contents[$0] ?? nil }
         let verdict = RegisterCheck().verdict(of: ofKeys)
-        return DrillReport.Round(
+        let measures = evidence.measures
+        var round = DrillReport.Round(
             faultAt: evidence.wallTime.formatted(
                 Date.ISO8601FormatStyle(includingFractionalSeconds: true)),
             injection: evidence.plan.injection, target: evidence.plan.target,
@@ -146,7 +179,16 @@ struct DrillRunner {
                 p50: recording.latency(percent: 50).milliseconds,
                 p99: recording.latency(percent: 99).milliseconds,
                 max: recording.latency(percent: 100).milliseconds),
-            linearizability: verdict.text)
+            linearizability: verdict.text, leaderChanges: evidence.leaders.changes,
+            otherLeaderSeconds: evidence.leaders.allElsewhereAfter?.seconds,
+            writeAvailability: measures.writeAvailability,
+            putP99MillisBefore: measures.putP99Before.milliseconds,
+            putP99MillisDuring: measures.putP99During.milliseconds,
+            putP50MillisDuring: measures.putP50During.milliseconds,
+            versionErrorSeconds: measures.versionErrorSeconds, found: evidence.observed.found,
+            problems: evidence.observed.problems)
+        round.problems += RoundJudgement.complaints(about: round)
+        return round
     }
 
     /// The longest gap of the worst tablet; a tablet without any success was gone all the time.
@@ -220,6 +262,14 @@ struct DrillRunner {
         let all = results.map(\.linearizability) + [ofCounters]
         return all.first { $0.hasPrefix("violated") } ?? all.first { $0 != "holds" } ?? "holds"
     }
+}
+
+/// A round that could not be brought to its end: the cluster did not come back.
+struct BrokenRound: Error, CustomStringConvertible {
+    let round: Int
+    let cause: any Error
+
+    var description: String { "round \(round): \(cause)" }
 }
 
 /// What the rounds of a run showed.

@@ -17,11 +17,13 @@ struct DrillSession: Sendable {
 
     /// Runs `body` with a session and closes all of it.
     static func with<Result>(
-        _ cluster: LocalCluster, seed: UInt64, _ body: (DrillSession) async throws -> Result
+        _ cluster: LocalCluster, seed: UInt64, valueBytes: Int,
+        _ body: (DrillSession) async throws -> Result
     ) async throws -> Result {
         let proxies = try makeProxies(of: cluster, seed: seed)
         defer { for proxy in proxies { proxy.stop() } }
-        let configuration = DrillLoad.Configuration(seed: seed)
+        var configuration = DrillLoad.Configuration(seed: seed)
+        configuration.valueBytes = valueBytes
         let clients = try makeClients(configuration.workers, endpoints: cluster.endpoints)
         let lossy = try makeClients(1, endpoints: proxies.map(\.address))
         let all = clients + lossy

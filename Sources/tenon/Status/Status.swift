@@ -112,6 +112,8 @@ extension StatusReport {
         }
         members += [
             .init("state", .string(status.state)), .init("security", .string(status.security)),
+            .init("faultInjection", .bool(status.counters.faultInjection > 0)),
+            .init("faultsInForce", .integer(max(1, status.counters.faultInjection) - 1)),
             .init("boot", .integer(status.boot.rawValue)),
             .init("epoch", .integer(status.epoch.rawValue)),
             .init("uptimeMs", .integer(status.uptimeMilliseconds)),
@@ -177,9 +179,18 @@ extension StatusReport {
         let security = nodes.lazy.compactMap { $0.status?.security }.first ?? "unknown"
         let problems = nodes.filter { $0.status == nil }.map { "\($0.node.name): \($0.problem)" }
         let parts =
-            ["security: \(security)", "", nodeTable] + problems + linkProblems
+            ["security: \(security)"] + faultInjection + ["", nodeTable] + problems + linkProblems
             + ["", tabletTable]
         return parts.joined(separator: "\n")
+    }
+
+    /// Nodes that take orders to be faulty, in a line of their own: none does in earnest.
+    private var faultInjection: [String] {
+        let open = nodes.compactMap { node -> String? in
+            guard let count = node.status?.counters.faultInjection, count > 0 else { return nil }
+            return "\(node.node.name) (\(count - 1) in force)"
+        }
+        return open.isEmpty ? [] : ["fault injection: on at " + open.joined(separator: ", ")]
     }
 
     /// Links between nodes that both run: one refuses the other, or cannot reach it.

@@ -43,6 +43,9 @@ struct DrillKeys: Sendable {
         Bytes("\(prefix(number, of: count))-drill-\(run)-counter-\(number)")
     }
 
+    /// Of one client that a drill watches.
+    func marker(round: Int) -> Bytes { Bytes("\(prefix(1, of: 2))-drill-\(run)-marker-\(round)") }
+
     private func prefix(_ number: Int, of count: Int) -> String {
         let place = number * 36 * 36 / count
         return String(place / 36, radix: 36) + String(place % 36, radix: 36)

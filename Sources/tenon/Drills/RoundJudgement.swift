@@ -1,0 +1,92 @@
+/// What a drill asks of a round besides losses, stale reads and gaps (drills.md, section 3).
+enum RoundJudgement {
+    /// A leader whose disk hangs is replaced within the stall bound (Rule C1) and a second.
+    static let otherLeaderSecondsMax = 1.5
+    /// In a partial partition, and by one that is over, within five minutes.
+    static let leaderChangesMax = 2
+    static let availabilityMin = 0.95
+    /// Of a fault that meets no majority's node, on the latency of puts.
+    static let putP99FactorMax = 2.0
+    /// Below this the noise of a machine with two cores is larger than any fault.
+    static let putP99MillisFloor = 25.0
+    /// How far the agreed clock lets a version stand from the true time (Rule S2), and a second
+    /// in which the answer was under way.
+    static let versionErrorSecondsMax = 1.5
+
+    /// Write RTO: a pass below it (drills.md, section 2).
+    static let writeRtoSecondsMax = 8.0
+
+    static func complaints(about round: DrillReport.Round) -> [String] {
+        recovery(round) + particulars(of: round)
+    }
+
+    /// Reads alone are no recovery. Where no disk has room nobody can write, of course.
+    private static func recovery(_ round: DrillReport.Round) -> [String] {
+        if round.injection == .fill, round.target == .all { return [] }
+        guard let seconds = round.writeRtoSeconds, seconds >= writeRtoSecondsMax else { return [] }
+        return ["writes flowed again after \(seconds) s; the bound is \(writeRtoSecondsMax) s"]
+    }
+
+    private static func particulars(of round: DrillReport.Round) -> [String] {
+        switch (round.injection, round.target) {
+        case (.hang, .leader), (.stall2s, .leader):
+            return round.otherLeaderSeconds == nil ? ["the leader stayed with a dead disk"] : []
+        case (.hang, .follower), (.stall2s, .follower), (.stall100, .follower):
+            return slowPuts(round)
+        case (.delay, _), (.lossy, _), (.capped, _):
+            return followsSlowLink(round) + changes(round, atMost: 0)
+        case (.single, _), (.chain, _), (.hub, _), (.constrained, _), (.deaf, _), (.mute, _):
+            return changes(round, atMost: leaderChangesMax) + availability(round)
+        case (.cut, .leader):
+            return changes(round, atMost: leaderChangesMax) + availability(round)
+        case (.cut, .follower): return changes(round, atMost: 0) + availability(round)
+        case (.clockAhead, _), (.clockBehind, _), (.clockDecade, _), (.clockDrift, _):
+            return versions(round) + changes(round, atMost: 1)
+        default: return []
+        }
+    }
+
+    /// What counts over rounds: medians.
+    static func complaints(aboutAll rounds: [DrillReport.Round]) -> [String] {
+        let hung = rounds.filter { $0.injection == .hang && $0.target == .leader }
+        let spans = hung.compactMap(\.otherLeaderSeconds)
+        guard !spans.isEmpty else { return [] }
+        let median = DrillReport.Spread(spans).median
+        guard median > otherLeaderSecondsMax else { return [] }
+        return [
+            "another led \(median) s after a disk hung (median); the bound is "
+                + "\(otherLeaderSecondsMax) s"
+        ]
+    }
+
+    private static func slowPuts(_ round: DrillReport.Round) -> [String] {
+        let bound = max(putP99MillisFloor, round.putP99MillisBefore * putP99FactorMax)
+        guard round.putP99MillisDuring > bound else { return [] }
+        return [
+            "put p99 went from \(round.putP99MillisBefore) to \(round.putP99MillisDuring) ms"
+        ]
+    }
+
+    /// Half of the delay that is injected: who waits for the slow link waits for all of it.
+    static let putP50MillisMax = 100.0
+
+    private static func followsSlowLink(_ round: DrillReport.Round) -> [String] {
+        guard round.putP50MillisDuring > putP50MillisMax else { return [] }
+        return ["puts took \(round.putP50MillisDuring) ms (median): they wait for the slow link"]
+    }
+
+    private static func changes(_ round: DrillReport.Round, atMost bound: Int) -> [String] {
+        guard round.leaderChanges > bound else { return [] }
+        return ["\(round.leaderChanges) leader changes; at most \(bound) are allowed"]
+    }
+
+    private static func availability(_ round: DrillReport.Round) -> [String] {
+        guard let share = round.writeAvailability, share < availabilityMin else { return [] }
+        return ["of writes after 8 s only \(share * 100) % were acknowledged within 1 s"]
+    }
+
+    private static func versions(_ round: DrillReport.Round) -> [String] {
+        guard round.versionErrorSeconds > versionErrorSecondsMax else { return [] }
+        return ["a version stands \(round.versionErrorSeconds) s from the true time"]
+    }
+}
