@@ -121,6 +121,9 @@ let package = Package(
             name: "TenonStoreTests", dependencies: ["TenonStore", "TenonCore", "TenonSimulator"],
             swiftSettings: strict),
         .testTarget(
+            name: "TenonPlacementTests", dependencies: ["TenonPlacement", "TenonCore"],
+            swiftSettings: strict),
+        .testTarget(
             name: "TenonWireTests", dependencies: ["TenonWire", "TenonCore"],
             swiftSettings: strict),
         .testTarget(
