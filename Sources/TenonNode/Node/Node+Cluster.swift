@@ -30,6 +30,8 @@ extension Node {
         case .directoryVersion(let version):
             cluster.leader = node
             if version > cluster.directory.version { tell(.wantDirectory, to: node) }
+        case .haveDirectory(let version):
+            if version > cluster.directory.version { tell(.wantDirectory, to: node) }
         case .wantDirectory: tell(.directory(cluster.directory), to: node)
         case .directory(let directory): adopt(directory)
         case .report(let reports):
@@ -137,6 +139,7 @@ extension Node {
             for tablet in tablets where tablet.raft.role == .leader {
                 memberWork.reportsDue.insert(tablet.id)
             }
+            for link in peers.links { tellDirectoryVersion(to: link.node) }
         }
         guard !memberWork.reportsDue.isEmpty else { return }
         var reports: [TabletDescriptor] = []
@@ -149,6 +152,10 @@ extension Node {
             reports.append(tablet.report)
         }
         if !reports.isEmpty { tell(.report(reports), to: cluster.leader) }
+    }
+
+    func tellDirectoryVersion(to node: NodeID) {
+        tell(.haveDirectory(cluster.directory.version), to: node)
     }
 
     private func askForLeaderless(now: Instant) {

@@ -45,6 +45,7 @@ extension Node {
     /// A link of ours to a peer is up: it welcomed us and is welcome.
     package func linkUp(_ node: NodeID, _ stream: PeerStream) {
         peers.up(node, stream)
+        if stream == .consensus { tellDirectoryVersion(to: node) }
     }
 
     /// A link of ours broke, or could not be made.

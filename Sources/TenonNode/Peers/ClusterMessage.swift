@@ -6,7 +6,10 @@ package import TenonWire
 package enum ClusterMessage: Sendable {
     /// From the leader of the directory to all: it leads, and its copy is of this version.
     case directoryVersion(Timestamp)
-    /// To the leader of the directory: the sender's copy is older.
+    /// From anybody to anybody: the sender's copy is of this version. A node that was away may
+    /// know nobody any more whom the leader of the directory could be.
+    case haveDirectory(Timestamp)
+    /// In answer to either: the sender's copy is older.
     case wantDirectory
     case directory(Directory)
     /// From the leader of tablets to the leader of the directory (Rule C5).
@@ -58,6 +61,9 @@ extension ClusterMessage {
             encode(8, tablet, replica, to: &writer)
         case .replicaRemoved(let tablet, let replica):
             encode(9, tablet, replica, to: &writer)
+        case .haveDirectory(let version):
+            writer.uint8(11)
+            writer.identifier(version)
         case .isMember(let tablet, let replica):
             encode(10, tablet, replica, to: &writer)
         }
@@ -99,6 +105,7 @@ extension ClusterMessage {
             case 9: self = .replicaRemoved(tablet, replica)
             default: self = .isMember(tablet, replica)
             }
+        case 11: self = .haveDirectory(try reader.identifier(Timestamp.self))
         default: throw .unknownKind(field: "cluster message", value: UInt64(kind))
         }
     }

@@ -95,7 +95,7 @@ package final class SimulatedCluster {
     /// What a node of this cluster is told at its start.
     package func configuration(of host: SimulatedHost) -> NodeConfiguration {
         let members = ClusterMember.ranked(
-            hosts.filter { !$0.isJoining }.map { ($0.name, "10.0.0.\($0.id):7501") })
+            hosts.prefix(options.nodeCount).map { ($0.name, "10.0.0.\($0.id):7501") })
         var configuration = NodeConfiguration(
             name: nodeName(of: host), members: host.isJoining ? [] : members)
         configuration.isJoining = host.isJoining
