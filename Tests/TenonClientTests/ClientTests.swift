@@ -6,7 +6,7 @@ import Testing
 @testable import TenonClient
 
 /// The whole client against real sockets.
-@Suite(.timeLimit(.minutes(1))) struct ClientTests {
+@Suite(.timeLimit(.minutes(5))) struct ClientTests {
     private func withCluster(
         nodes: Int = 3, border: Bytes? = nil, host: String = "127.0.0.1",
         _ body: (FakeCluster, TenonClient) async throws -> Void

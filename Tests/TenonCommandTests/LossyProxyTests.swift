@@ -4,7 +4,7 @@ import Testing
 
 @testable import tenon
 
-@Suite("The proxy that loses answers", .timeLimit(.minutes(1)))
+@Suite("The proxy that loses answers", .timeLimit(.minutes(5)))
 struct LossyProxyTests {
     /// A node that gives each request the same answer, for as many requests as come.
     private struct EchoNode {

@@ -31,7 +31,7 @@ struct RandomSchedules {
     }
 
     /// Replicas come and go: learners, joint configurations, leaders that remove themselves.
-    @Test(arguments: [(1, 4, 20), (3, 3, 60), (3, 4, 20)])
+    @Test(arguments: [(1, 4, 6), (3, 3, 16), (3, 4, 6)])
     func keepEveryPromiseWhileMembersChange(voters: Int, spares: Int, seeds: Int) throws {
         var weather = Weather()
         weather.membersChangeEvery = 25

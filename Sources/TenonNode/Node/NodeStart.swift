@@ -112,10 +112,10 @@ package struct NodeStart {
 
     /// Folders of replicas that were removed: a crash may have come before their removal.
     private func removeOldReplicas(
-        _ tombstones: [(tablet: TabletID, lowestAllowed: ReplicaID)], _ folder: NodeFolder
+        _ removals: [(tablet: TabletID, lowestAllowed: ReplicaID)], _ folder: NodeFolder
     ) throws(StartError) {
         do throws(FileError) {
-            for (tablet, lowest) in tombstones where lowest.rawValue > 1 {
+            for (tablet, lowest) in removals where lowest.rawValue > 1 {
                 let name = ReplicaRecord.folderName(tablet, ReplicaID(lowest.rawValue - 1))
                 try fileSystem.removeTree("\(folder.tabletsDirectory)/\(name)")
             }
