@@ -103,7 +103,7 @@ struct DirectoryController {
             switch step {
             case .retarget(let id, let target, let nextReplica):
                 guard var tablet = state.tablet(id) else { continue }
-                tablet.target = target
+                tablet.target = numbered(target, of: tablet)
                 tablet.nextReplica = nextReplica
                 change.put(tablet)
             case .settled(let id):
@@ -114,6 +114,16 @@ struct DirectoryController {
             }
         }
         return (steps, change)
+    }
+
+    /// The planner's target, its newcomers under numbers that no replica had (Rule I3).
+    private func numbered(_ target: [Member], of tablet: TabletDescriptor) -> [Member] {
+        guard isPlanted(.replicaAddedUnderOldID) else { return target }
+        return target.map { member in
+            tablet.everyone.contains(member)
+                ? member
+                : Member(replica: StaticDirectory.replica(on: member.node), node: member.node)
+        }.inOrder
     }
 
     /// Voters of the directory's own tablet, when there are nodes enough.
