@@ -230,4 +230,20 @@ import Testing
         }
         #expect(refusal.reason == .denied)
     }
+
+    @Test func `a late word about an earlier replica leaves the one that is there alone`() throws {
+        let cluster = formed(3, spares: 1, seed: 11)
+        #expect(cluster.put("a", "1") != nil)
+        #expect(cluster.join(4) == nil)
+        #expect(cluster.direct(.remove(node: "n1", replacement: "n4")) == nil)
+        #expect(comes(cluster) { cluster.directory?.node(named: "n1") == nil })
+        let node = try #require(cluster.host(4).node)
+        let living = try #require(node.tablet(TabletID(2))).replica
+        node.remove(TabletID(2), ReplicaID(living.rawValue - 1), now: cluster.now)
+        cluster.run(for: .seconds(1))
+        cluster.cutPower(4)
+        cluster.start(4)
+        #expect(comes(cluster) { cluster.status(4)?.health == "whole" })
+        #expect(cluster.host(4).node?.tablet(TabletID(2))?.replica == living)
+    }
 }

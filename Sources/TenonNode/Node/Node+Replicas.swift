@@ -87,10 +87,12 @@ extension Node {
     /// The replica is no member any more: it goes, and leaves a tombstone. Its folder is removed
     /// once that is durable.
     func remove(_ id: TabletID, _ replica: ReplicaID, now: Instant) {
-        if damagedTablets[id] != nil, tablet(id) == nil { damagedTablets[id] = nil }
+        // A late word about an earlier replica says nothing of the one that is here.
+        if let living = tablet(id), living.replica > replica { return }
         let lowest = max(tombstones[id] ?? .none, replica.next)
         guard lowest != tombstones[id] else { return }
         tombstones[id] = lowest
+        damagedTablets[id] = nil
         if let tablet = tablet(id), tablet.replica == replica {
             let gone = Refusal(.staleDescriptor, "tablet \(id) is not on this node any more")
             with(tablet) { tablet.refuseAll(gone, into: &$0) }
