@@ -36,7 +36,7 @@ struct DamageTests {
             }
             #expect(isTold, "\(cluster.log(of: "n1"))")
             let report = try await cluster.report()
-            let replica = try #require(report["n1"]?.tablets?.first)
+            let replica = try #require(report["n1"]?.firstData)
             #expect(replica.role == "quarantined")
             #expect(replica.health.contains("damaged"))
             #expect(try await cluster.tenon("put", "a", "2").exitCode == 0)
@@ -52,7 +52,7 @@ struct DamageTests {
                 input: Letters.rows(2_000, valueBytes: 1_000).joined())
             #expect(imported.exitCode == 0, "\(imported.errors)")
             let hasTables = try await Eventually.holds {
-                try await cluster.report()["n1"]?.tablets?.first?.bytesOnDisk ?? 0 > 500_000
+                try await cluster.report()["n1"]?.firstData?.bytesOnDisk ?? 0 > 500_000
             }
             #expect(hasTables)
             try await cluster.cluster("kill", "n1")
@@ -61,9 +61,9 @@ struct DamageTests {
             let verified = try await cluster.tenon("verify", "--json")
             #expect(verified.exitCode == 1, "\(verified.output)\(verified.errors)")
             let report = try await cluster.report()
-            let replica = try #require(report["n1"]?.tablets?.first, "\(cluster.log(of: "n1"))")
+            let replica = try #require(report["n1"]?.firstData, "\(cluster.log(of: "n1"))")
             #expect(replica.health.contains("damage"), "\(replica)")
-            let others = ["n2", "n3"].compactMap { report[$0]?.tablets?.first }
+            let others = ["n2", "n3"].compactMap { report[$0]?.firstData }
             #expect(others.allSatisfy { $0.health == "whole" })
             #expect(Set(others.map(\.contentDigest)).count == 1)
             #expect(cluster.log(of: "n1").contains("damage"))

@@ -136,6 +136,9 @@ struct ClusterReport: Decodable, Sendable {
         var counters: [String: UInt64]?
         var peers: [Peer]?
         var tablets: [Tablet]?
+
+        /// Its replica of the first data tablet.
+        var firstData: Tablet? { tablets?.first { $0.tablet == 2 } }
     }
 
     struct Peer: Decodable, Sendable {
@@ -159,8 +162,9 @@ struct ClusterReport: Decodable, Sendable {
 
     subscript(name: String) -> Node? { nodes.first { $0.name == name } }
 
-    /// The replicas of all nodes by tablet.
+    /// The replicas of all nodes by data tablet; 1 is the directory's.
     var replicas: [Int: [Tablet]] {
-        Dictionary(grouping: nodes.flatMap { $0.tablets ?? [] }, by: \.tablet)
+        let all = nodes.flatMap { $0.tablets ?? [] }.filter { $0.tablet > 1 }
+        return Dictionary(grouping: all, by: \.tablet)
     }
 }

@@ -68,12 +68,13 @@ struct ClusterProbe: Sendable {
         }?.key
     }
 
-    /// Who leads each tablet. A deposed leader may still think that it leads: of two claims the
+    /// Who leads each data tablet. A deposed leader may still think that it leads: of two claims the
     /// one with the higher term counts.
     static func leaders(in statuses: [NodeStatus?]) -> [TabletID: NodeID] {
         var claims: [TabletID: (term: UInt64, node: NodeID)] = [:]
         for status in statuses.compactMap({ $0 }) {
-            for tablet in status.tablets where tablet.role == "leader" {
+            let led = status.tablets.filter { $0.role == "leader" && $0.tablet != .directory }
+            for tablet in led {
                 if tablet.term >= claims[tablet.tablet]?.term ?? 0 {
                     claims[tablet.tablet] = (tablet.term, status.node)
                 }
