@@ -27,7 +27,8 @@ struct FaultInjectionTests {
                 "drill", "inject", "link", "--node", "all", "--to", "all", "--cut")
             #expect(cut.exitCode == 0, "\(cut.errors)")
             let put = try await cluster.tenon("put", "b", "2", "--timeout", "500ms")
-            #expect(put.exitCode == 3, "\(put.output)\(put.errors)")
+            // Unknown, or refused for certain when its leader had given up before it came.
+            #expect([2, 3].contains(put.exitCode), "\(put.output)\(put.errors)")
             let isShown = try await Eventually.holds {
                 try await cluster.tenon("status").output.contains("n1 (1 in force)")
             }
