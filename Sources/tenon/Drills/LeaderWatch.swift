@@ -40,7 +40,9 @@ final class LeaderWatch: Sendable {
 
     private func note(_ status: NodeStatus, at now: Instant) {
         claims.withLock { claims in
-            for tablet in status.tablets where tablet.role == "leader" {
+            // The load is on the data's tablets, and their leader is who is struck.
+            let led = status.tablets.filter { $0.role == "leader" && $0.tablet != .directory }
+            for tablet in led {
                 let claim = Claim(at: now, term: tablet.term, node: status.node)
                 // Only the first sight of a term's leader tells something.
                 if claims[tablet.tablet]?.contains(where: { $0.term == claim.term }) == true {
