@@ -95,7 +95,7 @@ package struct Placement: Sendable {
     package func steps(_ history: inout MoveHistory, now: Instant) -> [Step] {
         var planner = Planner(self)
         planner.advanceThoseUnderWay()
-        planner.repair(&history, now: now)
+        planner.repair()
         planner.balanceReplicas(&history, now: now)
         planner.freeDrainedLeaders()
         planner.balanceLeaders(&history, now: now)

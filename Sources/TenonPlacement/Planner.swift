@@ -77,7 +77,7 @@ struct Planner {
     // MARK: Repair
 
     /// Gives tablets the number of voters they should have, on nodes that keep replicas.
-    mutating func repair(_ history: inout MoveHistory, now: Instant) {
+    mutating func repair() {
         for place in tablets.indices where !isTouched[place] {
             guard movesUnderWay < Placement.movesMax else { return }
             guard let target = repaired(tablets[place]) else { continue }

@@ -28,7 +28,45 @@ private enum Samples {
             FaultOrder(
                 .clock(ClockDisorder(shiftMilliseconds: -3_600_000, driftPartsPerMillion: -500)))),
         .clearFaults,
+        .direct(
+            .join(name: "n4", address: "[::1]:7504", locality: "city=sh", folder: folder)),
+        .direct(.drain(node: "n1")), .direct(.undrain(node: "n1")),
+        .direct(.remove(node: "n1", replacement: "n4")),
+        .direct(.remove(node: "n1", replacement: nil)),
+        .direct(.createKeyspace(name: "accounts", replicas: 3, retention: .seconds(60))),
+        .direct(.dropKeyspace(name: "accounts")),
+        .direct(.moveReplica(TabletID(2), from: "n1", to: "n4")),
     ].map { Request(header: header, body: $0) }
+
+    static let folder = FolderID(high: 7, low: 8)
+
+    /// A directory in the middle of a change.
+    static var changing: Directory {
+        let members = (1...3).map { Member(replica: ReplicaID($0), node: NodeID(UInt32($0))) }
+        var directory = Directory(
+            version: Timestamp(9),
+            nodes: [
+                Directory.Node(
+                    id: NodeID(4), name: "n4", address: "a:1", locality: "", state: .leaving,
+                    folder: folder, replacement: NodeID(5))
+            ],
+            keyspaces: [
+                Directory.Keyspace(
+                    id: KeyspaceID(2), name: "k", replicas: 5, retention: .seconds(3),
+                    isDropped: true)
+            ],
+            tablets: [
+                TabletDescriptor(
+                    id: TabletID(3), keyspace: KeyspaceID(2), generation: Generation(2),
+                    lower: "a", upper: "b", leader: NodeID(1), configuration: Generation(4),
+                    voters: members, learners: [Member(replica: ReplicaID(9), node: NodeID(4))],
+                    isJoint: true, target: Array(members.dropFirst()), nextReplica: ReplicaID(10))
+            ])
+        directory.cluster = ClusterID(high: 1, low: 2)
+        directory.epoch = Epoch(3)
+        directory.memberListDigest = 4
+        return directory
+    }
 
     static var link: LinkDisorder {
         var link = LinkDisorder(peer: NodeID(3))
@@ -73,7 +111,8 @@ private enum Samples {
         .outcome(.conditionFailed(current: value), at: point), .value(nil, at: point),
         .value(value, at: point), .values([nil, value], at: point),
         .page([ScanItem(key: "k", value: value)], next: "token", at: point),
-        .page([], next: nil, at: point), .directory(directory), .status(status), .done,
+        .page([], next: nil, at: point), .directory(directory), .directory(changing),
+        .status(status), .done,
         .refusal(
             Refusal(
                 .notLeader, "ask node 2", isOutcomeUnknown: true, retryAfterMilliseconds: 5,
