@@ -1,0 +1,58 @@
+import TenonCore
+import TenonRaft
+import TenonWire
+import Testing
+
+@testable import TenonNode
+
+/// What nodes say of the cluster itself, and what the log keeps of replicas.
+@Suite struct ClusterMessages {
+    private static let record = ReplicaRecord(
+        tablet: TabletID(2), replica: ReplicaID(7), keyspace: KeyspaceID(3),
+        generation: Generation(4), lower: "a", upper: "b",
+        birth: LogPosition(index: LogIndex(5), term: Term(6)),
+        membership: try! Membership(incoming: [Member(replica: ReplicaID(7), node: NodeID(1))]))
+
+    private static let messages: [ClusterMessage] = [
+        .directoryVersion(Timestamp(1)), .haveDirectory(Timestamp(2)), .wantDirectory,
+        .directory(Directory(version: Timestamp(3), nodes: [], keyspaces: [], tablets: [])),
+        .report([StaticDirectory.directory]),
+        .setMembers(TabletID(2), target: [Member(replica: ReplicaID(7), node: NodeID(1))]),
+        .setLeader(TabletID(2), NodeID(3)), .createReplica(record),
+        .removeReplica(TabletID(2), ReplicaID(7)), .replicaRemoved(TabletID(2), ReplicaID(7)),
+        .isMember(TabletID(2), ReplicaID(7)),
+    ]
+
+    private func encoded(_ message: ClusterMessage) -> [UInt8] {
+        var writer = ByteWriter()
+        message.encode(to: &writer)
+        return writer.take()
+    }
+
+    @Test(arguments: messages.indices)
+    func `a message survives its encoding, and no part of it is one`(place: Int) throws {
+        let bytes = encoded(ClusterMessages.messages[place])
+        var reader = ByteReader(bytes)
+        let decoded = try ClusterMessage(from: &reader)
+        #expect(reader.isAtEnd)
+        #expect(encoded(decoded) == bytes)
+        for count in bytes.indices {
+            #expect(throws: DecodingError.self) {
+                var reader = ByteReader(Array(bytes[..<count]))
+                _ = try ClusterMessage(from: &reader)
+            }
+        }
+    }
+
+    @Test func `every kind of message begins with a byte of its own`() {
+        let kinds = ClusterMessages.messages.map { encoded($0)[0] }
+        #expect(Set(kinds).count == kinds.count, "\(kinds)")
+    }
+
+    @Test func `a replica's record is read as it was written`() throws {
+        let record = ClusterMessages.record
+        #expect(try ReplicaRecord(decoding: record.encoded()) == record)
+        #expect(ReplicaRecord.isMetadataKey(ReplicaRecord.metadataKey(of: record.tablet)))
+        #expect(!ReplicaRecord.isMetadataKey(7))
+    }
+}
