@@ -70,4 +70,11 @@ package enum Mark: Int, CaseIterable, Sendable {
     case replicaRefusedByTombstone
     case memberChangeDeferred
     case strangerReplicaAsked
+    case clockAnswerLate
+    case clockBegun
+    case clockStepFollowed
+    case clockStopped
+    case clockHandedOver
+    case untimelyEntryWithheld
+    case untimelyLeaderSteppedDown
 }

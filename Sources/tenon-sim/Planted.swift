@@ -171,6 +171,7 @@
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 "sessions"
             case .configurationActiveOnApply, .replicaAddedUnderOldID: "members"
+            case .ownClockTrusted: "time"
             default: "everything"
             }
         }
@@ -216,6 +217,7 @@
             case .transferTargetNotTold, .stalledLeaderStays, .deafLeaderStays,
                 .everyTimeoutRaisesTerm, .slowestVoterCounts:
                 []
+            case .ownClockTrusted: [.timelyVersions]
             }
         }
     }

@@ -28,6 +28,7 @@ private enum Samples {
             FaultOrder(
                 .clock(ClockDisorder(shiftMilliseconds: -3_600_000, driftPartsPerMillion: -500)))),
         .clearFaults,
+        .acceptClock,
     ].map { Request(header: header, body: $0) }
 
     static var link: LinkDisorder {
@@ -65,6 +66,9 @@ private enum Samples {
         tablet.logDigest = 5
         tablet.sessions = 6
         status.tablets = [tablet]
+        status.clock = .init(
+            state: "agreed", time: WallTime(milliseconds: 9), errorMilliseconds: -3,
+            stepMilliseconds: 4, known: 2, members: 3)
         return status
     }
 

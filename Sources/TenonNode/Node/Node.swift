@@ -71,6 +71,13 @@ package final class Node {
     /// What followers reported of the newest content digest asked for.
     var contentReports: [TabletID: ContentReports] = [:]
 
+    /// The cluster's time (Rule S2).
+    var clock: AgreedClock
+    /// What the tablets and the operator were last told of it.
+    var clockStateNoted = AgreedClock.State()
+    var nextClockQuestion = Instant.zero
+    var nextClockHandOver = Instant.zero
+
     package internal(set) var effects = Effects()
     var wantsTurn = false
     var nextUpkeep = Instant.zero
@@ -99,6 +106,10 @@ package final class Node {
         registry = PeerRegistry(
             me: me, members: members, memberListDigest: start.identity.memberListDigest)
         for (node, memory) in start.peerMemories { registry.restore(memory, of: node) }
+        clock = AgreedClock(
+            me: me, members: members,
+            floor: start.tablets.map(\.machine.lastVersion.wallTime).max()
+                ?? WallTime(milliseconds: 0))
         peers = PeerLinks(others: members.filter { $0 != me })
         let isJoined = start.configuration.isJoining
         formation = Formation(

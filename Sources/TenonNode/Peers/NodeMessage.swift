@@ -19,6 +19,9 @@ package enum NodeMessage: Sendable {
     case snapshotProgress(SnapshotProgress)
     /// What changes the cluster: the directory, and replicas that come and go.
     case cluster(ClusterMessage)
+    /// What do the clocks show that you know (Rule S2)?
+    case clockQuestion(askedAt: Instant)
+    case clockAnswer(ClockAnswer)
 }
 
 /// A replica's log digest at an index.
@@ -98,6 +101,12 @@ extension NodeMessage {
         case .cluster(let message):
             writer.uint8(9)
             message.encode(to: &writer)
+        case .clockQuestion(let askedAt):
+            writer.uint8(30)
+            writer.uint64(askedAt.nanoseconds)
+        case .clockAnswer(let answer):
+            writer.uint8(31)
+            answer.encode(to: &writer)
         }
     }
 
@@ -125,6 +134,8 @@ extension NodeMessage {
             self = .diverged(tablet: tablet, index: try reader.identifier(LogIndex.self))
         case 8: self = .snapshotProgress(try SnapshotProgress(from: &reader))
         case 9: self = .cluster(try ClusterMessage(from: &reader))
+        case 30: self = .clockQuestion(askedAt: Instant(nanoseconds: try reader.uint64()))
+        case 31: self = .clockAnswer(try ClockAnswer(from: &reader))
         default: throw .unknownKind(field: "node message", value: UInt64(kind))
         }
     }

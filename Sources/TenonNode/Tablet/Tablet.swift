@@ -69,8 +69,13 @@ final class Tablet {
     /// The version of the last write of a client that this replica knows of.
     var lastClientVersion: Timestamp
     var lastDigestIndex = LogIndex.zero
-    /// The wall clock as the last turn read it.
-    var lastWallTime = WallTime(milliseconds: 0)
+    /// The agreed time as of the last turn (Rule S2); nil while it is unknown.
+    var agreedTime: WallTime?
+    /// Entries of leaders that were not taken because of their time.
+    var untimelyEntries: UInt64 = 0
+    var untimelyNoticedAt: Instant?
+    /// Since when this leader's entries have been too far ahead for anybody to take.
+    var untimelySince: Instant?
     var digests = DigestHistory()
     /// The leader's last question for a log digest that is not reached yet.
     var openQuestion: (index: LogIndex, from: NodeID)?

@@ -226,7 +226,8 @@ extension Raft {
             forgetLeader()
             // All followers learn of it in the same moment. A part of a heartbeat apart, the first
             // gets all votes; at exactly the same time they split them.
-            electionDeadline = clock + randomSpan(below: configuration.heartbeatInterval)
+            electionDeadline =
+                clock + reluctance + randomSpan(below: configuration.heartbeatInterval)
         }
         checkInvariants()
     }
@@ -242,8 +243,14 @@ extension Raft {
         let minimum = configuration.electionTimeoutMin
         let spread = configuration.electionTimeoutMax.nanoseconds - minimum.nanoseconds
         return TimeSpan(
-            nanoseconds: minimum.nanoseconds
+            nanoseconds: minimum.nanoseconds + reluctance.nanoseconds
                 + randomSpan(below: TimeSpan(nanoseconds: spread)).nanoseconds)
+    }
+
+    /// How much longer than others this replica waits before it stands for election: time for two
+    /// elections among them.
+    private var reluctance: TimeSpan {
+        isReluctant ? configuration.electionTimeoutMax * 2 : .zero
     }
 
     private mutating func randomSpan(below bound: TimeSpan) -> TimeSpan {

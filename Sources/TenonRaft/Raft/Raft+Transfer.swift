@@ -25,6 +25,15 @@ extension Raft {
         checkInvariants()
     }
 
+    /// Lets go of leadership without a successor, and leaves the next election to the others.
+    package mutating func stepDown(now: Instant) {
+        advanceClock(to: now)
+        guard role == .leader else { return }
+        becomeFollower(term)
+        electionDeadline = electionDeadline + configuration.electionTimeoutMax * 2
+        checkInvariants()
+    }
+
     mutating func beginTransfer(to target: ReplicaID) {
         leadership.transfer = Transfer(
             target: target, deadline: clock + configuration.electionTimeoutMin)

@@ -50,6 +50,9 @@ package struct Raft: Sendable {
     var stall = ApplyStall()
     /// The node's log has no room but for entries that free space (Rule L6). Set by the node.
     package var isLogFull = false
+    /// This node should not lead (Rule S2): it stands for election only when nobody else has for
+    /// long. Set by the node.
+    package var isReluctant = false
     /// The newest moment that the outside told.
     var clock: Instant
     var wallTime = WallTime(milliseconds: 0)
