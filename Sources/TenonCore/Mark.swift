@@ -21,6 +21,8 @@ package enum Mark: Int, CaseIterable, Sendable {
     case followerReadExpired
     case followerReadRefused
     case staleReadAnswerDropped
+    case lostEntriesRestored
+    case followerLostEntries
 
     // TenonLog
     case logTailTorn
@@ -77,4 +79,8 @@ package enum Mark: Int, CaseIterable, Sendable {
     case clockHandedOver
     case untimelyEntryWithheld
     case untimelyLeaderSteppedDown
+    case damageBelowFlushPassed
+    case repairBegun
+    case repairedFromPeer
+    case repairEnded
 }

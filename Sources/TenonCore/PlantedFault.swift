@@ -71,6 +71,8 @@ package enum PlantedFault: Sendable {
     /// A leader stamps with its own clock, and voters take whatever it stamps: one whose clock
     /// says ten years from now commits versions of then (Rule S2).
     case ownClockTrusted
+    /// A replica that lost entries goes on with what is left of its log, and votes (Rule L7).
+    case damagedSuffixDropped
 
     // What the drills must notice: mostly not a wrong answer, but none for too long
 

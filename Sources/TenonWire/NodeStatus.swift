@@ -62,6 +62,10 @@ package struct NodeStatus: Hashable, Sendable {
         package var clockStops: UInt64 = 0
         /// Entries of leaders that were not acknowledged because of their time.
         package var untimelyEntries: UInt64 = 0
+        /// Entries that the log had lost and other nodes sent (Rule L7).
+        package var entriesRepaired: UInt64 = 0
+        /// Tablets whose log had lost entries and is whole again.
+        package var tabletsRepaired: UInt64 = 0
 
         package init() {}
 
@@ -75,8 +79,7 @@ package struct NodeStatus: Hashable, Sendable {
                 \.clientConnections, \.requests, \.elections, \.snapshotsSent,
                 \.snapshotsInstalled, \.snapshotBytesHeldMax, \.damagedEntries,
                 \.appliesDelayed, \.scrubbedBytes, \.faultInjection, \.clockHandOvers,
-                \.clockStops,
-                \.untimelyEntries,
+                \.clockStops, \.untimelyEntries, \.entriesRepaired, \.tabletsRepaired,
             ]
         }
     }

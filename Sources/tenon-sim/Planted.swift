@@ -160,7 +160,7 @@
             switch self {
             case .voteCountedTwice: "elections"
             case .lostHeaderLeavesTabletsWhole: "headers"
-            case .damagedMiddleTruncated: "damage"
+            case .damagedMiddleTruncated, .damagedSuffixDropped: "damage"
             case .tornTailAccepted, .recoveredTailNotSynced, .staleRecordAccepted,
                 .appliedIndexApartFromData:
                 "processes"
@@ -218,6 +218,11 @@
                 .everyTimeoutRaisesTerm, .slowestVoterCounts:
                 []
             case .ownClockTrusted: [.timelyVersions]
+            case .damagedSuffixDropped:
+                [
+                    .committedKept, .leaderCompleteness, .stateMachineSafety, .durableQuorum,
+                    .durableAccept, .equalDigests, .damageNoticed, .trap,
+                ]
             }
         }
     }

@@ -234,7 +234,7 @@ import Testing
         #expect(tornTails > 0)
     }
 
-    @Test func `a damaged middle of the log quarantines its tablet only`() throws {
+    @Test func `a damaged middle of the log concerns its tablet only`() throws {
         var options = ClusterOptions(seed: 6)
         options.tabletCount = 4
         let cluster = SimulatedCluster(options)
@@ -250,7 +250,7 @@ import Testing
         let damaged = cluster.tablet(holding: "0x")
         let statuses = try #require(cluster.host(1).node?.status(now: cluster.now).tablets)
         #expect(statuses.filter { $0.health != "whole" }.map(\.tablet) == [damaged])
-        #expect(cluster.host(1).noticed("is quarantined"))
+        #expect(cluster.host(1).noticed("does not vote until"))
         #expect(cluster.put("z9", "v") != nil)
         #expect(cluster.text(of: "0x") == "damage me", "by the others")
     }

@@ -130,6 +130,8 @@ extension Node {
         case .cluster(let message): handle(message, from: node, now: now)
         case .clockQuestion(let askedAt): clockAsked(by: node, askedAt: askedAt, now: now)
         case .clockAnswer(let answer): clockAnswered(answer, by: node, now: now)
+        case .repairQuestion(let tablet, let range): repairAsked(tablet, range, by: node)
+        case .repairAnswer(let answer): repairAnswered(answer, by: node, now: now)
         }
     }
 

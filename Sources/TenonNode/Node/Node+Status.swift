@@ -26,6 +26,7 @@ extension Node {
             status.counters.scrubbedBytes += tablet.scrub.bytesRead
             status.counters.untimelyEntries += tablet.untimelyEntries
         }
+        status.counters.damagedEntries = lostEntryCount
         status.clock = clockStatus(now: now)
         status.peers = peers.links.map { link in
             NodeStatus.Peer(

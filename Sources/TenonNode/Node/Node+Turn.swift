@@ -58,6 +58,7 @@ extension Node {
         guard isFormed, now >= nextUpkeep else { return }
         nextUpkeep = now + Node.upkeepInterval
         lookAfterClock(now: now)
+        lookAfterRepairs(now: now)
         let latest = clock.latestByClocks(at: now)
         for tablet in tablets {
             with(tablet) { tablet.upkeep(now: now, time: time, into: &$0) }

@@ -20,6 +20,8 @@ package final class Node {
     var tablets: [Tablet]
     /// Tablets whose log is damaged: they take no part in anything until they are repaired (L2).
     var damagedTablets: [TabletID: String]
+    /// Entries that the log had lost at the start, behind the flushes of their tablets.
+    let lostEntryCount: UInt64
     /// For each tablet that lost a replica here: the lowest number still allowed (Rule I3).
     var tombstones: [TabletID: ReplicaID]
     /// Replicas that a job is opening.
@@ -96,6 +98,7 @@ package final class Node {
         started = now
         tablets = start.tablets
         damagedTablets = start.damagedTablets
+        lostEntryCount = UInt64(start.lostEntryCount)
         tombstones = start.tombstones
         opening = start.opening
         logStatus = start.logStatus
@@ -119,6 +122,7 @@ package final class Node {
             start.newRecords.map {
                 .metadata(key: ReplicaRecord.metadataKey(of: $0.tablet), value: $0.encoded())
             })
+        noteLosses()
         shareLogRetention()
         perform(formation.start(), now: now)
     }

@@ -38,6 +38,9 @@ package struct NodeStart {
     /// The directory as this node last saved it; nil when it never did.
     var savedDirectory: Directory?
     let opening: ReplicaOpening
+    /// What replicas had lost before, and were not whole again.
+    private var repairNotes: [TabletID: RepairNote] = [:]
+    private(set) var lostEntryCount = 0
     var peerMemories: [(NodeID, PeerMemory)] = []
     var logStatus: LogStatus
     var hasEntries: Bool
@@ -68,7 +71,10 @@ package struct NodeStart {
             epoch: folder.identity.epoch)
         for (tablet, lowest) in recovery.tombstones { tombstones[tablet] = lowest }
         for (key, value) in recovery.metadata where !ReplicaRecord.isMetadataKey(key) {
-            restorePeer(key, value)
+            restore(key, value)
+        }
+        let lostNotes = recovery.report.damagedMetadata.compactMap {
+            RepairNote.tablet(ofKey: $0)
         }
         noteRecovery(recovery.report)
         try removeOldSnapshots(folder)
@@ -80,6 +86,10 @@ package struct NodeStart {
         }
         for record in records(in: recovery) {
             let recovered = recovery.tablets.first { $0.tablet == record.tablet }
+            if lostNotes.contains(record.tablet) {
+                quarantine(record.tablet, "its log lost what it knew of its own losses")
+                continue
+            }
             try open(record, recovered, now: now)
         }
     }
@@ -147,8 +157,13 @@ package struct NodeStart {
         }
     }
 
-    private mutating func restorePeer(_ key: UInt64, _ value: Bytes) {
+    private mutating func restore(_ key: UInt64, _ value: Bytes) {
         do {
+            if let tablet = RepairNote.tablet(ofKey: key) {
+                // An empty one says that the replica is whole again.
+                if !value.isEmpty { repairNotes[tablet] = try RepairNote(decoding: value) }
+                return
+            }
             let node = NodeID(UInt32(truncatingIfNeeded: key))
             peerMemories.append((node, try PeerMemory(decoding: value)))
         } catch {
@@ -160,17 +175,17 @@ package struct NodeStart {
     private mutating func open(
         _ record: ReplicaRecord, _ recovered: RecoveredTablet?, now: Instant
     ) throws(StartError) {
-        switch recovered?.verdict {
-        case .none, .whole: break
-        case .damaged(let ranges):
-            return quarantine(record.tablet, "its log is damaged at \(ranges)")
-        case .suspect: return quarantine(record.tablet, "its log lost what cannot be named")
+        if recovered?.verdict == .suspect {
+            return quarantine(record.tablet, "its log lost what cannot be named")
         }
         do {
             let opened = try opening.openStore(record)
-            tablets.append(
-                try opening.tablet(
-                    record, recovered, opened, seed: generator.next(), now: now))
+            let note = repairNotes[record.tablet]
+            let tablet = try opening.tablet(
+                record, recovered, opened, note: note?.replica == record.replica ? note : nil,
+                seed: generator.next(), now: now)
+            noteLoss(of: tablet)
+            tablets.append(tablet)
         } catch let error as StoreError where error.isOfContent {
             quarantine(record.tablet, "\(error)")
         } catch KVError.store(let error) where !error.isOfContent {
@@ -180,6 +195,18 @@ package struct NodeStart {
         } catch {
             throw .tablet(record.tablet, "\(error)")
         }
+    }
+
+    private mutating func noteLoss(of tablet: Tablet) {
+        guard let lost = tablet.raft.lost else { return }
+        let last = tablet.raft.lastPosition.index
+        let count = last.distance(to: lost.last.index) - lost.aside.count
+        lostEntryCount += count
+        notices.append(
+            Notice(
+                .error,
+                "tablet \(tablet.id): its log lost \(count) entries between \(last) and "
+                    + "\(lost.last.index): it does not vote until they are there again"))
     }
 
     private mutating func quarantine(_ tablet: TabletID, _ reason: String) {

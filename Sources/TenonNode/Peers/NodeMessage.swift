@@ -22,6 +22,9 @@ package enum NodeMessage: Sendable {
     /// What do the clocks show that you know (Rule S2)?
     case clockQuestion(askedAt: Instant)
     case clockAnswer(ClockAnswer)
+    /// The sender's log lost entries: who has them (Rule L7)?
+    case repairQuestion(tablet: TabletID, Raft.LostRange)
+    case repairAnswer(RepairAnswer)
 }
 
 /// A replica's log digest at an index.
@@ -107,6 +110,13 @@ extension NodeMessage {
         case .clockAnswer(let answer):
             writer.uint8(31)
             answer.encode(to: &writer)
+        case .repairQuestion(let tablet, let range):
+            writer.uint8(32)
+            writer.identifier(tablet)
+            range.encode(to: &writer)
+        case .repairAnswer(let answer):
+            writer.uint8(33)
+            answer.encode(to: &writer)
         }
     }
 
@@ -136,6 +146,10 @@ extension NodeMessage {
         case 9: self = .cluster(try ClusterMessage(from: &reader))
         case 30: self = .clockQuestion(askedAt: Instant(nanoseconds: try reader.uint64()))
         case 31: self = .clockAnswer(try ClockAnswer(from: &reader))
+        case 32:
+            let tablet = try reader.identifier(TabletID.self)
+            self = .repairQuestion(tablet: tablet, try Raft.LostRange(from: &reader))
+        case 33: self = .repairAnswer(try RepairAnswer(from: &reader))
         default: throw .unknownKind(field: "node message", value: UInt64(kind))
         }
     }

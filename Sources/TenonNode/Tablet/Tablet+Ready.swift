@@ -42,6 +42,10 @@ extension Tablet {
             output.records.append(
                 .reset(tablet: id, replica: replica, at: reset.index, term: reset.term))
         }
+        if !ready.repaired.isEmpty {
+            output.records.append(
+                .repaired(tablet: id, replica: replica, entries: ready.repaired))
+        }
         if let hardState = ready.hardState {
             output.records.append(.hardState(tablet: id, replica: replica, hardState))
         }

@@ -74,6 +74,9 @@ final class Tablet {
     /// Entries of leaders that were not taken because of their time.
     var untimelyEntries: UInt64 = 0
     var untimelyNoticedAt: Instant?
+    /// Whether the log says that this replica lost entries (Rule L7).
+    var isRepairNoted = false
+    var nextRepairQuestion = Instant.zero
     /// Since when this leader's entries have been too far ahead for anybody to take.
     var untimelySince: Instant?
     var digests = DigestHistory()

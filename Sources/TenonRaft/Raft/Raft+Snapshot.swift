@@ -49,6 +49,7 @@ extension Raft {
             writes.reset(to: position.index)
             output.logReset = position
         }
+        dropAside()
         commit = position.index
         applied = position.index
         handedOut = position.index

@@ -60,7 +60,7 @@ extension Raft {
     /// The leader wants this replica to take over: stand for election at once, without a pre-vote,
     /// for the others have heard from the leader a moment ago.
     mutating func receiveTimeoutNow(from sender: ReplicaID) {
-        guard role == .follower, sender == leader, isVoter else { return }
+        guard role == .follower, sender == leader, isVoter, isWhole else { return }
         startElection(isTransfer: true)
     }
 

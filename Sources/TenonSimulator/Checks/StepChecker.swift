@@ -164,11 +164,37 @@ package final class StepChecker: ClusterObserver {
                     .equalDigests, of: host, tablet,
                     truths[tablet].note(digest: probe.logDigest, at: probe.applied))
             }
+            adopt(probe, node, place, host, tablet)
             var first = probe
             first.commit = .zero
             first.role = .follower
             lastProbes[rank(of: host)][tablet] = first
         }
+    }
+
+    /// What a replica whose log lost entries goes on with is what counts of its disk (Rule L7).
+    private func adopt(
+        _ probe: TabletProbe, _ node: Node, _ place: Int, _ host: SimulatedHost, _ tablet: Int
+    ) {
+        let shadow = shadow(of: host.disk)
+        guard !shadow.replicas[tablet].isKnown else { return }
+        var index = probe.last
+        var terms: [Term] = []
+        while index > .zero, let term = node.probeTerm(place, at: index) {
+            terms.append(term)
+            index = index.previous
+        }
+        var base = LogPosition.zero
+        // Unless the log goes back to its beginning the last term found is the base's.
+        if index > .zero || terms.count > Int(probe.last.rawValue) {
+            base = LogPosition(index: index.next, term: terms.popLast() ?? .zero)
+        }
+        var replica = shadow.replicas[tablet]
+        replica.isKnown = true
+        replica.base = base
+        replica.terms = terms.reversed()
+        replica.aside = replica.entriesFound.filter { $0.index > probe.last }
+        shadow.replicas[tablet] = replica
     }
 
     package func turned(_ host: SimulatedHost, _ effects: Effects) {

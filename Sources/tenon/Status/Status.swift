@@ -146,6 +146,8 @@ extension StatusReport {
             ("scrubbedBytes", counters.scrubbedBytes),
             ("clockHandOvers", counters.clockHandOvers), ("clockStops", counters.clockStops),
             ("untimelyEntries", counters.untimelyEntries),
+            ("entriesRepaired", counters.entriesRepaired),
+            ("tabletsRepaired", counters.tabletsRepaired),
         ]
         return .object(named.map { .init($0.0, .integer($0.1)) })
     }
