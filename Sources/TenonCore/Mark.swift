@@ -83,4 +83,7 @@ package enum Mark: Int, CaseIterable, Sendable {
     case repairBegun
     case repairedFromPeer
     case repairEnded
+    case storeRebuildBegun
+    case storeSetAsideAtStart
+    case storeRebuilt
 }

@@ -66,6 +66,8 @@ package struct NodeStatus: Hashable, Sendable {
         package var entriesRepaired: UInt64 = 0
         /// Tablets whose log had lost entries and is whole again.
         package var tabletsRepaired: UInt64 = 0
+        /// Stores that were lost and rebuilt by a snapshot.
+        package var storesRebuilt: UInt64 = 0
 
         package init() {}
 
@@ -80,6 +82,7 @@ package struct NodeStatus: Hashable, Sendable {
                 \.snapshotsInstalled, \.snapshotBytesHeldMax, \.damagedEntries,
                 \.appliesDelayed, \.scrubbedBytes, \.faultInjection, \.clockHandOvers,
                 \.clockStops, \.untimelyEntries, \.entriesRepaired, \.tabletsRepaired,
+                \.storesRebuilt,
             ]
         }
     }

@@ -132,6 +132,7 @@ extension Node {
         case .clockAnswer(let answer): clockAnswered(answer, by: node, now: now)
         case .repairQuestion(let tablet, let range): repairAsked(tablet, range, by: node)
         case .repairAnswer(let answer): repairAnswered(answer, by: node, now: now)
+        case .snapshotRequest(let tablet): snapshotRequested(of: tablet, by: node, now: now)
         }
     }
 
@@ -147,6 +148,8 @@ extension Node {
         guard case .append(let append) = message.body, !append.entries.isEmpty else {
             return tablet.raft.step(message, now: now)
         }
+        // Without room for entries that nobody trims before the rebuild is over.
+        if tablet.isRebuilding, tablet.raft.isLogFull { return }
         var timely = message
         timely.body = .append(
             tablet.timely(append, notAfter: clock.latestAcknowledged(at: now), now: now))

@@ -59,6 +59,7 @@ extension Node {
         nextUpkeep = now + Node.upkeepInterval
         lookAfterClock(now: now)
         lookAfterRepairs(now: now)
+        lookAfterRebuilds(now: now)
         let latest = clock.latestByClocks(at: now)
         for tablet in tablets {
             with(tablet) { tablet.upkeep(now: now, time: time, into: &$0) }

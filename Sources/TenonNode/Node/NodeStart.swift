@@ -179,23 +179,55 @@ package struct NodeStart {
             return quarantine(record.tablet, "its log lost what cannot be named")
         }
         do {
-            let opened = try opening.openStore(record)
+            var loss: String?
+            let opened = try load(record, &loss)
+            let base = recovered?.baseIndex ?? .zero
+            if recovered == nil, let loss { return quarantine(record.tablet, loss) }
             let note = repairNotes[record.tablet]
             let tablet = try opening.tablet(
                 record, recovered, opened, note: note?.replica == record.replica ? note : nil,
                 seed: generator.next(), now: now)
             noteLoss(of: tablet)
+            // The log was trimmed behind a flush that is gone: set aside now, or before a crash in
+            // the middle of a rebuild. One that goes back to its beginning does without.
+            if opened.machine.appliedIndex < base {
+                var output = TabletOutput()
+                tablet.rebuild(because: loss ?? "it is not rebuilt yet", into: &output)
+                notices += output.notices
+            }
             tablets.append(tablet)
         } catch let error as StoreError where error.isOfContent {
             quarantine(record.tablet, "\(error)")
-        } catch KVError.store(let error) where !error.isOfContent {
-            throw .tablet(record.tablet, "\(error)")
         } catch let error as KVError {
             quarantine(record.tablet, "\(error)")
         } catch {
             throw .tablet(record.tablet, "\(error)")
         }
     }
+
+    /// The store and its state machine; a fresh one, with the reason in `loss`, in the place of
+    /// one whose content is not what was written, which is put out of the way.
+    private func load(_ record: ReplicaRecord, _ loss: inout String?) throws -> OpenedReplica {
+        do {
+            return try opening.openStore(record)
+        } catch let error as StoreError where error.isOfContent {
+            loss = "\(error)"
+        } catch KVError.store(let error) where !error.isOfContent {
+            throw StartError.tablet(record.tablet, "\(error)")
+        } catch let error as KVError {
+            loss = "\(error)"
+        }
+        reached(.storeSetAsideAtStart)
+        let folder = "\(opening.tabletsDirectory)/\(record.folderName)"
+        let aside = folder + NodeStart.damagedSuffix
+        if try fileSystem.exists(aside) { try fileSystem.removeTree(aside) }
+        try fileSystem.rename(folder, to: aside)
+        try fileSystem.syncDirectory(opening.tabletsDirectory)
+        return try opening.openStore(record)
+    }
+
+    /// What the folder of a damaged store is called until it is rebuilt.
+    static let damagedSuffix = ".damaged"
 
     private mutating func noteLoss(of tablet: Tablet) {
         guard let lost = tablet.raft.lost else { return }

@@ -25,6 +25,8 @@ package enum NodeMessage: Sendable {
     /// The sender's log lost entries: who has them (Rule L7)?
     case repairQuestion(tablet: TabletID, Raft.LostRange)
     case repairAnswer(RepairAnswer)
+    /// The sender's store of a tablet is lost: its leader is to send a snapshot (Rule L7).
+    case snapshotRequest(TabletID)
 }
 
 /// A replica's log digest at an index.
@@ -117,6 +119,9 @@ extension NodeMessage {
         case .repairAnswer(let answer):
             writer.uint8(33)
             answer.encode(to: &writer)
+        case .snapshotRequest(let tablet):
+            writer.uint8(34)
+            writer.identifier(tablet)
         }
     }
 
@@ -150,6 +155,7 @@ extension NodeMessage {
             let tablet = try reader.identifier(TabletID.self)
             self = .repairQuestion(tablet: tablet, try Raft.LostRange(from: &reader))
         case 33: self = .repairAnswer(try RepairAnswer(from: &reader))
+        case 34: self = .snapshotRequest(try reader.identifier(TabletID.self))
         default: throw .unknownKind(field: "node message", value: UInt64(kind))
         }
     }

@@ -1,6 +1,7 @@
 import TenonCore
 import TenonLog
 import TenonRaft
+import TenonStore
 import TenonWire
 
 /// Entries that a log lost, from whoever has them (Rule L7).
@@ -36,6 +37,43 @@ extension Node {
                 peers.send(.repairQuestion(tablet: tablet.id, range), to: link.node)
             }
         }
+    }
+
+    /// How often a replica whose store is lost asks its leader for a snapshot.
+    static let rebuildInterval = TimeSpan.seconds(2)
+
+    /// Called at each upkeep.
+    func lookAfterRebuilds(now: Instant) {
+        for tablet in tablets where tablet.isRebuilding {
+            let isReceiving = snapshots.incoming.contains { $0.key.tablet == tablet.id }
+            guard !isReceiving, tablet.raft.role != .leader, tablet.leaderNode != NodeID(0),
+                now >= tablet.nextRebuildRequest
+            else { continue }
+            tablet.nextRebuildRequest = now + Node.rebuildInterval
+            peers.send(.snapshotRequest(tablet.id), to: tablet.leaderNode)
+        }
+    }
+
+    /// What was set aside at the start is needed no more.
+    func removeDamagedStore(of tablet: Tablet) {
+        let aside = tablet.store.directory + NodeStart.damagedSuffix
+        let fileSystem = self.fileSystem
+        start(.cleanUp, lane: .bulk) {
+            do throws(FileError) {
+                if try fileSystem.exists(aside) { try fileSystem.removeTree(aside) }
+                return .done
+            } catch {
+                return .fileFailure(error)
+            }
+        }
+    }
+
+    /// A follower's store is lost; what Raft knows of its log says nothing of that.
+    func snapshotRequested(of id: TabletID, by node: NodeID, now: Instant) {
+        guard let tablet = tablet(id), tablet.servesAsLeader,
+            let member = tablet.raft.membership.members.first(where: { $0.node == node })
+        else { return }
+        snapshotWanted(tablet, by: member.replica, now: now)
     }
 
     private func endRepair(of tablet: Tablet) {

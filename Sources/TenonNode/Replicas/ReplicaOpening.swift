@@ -63,7 +63,11 @@ struct ReplicaOpening: @unchecked Sendable {
         _ record: ReplicaRecord, _ recovered: RecoveredTablet?, _ machine: StateMachine,
         _ note: RepairNote?
     ) throws(RestoreError) -> Raft.Restored {
-        let flushed = LogPosition(index: machine.appliedIndex, term: machine.appliedTerm)
+        var flushed = LogPosition(index: machine.appliedIndex, term: machine.appliedTerm)
+        // Of a store that is lost the log's beginning tells how far it was, at least.
+        if let recovered, flushed.index < recovered.baseIndex {
+            flushed = LogPosition(index: recovered.baseIndex, term: recovered.baseTerm)
+        }
         var membership = record.membership
         if !machine.flushedConfiguration.isEmpty {
             do {

@@ -61,6 +61,28 @@ extension Raft {
         return true
     }
 
+    /// The state machine was replaced by a snapshot at `position` that this log holds, because its
+    /// own content was lost (Rule L7): what is committed after it is handed out once more.
+    ///
+    /// - Returns: whether the log goes on from there; nothing has changed otherwise.
+    package mutating func rewind(
+        to position: LogPosition, membership: Membership, now: Instant
+    ) -> Bool {
+        advanceClock(to: now)
+        guard role != .leader, position.index <= commit, position.index >= log.base.index,
+            log.term(at: position.index) == position.term
+        else { return false }
+        // What the replica went by since its start may be older than the log's beginning.
+        let later = history.elements.filter { $0.index > position.index }
+        history = MembershipHistory(base: position.index, membership: membership)
+        for element in later { history.append(element.membership, at: element.index) }
+        handedOut = position.index
+        applied = position.index
+        stall = ApplyStall()
+        checkInvariants()
+        return true
+    }
+
     /// The follower has installed a snapshot at `index`, or soon will: find out what it lacks.
     package mutating func snapshotSent(to replica: ReplicaID, at index: LogIndex) {
         endSnapshot(to: replica, at: min(index, log.lastIndex))

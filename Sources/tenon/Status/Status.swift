@@ -148,6 +148,7 @@ extension StatusReport {
             ("untimelyEntries", counters.untimelyEntries),
             ("entriesRepaired", counters.entriesRepaired),
             ("tabletsRepaired", counters.tabletsRepaired),
+            ("storesRebuilt", counters.storesRebuilt),
         ]
         return .object(named.map { .init($0.0, .integer($0.1)) })
     }
