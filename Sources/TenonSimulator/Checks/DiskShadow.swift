@@ -134,8 +134,9 @@ extension LogRecord {
     /// Whose log the record is about; nil for a removal, and for what concerns the node.
     fileprivate var replica: ReplicaID? {
         switch self {
-        case .entries(_, let replica, _), .hardState(_, let replica, _),
-            .trim(_, let replica, _, _), .reset(_, let replica, _, _):
+        case .entries(_, let replica, _), .repaired(_, let replica, _),
+            .hardState(_, let replica, _), .trim(_, let replica, _, _),
+            .reset(_, let replica, _, _):
             replica
         case .remove, .metadata: nil
         }
