@@ -287,7 +287,8 @@ struct RepairPlanTests {
 
     @Test func `a note holds until the log is as long, or of a newer term`() {
         let note = RepairNote(
-            replica: ReplicaID(1), last: LogPosition(index: LogIndex(9), term: Term(1)), term: Term(1))
+            replica: ReplicaID(1), last: LogPosition(index: LogIndex(9), term: Term(1)),
+            term: Term(1))
         #expect(plan(log([1, 2], lost: []), note: note).lost?.last.index == LogIndex(9))
         #expect(plan(log(Array(1...9), lost: []), note: note).lost == nil)
         var newer = log([1, 2], lost: [])
@@ -299,7 +300,8 @@ struct RepairPlanTests {
 
     @Test func `notes, questions and answers are read back, truncated ones are not`() throws {
         let note = RepairNote(
-            replica: ReplicaID(1), last: LogPosition(index: LogIndex(9), term: Term(3)), term: Term(4))
+            replica: ReplicaID(1), last: LogPosition(index: LogIndex(9), term: Term(3)),
+            term: Term(4))
         #expect(try RepairNote(decoding: note.encoded()) == note)
         for count in 0..<note.encoded().count {
             #expect(throws: DecodingError.self) {
