@@ -240,6 +240,26 @@ struct AgreedClockTests {
         #expect(group.error(0) ?? 0 > ClockGroup.hour - 60_000)
     }
 
+    @Test func `an operator's word at a node whose time goes on reaches the others`() {
+        var group = ClockGroup(3)
+        group.pass(seconds: 2)
+        group.errors = [ClockGroup.hour, ClockGroup.hour, ClockGroup.hour]
+        group.pass(seconds: 2)
+        // The first node alone lives in the new time: it was told, and forgot, before any followed.
+        let isAccepted = group.accept(0)
+        #expect(isAccepted)
+        group.errors = [0, 0, 0]
+        group.observe()
+        group.clocks[0].tick(at: group.now(0))
+        group.errors = [ClockGroup.hour, ClockGroup.hour, ClockGroup.hour]
+        group.pass(seconds: 2)
+        // Seed 36 of the simulator's `time`: accepting there once more changed nothing.
+        _ = group.accept(0)
+        group.pass(seconds: 2)
+        #expect(group.stoppedCount == 0)
+        #expect(group.error(2) == ClockGroup.hour)
+    }
+
     @Test func `a restart accepts no step while others remember`() {
         var group = ClockGroup(3)
         group.pass(seconds: 2)

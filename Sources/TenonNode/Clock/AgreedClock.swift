@@ -218,11 +218,15 @@ package struct AgreedClock: Sendable {
         return answer
     }
 
-    /// An operator takes the clocks' new time for right.
-    /// - Returns: whether there was one to accept.
+    /// An operator takes the clocks' new time for right. A node whose time goes on already passes
+    /// the word on to those whose time does not.
+    /// - Returns: whether there was a step to accept here.
     package mutating func accept(at now: Instant) -> Bool {
         agree(at: now)
-        guard state.isStopped, let median else { return false }
+        guard state.isStopped, let median else {
+            isAccepted = line != nil
+            return false
+        }
         follow(median, isAccepted: true)
         return true
     }

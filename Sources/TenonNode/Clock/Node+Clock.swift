@@ -70,7 +70,7 @@ extension Node {
             for tablet in tablets { tablet.raft.isReluctant = state.isOff }
             if state.isOff {
                 nextClockHandOver = .zero
-                notice(.error, "this node's clock is \(clock.stateText): it leads nothing")
+                notice(.error, "this node's clock is \(clock.errorText): it leads nothing")
             } else {
                 notice(.info, "this node's clock is right again")
             }
@@ -99,7 +99,11 @@ extension AgreedClock {
     var stateText: String {
         if !state.isKnown { return "unknown: fewer than a majority of clocks are known" }
         if state.isStopped { return "stopped: the clocks stepped by \(step) ms" }
-        guard state.isOff else { return "agreed" }
-        return ownError > 0 ? "\(ownError) ms ahead" : "\(-ownError) ms behind"
+        return state.isOff ? errorText : "agreed"
+    }
+
+    /// How far this node's own clock is from the agreed one, for people.
+    var errorText: String {
+        ownError > 0 ? "\(ownError) ms ahead" : "\(-ownError) ms behind"
     }
 }
