@@ -49,6 +49,14 @@ extension TenonClient {
     /// How often an order is given again when the directory changed under it.
     private static let conflictsMax = 20
 
+    /// Tells a node that an operator takes the time that the clocks show for right (Rule S2). The
+    /// other nodes learn it from there.
+    package func acceptClock(
+        of node: NodeID, timeout: Duration? = nil
+    ) async throws(TenonError) {
+        _ = try await perform(.ask(.acceptClock), .node(node), timeout: timeout)
+    }
+
     /// Orders all replicas of a tablet to compute their content digests at one version
     /// (Rule S5). The digests show in the status.
     package func computeContentDigest(

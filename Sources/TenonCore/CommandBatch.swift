@@ -23,6 +23,22 @@ package struct CommandBatch: Sendable {
         self.payload = payload
     }
 
+    /// The first and the last version of a payload; nil when it has no readable header.
+    package static func stamps(
+        of payload: [UInt8]
+    ) -> (base: Timestamp, last: Timestamp)? {
+        guard payload.count >= headerBytes else { return nil }
+        do throws(DecodingError) {
+            var reader = ByteReader(payload, in: 4..<headerBytes)
+            let count = try reader.uint32()
+            let base = try reader.uint64()
+            let (last, overflow) = base.addingReportingOverflow(UInt64(max(1, count) - 1))
+            return overflow ? nil : (Timestamp(base), Timestamp(last))
+        } catch {
+            preconditionFailure("twelve bytes cannot be read: \(error)")
+        }
+    }
+
     /// The version of the last command; the base when there is none.
     package var last: Timestamp { base.advanced(by: UInt64(max(0, count - 1))) }
 

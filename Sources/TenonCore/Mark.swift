@@ -21,6 +21,8 @@ package enum Mark: Int, CaseIterable, Sendable {
     case followerReadExpired
     case followerReadRefused
     case staleReadAnswerDropped
+    case lostEntriesRestored
+    case followerLostEntries
 
     // TenonLog
     case logTailTorn
@@ -70,4 +72,18 @@ package enum Mark: Int, CaseIterable, Sendable {
     case replicaRefusedByTombstone
     case memberChangeDeferred
     case strangerReplicaAsked
+    case clockAnswerLate
+    case clockBegun
+    case clockStepFollowed
+    case clockStopped
+    case clockHandedOver
+    case untimelyEntryWithheld
+    case untimelyLeaderSteppedDown
+    case damageBelowFlushPassed
+    case repairBegun
+    case repairedFromPeer
+    case repairEnded
+    case storeRebuildBegun
+    case storeSetAsideAtStart
+    case storeRebuilt
 }

@@ -5,8 +5,7 @@
 /// `PlantedFaults` ``isPlanted(_:)`` is a constant `false`, and the optimizer removes what it
 /// guards; with it, `tenon-sim … --plant NAME` plants one fault in the whole process.
 ///
-/// Once there are leases, a lease read after a pause belongs here; once the agreed clock (Rule S2)
-/// exists, a leader whose clock says ten years from now.
+/// Once there are leases, a lease read after a pause belongs here.
 @usableFromInline
 package enum PlantedFault: Sendable {
     // TenonRaft
@@ -69,6 +68,11 @@ package enum PlantedFault: Sendable {
     /// A node that has a tablet again gets the number of its first replica, and no tombstone
     /// keeps it from that (Rule I3).
     case replicaAddedUnderOldID
+    /// A leader stamps with its own clock, and voters take whatever it stamps: one whose clock
+    /// says ten years from now commits versions of then (Rule S2).
+    case ownClockTrusted
+    /// A replica that lost entries goes on with what is left of its log, and votes (Rule L7).
+    case damagedSuffixDropped
 
     // What the drills must notice: mostly not a wrong answer, but none for too long
 
@@ -131,7 +135,7 @@ package func isPlanted(_ fault: PlantedFault) -> Bool {
         /// hunted only when it is named. Docs/Simulation.md says which, and why.
         package var isTooRare: Bool {
             switch self {
-            case .configurationActiveOnApply, .replicaAddedUnderOldID: true
+            case .configurationActiveOnApply, .replicaAddedUnderOldID, .damagedSuffixDropped: true
             default: false
             }
         }

@@ -5,6 +5,9 @@ package enum LogRecord: Hashable, Sendable {
     /// Contiguous entries, at least one. They replace everything of the replica's log from the
     /// first one's index on.
     case entries(tablet: TabletID, replica: ReplicaID, entries: [Entry])
+    /// Contiguous entries that were lost here and come from another node (Rule L7). They go where
+    /// they were; nothing behind them is replaced.
+    case repaired(tablet: TabletID, replica: ReplicaID, entries: [Entry])
     /// The newest term, vote and commit index.
     case hardState(tablet: TabletID, replica: ReplicaID, HardState)
     /// Entries up to `through` are not needed any more (flushed): the replica's log begins after
@@ -43,6 +46,25 @@ package struct RecoveredTablet: Sendable {
     /// The entries after the base, by index: contiguous when the verdict is whole, otherwise
     /// without those that the verdict names.
     package var entries: [Entry]
+    /// The last entry that the log had, lost or not; the base when it had none.
+    package var last: LogIndex
+    /// The term of the last entry, as its write named it.
+    package var lastTerm: Term
+
+    package init(
+        tablet: TabletID, replica: ReplicaID, verdict: LogVerdict, hardState: HardState?,
+        baseIndex: LogIndex, baseTerm: Term, entries: [Entry], last: LogIndex, lastTerm: Term
+    ) {
+        self.tablet = tablet
+        self.replica = replica
+        self.verdict = verdict
+        self.hardState = hardState
+        self.baseIndex = baseIndex
+        self.baseTerm = baseTerm
+        self.entries = entries
+        self.last = last
+        self.lastTerm = lastTerm
+    }
 }
 
 /// Whether a replica's log is what the replica promised it to be (Rule L2).

@@ -138,6 +138,14 @@ struct Progress: Sendable {
         becomeProbe(next: max(match, min(answer.received, next.previous)).next, round: round)
     }
 
+    /// The follower has lost what it had after `index`.
+    mutating func lost(after index: LogIndex, round: UInt64) {
+        guard index < match else { return }
+        match = index
+        guard state != .snapshot else { return }
+        becomeProbe(next: index.next, round: round)
+    }
+
     mutating func becomeProbe(next: LogIndex, round: UInt64) {
         state = .probe
         self.next = next

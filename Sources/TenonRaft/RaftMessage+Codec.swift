@@ -19,6 +19,7 @@ package import TenonCore
 ///      11   read request: batch 8
 ///      12   read answer: batch 8 · known 1 · index 8 (0 when not known)
 ///      13   newer term
+///      30   lost entries: after 8
 ///
 /// There is one encoding of each message: what decodes encodes to the same bytes.
 extension RaftMessage {
@@ -91,6 +92,7 @@ private enum Kind: UInt8 {
     case readRequest = 11
     case readAnswer = 12
     case newerTerm = 13
+    case lostEntries = 30
 }
 
 extension RaftMessage.Body {
@@ -109,6 +111,7 @@ extension RaftMessage.Body {
         case .readRequest: .readRequest
         case .readAnswer: .readAnswer
         case .newerTerm: .newerTerm
+        case .lostEntries: .lostEntries
         }
     }
 
@@ -138,6 +141,8 @@ extension RaftMessage.Body {
             writer.uint64(batch)
             writer.flag(index != nil)
             writer.identifier(index ?? .zero)
+        case .lostEntries(let index):
+            writer.identifier(index)
         case .timeoutNow, .newerTerm:
             break
         }
@@ -173,6 +178,8 @@ extension RaftMessage.Body {
             self = try RaftMessage.Body.readAnswer(from: &reader)
         case .newerTerm:
             self = .newerTerm
+        case .lostEntries:
+            self = .lostEntries(after: try reader.identifier(LogIndex.self))
         }
     }
 
@@ -185,7 +192,7 @@ extension RaftMessage.Body {
             append.entries.reduce(max(append.previous.greatestNumber, append.commit.rawValue)) {
                 max($0, $1.position.greatestNumber)
             }
-        case .appendAccepted(let match):
+        case .appendAccepted(let match), .lostEntries(let match):
             match.rawValue
         case .appendRejected(let previous, let hint):
             max(previous.rawValue, hint.greatestNumber)

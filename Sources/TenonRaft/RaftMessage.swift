@@ -48,6 +48,8 @@ package struct RaftMessage: Hashable, Sendable {
         case readAnswer(batch: UInt64, index: LogIndex?)
         /// Your append or heartbeat is of an older term than mine.
         case newerTerm
+        /// The sender has lost what it acknowledged after this place (Rule L7).
+        case lostEntries(after: LogIndex)
     }
 
     /// Entries to go after `previous`.

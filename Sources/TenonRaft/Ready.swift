@@ -40,11 +40,14 @@ package struct ConfirmedRead: Hashable, Sendable {
 /// stable storage before its ticket is reported. What may leave only after a write is kept inside
 /// ``Raft`` until then, so no promise rests on the caller's order.
 package struct Ready: Sendable {
-    /// Set when something is to be written: `logReset`, `hardState`, `entries`, in this order.
+    /// Set when something is to be written: `logReset`, `repaired`, `hardState`, `entries`, in
+    /// this order.
     /// To be reported by ``Raft/persisted(_:)``. Rises with each.
     package var ticket: WriteTicket?
     /// A snapshot replaced the log: drop every entry of the log on disk; it goes on after this.
     package var logReset: LogPosition?
+    /// Entries that were lost, to go where they were; what the log on disk has behind them stays.
+    package var repaired: [Entry] = []
     /// The hard state, when its term or vote changed, or its commit did and others are written.
     package var hardState: HardState?
     /// To append; they replace everything from the first one's index on.

@@ -48,6 +48,10 @@ struct WriteTracker: Sendable {
         pending.removeFirst(done.count)
     }
 
+    /// Entries before `end` came back from others, or were never lost: the next ticket writes
+    /// what is missing of them.
+    mutating func noteRestored(end: LogIndex) { nextUnwritten = max(nextUnwritten, end) }
+
     /// The entries at `index` and after it were dropped.
     mutating func truncate(from index: LogIndex) {
         durable = min(durable, index.previous)

@@ -5,7 +5,7 @@ extension NodeStatus {
     private static let listMax = 100_000
 
     /// Layout: node 4 · name · cluster 16 · boot 8 · epoch 8 · uptime 8 · state · security ·
-    /// counters (count 4, 8 each) · peers (count 4) · tablets (count 4).
+    /// counters (count 4, 8 each) · peers (count 4) · tablets (count 4) · clock.
     func encode(to writer: inout ByteWriter) {
         writer.identifier(node)
         writer.lengthPrefixed(name)
@@ -21,6 +21,7 @@ extension NodeStatus {
         for peer in peers { peer.encode(to: &writer) }
         writer.uint32(UInt32(tablets.count))
         for tablet in tablets { tablet.encode(to: &writer) }
+        clock.encode(to: &writer)
     }
 
     init(from reader: inout ByteReader) throws(DecodingError) {
@@ -43,6 +44,28 @@ extension NodeStatus {
         for _ in 0..<(try reader.count("tablets", itemBytes: 100, atMost: NodeStatus.listMax)) {
             tablets.append(try Tablet(from: &reader))
         }
+        clock = try Clock(from: &reader)
+    }
+}
+
+extension NodeStatus.Clock {
+    /// Layout: state · time 8 · error 8 · step 8 · known 4 · members 4.
+    func encode(to writer: inout ByteWriter) {
+        writer.lengthPrefixed(state)
+        writer.uint64(time.milliseconds)
+        writer.integer(errorMilliseconds)
+        writer.integer(stepMilliseconds)
+        writer.uint32(known)
+        writer.uint32(members)
+    }
+
+    init(from reader: inout ByteReader) throws(DecodingError) {
+        state = try reader.lengthPrefixedText("clock", atMost: 256)
+        time = WallTime(milliseconds: try reader.uint64())
+        errorMilliseconds = try reader.integer(Int64.self)
+        stepMilliseconds = try reader.integer(Int64.self)
+        known = try reader.uint32()
+        members = try reader.uint32()
     }
 }
 

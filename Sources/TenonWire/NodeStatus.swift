@@ -15,6 +15,7 @@ package struct NodeStatus: Hashable, Sendable {
     package var counters = Counters()
     package var peers: [Peer] = []
     package var tablets: [Tablet] = []
+    package var clock = Clock()
 
     package init(
         node: NodeID, name: String, cluster: ClusterID, boot: BootNumber, epoch: Epoch,
@@ -55,6 +56,18 @@ package struct NodeStatus: Hashable, Sendable {
         /// 0: the node takes no orders to be faulty. 1: it does (`--enable-fault-injection`), and
         /// above 1: so many faults less one are in force.
         package var faultInjection: UInt64 = 0
+        /// How often this node tried to hand over because its clock was off (Rule S2).
+        package var clockHandOvers: UInt64 = 0
+        /// How often the agreed clock stopped after a step.
+        package var clockStops: UInt64 = 0
+        /// Entries of leaders that were not acknowledged because of their time.
+        package var untimelyEntries: UInt64 = 0
+        /// Entries that the log had lost and other nodes sent (Rule L7).
+        package var entriesRepaired: UInt64 = 0
+        /// Tablets whose log had lost entries and is whole again.
+        package var tabletsRepaired: UInt64 = 0
+        /// Stores that were lost and rebuilt by a snapshot.
+        package var storesRebuilt: UInt64 = 0
 
         package init() {}
 
@@ -67,8 +80,38 @@ package struct NodeStatus: Hashable, Sendable {
                 \.memoryResidentBytes, \.cpuMicroseconds, \.longestTurnMicroseconds,
                 \.clientConnections, \.requests, \.elections, \.snapshotsSent,
                 \.snapshotsInstalled, \.snapshotBytesHeldMax, \.damagedEntries,
-                \.appliesDelayed, \.scrubbedBytes, \.faultInjection,
+                \.appliesDelayed, \.scrubbedBytes, \.faultInjection, \.clockHandOvers,
+                \.clockStops, \.untimelyEntries, \.entriesRepaired, \.tabletsRepaired,
+                \.storesRebuilt,
             ]
+        }
+    }
+
+    /// The agreed clock as the node knows it (Rule S2).
+    package struct Clock: Hashable, Sendable {
+        /// `agreed`, or what is wrong.
+        package var state: String
+        /// The cluster's time.
+        package var time: WallTime
+        /// How far the node's own clock is ahead of the agreed one; negative when behind.
+        package var errorMilliseconds: Int64
+        /// How far the clocks have stepped from the time that stands still; 0 when it does not.
+        package var stepMilliseconds: Int64
+        /// How many clocks were heard lately, of how many.
+        package var known: UInt32
+        package var members: UInt32
+
+        package init(
+            state: String = "unknown", time: WallTime = WallTime(milliseconds: 0),
+            errorMilliseconds: Int64 = 0, stepMilliseconds: Int64 = 0, known: UInt32 = 0,
+            members: UInt32 = 0
+        ) {
+            self.state = state
+            self.time = time
+            self.errorMilliseconds = errorMilliseconds
+            self.stepMilliseconds = stepMilliseconds
+            self.known = known
+            self.members = members
         }
     }
 

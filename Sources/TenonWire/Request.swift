@@ -97,6 +97,9 @@ package enum RequestBody: Hashable, Sendable {
 
     fileprivate static let injectFaultKind: UInt8 = 20
     fileprivate static let clearFaultsKind: UInt8 = 21
+    /// An operator takes the time that the clocks show for right, after a step (Rule S2). Said to
+    /// one node; the others learn it from there.
+    case acceptClock
 }
 
 /// A page of keys in order.
@@ -177,6 +180,7 @@ package struct Request: Hashable, Sendable {
             writer.uint8(RequestBody.injectFaultKind)
             order.encode(to: &writer)
         case .clearFaults: writer.uint8(RequestBody.clearFaultsKind)
+        case .acceptClock: writer.uint8(30)
         }
     }
 
@@ -205,6 +209,7 @@ package struct Request: Hashable, Sendable {
         case RequestBody.injectFaultKind:
             self.body = .injectFault(try FaultOrder(from: &reader))
         case RequestBody.clearFaultsKind: self.body = .clearFaults
+        case 30: self.body = .acceptClock
         default: throw .unknownKind(field: "request", value: UInt64(kind))
         }
         try reader.finish()

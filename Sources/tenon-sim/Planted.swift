@@ -160,7 +160,7 @@
             switch self {
             case .voteCountedTwice: "elections"
             case .lostHeaderLeavesTabletsWhole: "headers"
-            case .damagedMiddleTruncated: "damage"
+            case .damagedMiddleTruncated, .damagedSuffixDropped: "damage"
             case .tornTailAccepted, .recoveredTailNotSynced, .staleRecordAccepted,
                 .appliedIndexApartFromData:
                 "processes"
@@ -171,6 +171,7 @@
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 "sessions"
             case .configurationActiveOnApply, .replicaAddedUnderOldID: "members"
+            case .ownClockTrusted: "time"
             default: "everything"
             }
         }
@@ -216,6 +217,12 @@
             case .transferTargetNotTold, .stalledLeaderStays, .deafLeaderStays,
                 .everyTimeoutRaisesTerm, .slowestVoterCounts:
                 []
+            case .ownClockTrusted: [.timelyVersions]
+            case .damagedSuffixDropped:
+                [
+                    .committedKept, .leaderCompleteness, .stateMachineSafety, .durableQuorum,
+                    .durableAccept, .equalDigests, .damageNoticed, .trap,
+                ]
             }
         }
     }

@@ -145,7 +145,8 @@ extension FakeCluster.State {
         case .transferLeadership(let node):
             leader = node
             return .done
-        case .contentDigest, .direct, .injectFault, .clearFaults: return .done
+        case .contentDigest, .direct, .injectFault, .clearFaults, .acceptClock:
+            return .done
         }
     }
 

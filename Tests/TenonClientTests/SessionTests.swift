@@ -91,12 +91,19 @@ import Testing
         #expect(clock.estimate(at: moment(350)) == time(1_000_250))
     }
 
+    @Test func `A version far behind says that the cluster's time stands still`() {
+        var clock = ClusterClock()
+        clock.welcome(time(1_000_000), at: moment(0))
+        clock.observe(time(1_000_500), at: moment(90_000))
+        #expect(clock.estimate(at: moment(90_100)) == time(1_000_600))
+    }
+
     @Test func `A version seen pulls it up, an older one does not pull it down`() {
         var clock = ClusterClock()
         clock.welcome(time(1_000_000), at: moment(0))
         clock.observe(time(1_000_500), at: moment(100))
         #expect(clock.estimate(at: moment(200)) == time(1_000_600))
-        clock.observe(time(900_000), at: moment(300))
+        clock.observe(time(985_000), at: moment(300))
         #expect(clock.estimate(at: moment(300)) == time(1_000_700))
     }
 

@@ -28,6 +28,12 @@ struct ReferenceLog: Equatable {
                 state.entries.removeAll { $0.index >= entries[0].index }
                 state.entries += entries
             }
+        case .repaired(let tablet, let replica, let entries):
+            change(tablet, replica) { state in
+                state.entries.removeAll { old in entries.contains { $0.index == old.index } }
+                state.entries += entries
+                state.entries.sort { $0.index < $1.index }
+            }
         case .hardState(let tablet, let replica, let hardState):
             change(tablet, replica) { $0.hardState = hardState }
         case .trim(let tablet, let replica, let through, let term):

@@ -234,7 +234,7 @@ import Testing
         #expect(tornTails > 0)
     }
 
-    @Test func `a damaged middle of the log quarantines its tablet only`() throws {
+    @Test func `a damaged middle of the log concerns its tablet only`() throws {
         var options = ClusterOptions(seed: 6)
         options.tabletCount = 4
         let cluster = SimulatedCluster(options)
@@ -250,7 +250,7 @@ import Testing
         let damaged = cluster.tablet(holding: "0x")
         let statuses = try #require(cluster.host(1).node?.status(now: cluster.now).tablets)
         #expect(statuses.filter { $0.health != "whole" }.map(\.tablet) == [damaged])
-        #expect(cluster.host(1).noticed("is quarantined"))
+        #expect(cluster.host(1).noticed("does not vote until"))
         #expect(cluster.put("z9", "v") != nil)
         #expect(cluster.text(of: "0x") == "damage me", "by the others")
     }
@@ -272,7 +272,7 @@ import Testing
         return false
     }
 
-    @Test func `a damaged table quarantines the replica that holds it`() throws {
+    @Test func `a damaged table is found, and its replica rebuilt from the leader`() throws {
         let cluster = SimulatedCluster(small(7))
         #expect(cluster.form())
         for number in 0..<60 { #expect(cluster.put(key(number), value(number)) != nil) }
@@ -287,10 +287,54 @@ import Testing
         disk.flipBit(1, at: 200, of: "\(directory)/\(tablet)/\(table)")
         #expect(cluster.ask(leader, .contentDigest) == .done)
         let isFound = cluster.run(within: .seconds(20), every: .milliseconds(10)) {
-            cluster.status(victim)?.health.contains("damaged") == true
+            cluster.host(victim).noticed("rebuilding its store")
         }
         #expect(isFound, "\(String(describing: cluster.status(victim)))")
         #expect(cluster.put("b", "2") != nil)
+        let isRebuilt = cluster.run(within: .seconds(20), every: .milliseconds(10)) {
+            cluster.status(victim)?.health == "whole"
+        }
+        #expect(isRebuilt, "\(String(describing: cluster.status(victim)))")
+        let isEqual = cluster.awaitEqualReplicas()
+        #expect(isEqual)
+        #expect(cluster.status(victim)?.logDigest == cluster.status(leader)?.logDigest)
+        #expect(
+            cluster.host(victim).node?.status(now: cluster.now).counters.storesRebuilt == 1)
+    }
+
+    @Test func `a store that is damaged at the start is rebuilt, and its replica votes`() throws {
+        let cluster = SimulatedCluster(small(17))
+        #expect(cluster.form())
+        for number in 0..<60 { #expect(cluster.put(key(number), value(number)) != nil) }
+        let isEqualBefore = cluster.awaitEqualReplicas()
+        #expect(isEqualBefore)
+        let leader = try #require(cluster.leader())
+        let (victim, other) = (leader % 3 + 1, (leader + 1) % 3 + 1)
+        #expect(try #require(cluster.status(victim)).first > 1, "the log was trimmed")
+        cluster.crash(victim)
+        let disk = cluster.host(victim).disk
+        let directory = SimulatedHost.directory + "/cell-0/tablets"
+        let folders = try disk.list(directory).sorted()
+        let tablet = try #require(folders.first { $0.hasPrefix("2-") }, "\(folders)")
+        disk.flipBit(1, at: 20, of: "\(directory)/\(tablet)/MANIFEST")
+        cluster.start(victim)
+        #expect(cluster.status(victim)?.health.contains("rebuilding") == true)
+        // It is needed for a quorum, and acknowledges while it is rebuilt.
+        cluster.crash(other)
+        let version = cluster.put("b", "2")
+        #expect(version != nil)
+        let isRebuilt = cluster.run(within: .seconds(20), every: .milliseconds(10)) {
+            cluster.status(victim)?.health == "whole"
+        }
+        #expect(isRebuilt, "\(String(describing: cluster.status(victim)))")
+        cluster.start(other)
+        let isEqual = cluster.awaitEqualReplicas()
+        #expect(isEqual)
+        cluster.run(for: .milliseconds(200))
+        #expect(try disk.list(directory).sorted() == folders, "what was set aside is gone")
+        cluster.crash(leader)
+        let after = cluster.text(of: key(41), within: .seconds(10))
+        #expect(after != nil)
     }
 
     @Test func `garbage ends its link and nothing else`() throws {

@@ -41,6 +41,7 @@ import Testing
         (.readAnswer(batch: 8, index: 9), 12, word(8) + [1] + word(9)),
         (.readAnswer(batch: 8, index: nil), 12, word(8) + [0] + word(0)),
         (.newerTerm, 13, []),
+        (.lostEntries(after: LogIndex(0x0102)), 30, [2, 1, 0, 0, 0, 0, 0, 0]),
     ]
 
     private static func position(_ index: UInt64, _ term: UInt64) -> LogPosition {

@@ -22,6 +22,38 @@ import Testing
         #expect(group[3].commit > index)
     }
 
+    @Test func `a leader that steps down leaves the next election to the others`() {
+        for seed in 0..<5 {
+            var group = TestGroup(3)
+            group.advance(by: .milliseconds(17 * seed))
+            group.elect(1)
+            group[1].stepDown(now: group.now)
+            #expect(group[1].role == .follower)
+            group.advance(by: .milliseconds(2_000))
+            #expect(group.leader == 2 || group.leader == 3)
+        }
+    }
+
+    @Test func `a reluctant replica is elected only when nobody else stands`() {
+        var group = TestGroup(3)
+        group.elect(1)
+        group.advance(by: .milliseconds(100))
+        group[2].isReluctant = true
+        // The timeout that is running was drawn before.
+        group.advance(by: .milliseconds(100))
+        group.isolated = [1]
+        group.advance(by: .milliseconds(2_000))
+        #expect(group.leader == 3)
+        group[3].isReluctant = true
+        group[2].isReluctant = true
+        group.advance(by: .milliseconds(100))
+        group.isolated = [1, 3]
+        group.advance(by: .milliseconds(1_900))
+        #expect(group[2].role == .follower)
+        group.advance(by: .milliseconds(1_500))
+        #expect(group[2].role != .follower)
+    }
+
     @Test func `only a voter that keeps up is taken`() throws {
         let membership = try Membership(incoming: members(1...3), learners: members([4]))
         var group = TestGroup(4, membership: membership)

@@ -62,7 +62,7 @@ struct FakeTablet {
         case .scan(let scan): return page(scan, shown, point)
         case .write(let command): return write(command)
         case .describe, .status, .transferLeadership, .contentDigest, .direct, .injectFault,
-            .clearFaults:
+            .clearFaults, .acceptClock:
             preconditionFailure("a fake tablet cannot answer \(body)")
         }
     }

@@ -36,6 +36,7 @@ private enum Samples {
         .direct(.createKeyspace(name: "accounts", replicas: 3, retention: .seconds(60))),
         .direct(.dropKeyspace(name: "accounts")),
         .direct(.moveReplica(TabletID(2), from: "n1", to: "n4")),
+        .acceptClock,
     ].map { Request(header: header, body: $0) }
 
     static let folder = FolderID(high: 7, low: 8)
@@ -103,6 +104,9 @@ private enum Samples {
         tablet.logDigest = 5
         tablet.sessions = 6
         status.tablets = [tablet]
+        status.clock = .init(
+            state: "agreed", time: WallTime(milliseconds: 9), errorMilliseconds: -3,
+            stepMilliseconds: 4, known: 2, members: 3)
         return status
     }
 

@@ -85,7 +85,8 @@ extension Call.Work {
         case .ask(.scan): .page
         case .ask(.describe): .directory
         case .ask(.status): .status
-        case .ask(.transferLeadership), .ask(.injectFault), .ask(.clearFaults): .done
+        case .ask(.transferLeadership), .ask(.injectFault), .ask(.clearFaults), .ask(.acceptClock):
+            .done
         case .ask(.contentDigest), .ask(.direct): [.done, .outcome]
         // Writes go as operations, which get their session here.
         case .ask(.write): []

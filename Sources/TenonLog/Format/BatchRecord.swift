@@ -7,7 +7,7 @@ internal import TenonCore
 ///  0  1  kind (RecordKind)
 ///  1  8  tablet; of metadata the key
 ///  9  8  replica
-/// 17     entries, forwardedEntries: count 4 · entries (Entry)
+/// 17     entries, forwardedEntries (and repaired ones): count 4 · entries (Entry)
 ///        hardState: HardState (24)
 ///        trim, reset: index 8 · term 8
 ///        remove, suspicion: nothing
@@ -35,7 +35,8 @@ enum BatchRecord: Hashable, Sendable {
         switch self {
         case .given(.entries(let tablet, let replica, let entries)):
             BatchRecord.summary(of: entries, .entries, tablet, replica)
-        case .forwardedEntries(let tablet, let replica, let entries):
+        case .forwardedEntries(let tablet, let replica, let entries),
+            .given(.repaired(let tablet, let replica, let entries)):
             BatchRecord.summary(of: entries, .forwardedEntries, tablet, replica)
         case .given(.hardState(let tablet, let replica, let state)):
             RecordSummary(
@@ -78,7 +79,8 @@ enum BatchRecord: Hashable, Sendable {
     var encodedBytes: Int {
         let content =
             switch self {
-            case .given(.entries(_, _, let entries)), .forwardedEntries(_, _, let entries):
+            case .given(.entries(_, _, let entries)), .given(.repaired(_, _, let entries)),
+                .forwardedEntries(_, _, let entries):
                 entries.reduce(4) { $0 + $1.encodedBytes }
             case .given(.hardState): HardState.encodedBytes
             case .given(.trim), .given(.reset): 16
@@ -95,7 +97,8 @@ enum BatchRecord: Hashable, Sendable {
         writer.identifier(place.tablet)
         writer.identifier(place.replica)
         switch self {
-        case .given(.entries(_, _, let entries)), .forwardedEntries(_, _, let entries):
+        case .given(.entries(_, _, let entries)), .given(.repaired(_, _, let entries)),
+            .forwardedEntries(_, _, let entries):
             writer.uint32(UInt32(entries.count))
             for entry in entries { entry.encode(to: &writer) }
         case .given(.hardState(_, _, let state)):

@@ -106,7 +106,13 @@ extension Log {
         let whole = BatchRecord.given(record)
         let bound = configuration.batchBytesMax
         guard whole.encodedBytes > bound else { return [whole] }
-        guard case .entries(let tablet, let replica, let entries) = record else {
+        let (tablet, replica, entries, isRepair): (TabletID, ReplicaID, [Entry], Bool)
+        switch record {
+        case .entries(let of, let by, let list):
+            (tablet, replica, entries, isRepair) = (of, by, list, false)
+        case .repaired(let of, let by, let list):
+            (tablet, replica, entries, isRepair) = (of, by, list, true)
+        case .hardState, .trim, .reset, .remove, .metadata:
             throw .tooLarge(bytes: whole.encodedBytes, bound: bound)
         }
         var pieces: [BatchRecord] = []
@@ -121,10 +127,12 @@ extension Log {
             guard end > start else {
                 throw .tooLarge(bytes: bytes + entries[start].encodedBytes, bound: bound)
             }
+            let piece = Array(entries[start..<end])
             pieces.append(
                 .given(
-                    .entries(
-                        tablet: tablet, replica: replica, entries: Array(entries[start..<end]))))
+                    isRepair
+                        ? .repaired(tablet: tablet, replica: replica, entries: piece)
+                        : .entries(tablet: tablet, replica: replica, entries: piece)))
             start = end
         }
         return pieces
@@ -143,6 +151,9 @@ extension BatchRecord {
 
 extension LogRecord {
     fileprivate var holdsEntries: Bool {
-        if case .entries = self { true } else { false }
+        switch self {
+        case .entries, .repaired: true
+        case .hardState, .trim, .reset, .remove, .metadata: false
+        }
     }
 }

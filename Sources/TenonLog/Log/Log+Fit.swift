@@ -25,6 +25,15 @@ extension Log {
                         + "log from \(standing.base) to \(standing.last)")
                 standing.last = last.index
                 standings[tablet] = standing
+            case .repaired(let tablet, let replica, let entries):
+                guard let first = entries.first, let last = entries.last else {
+                    preconditionFailure("a record of no entries for tablet \(tablet)")
+                }
+                let standing = standing(of: tablet, replica, standings)
+                precondition(
+                    first.index > standing.base && last.index <= standing.last,
+                    "repaired entries of tablet \(tablet) from \(first.index) to \(last.index), "
+                        + "log from \(standing.base) to \(standing.last)")
             case .hardState(let tablet, let replica, _):
                 standings[tablet] = standing(of: tablet, replica, standings)
             case .trim(let tablet, let replica, let index, _):

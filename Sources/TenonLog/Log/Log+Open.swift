@@ -138,11 +138,13 @@ extension Log {
     ) -> LogRecovery {
         var recovery = LogRecovery(tablets: [], metadata: [], tombstones: [], report: report)
         for (tablet, state) in index.tablets.sorted(by: { $0.key < $1.key }) {
+            let last = state.runs.runs.last
             recovery.tablets.append(
                 RecoveredTablet(
                     tablet: tablet, replica: state.replica, verdict: state.verdict,
                     hardState: state.hardState?.value, baseIndex: state.baseIndex,
-                    baseTerm: state.base?.value.term ?? .zero, entries: entries[tablet] ?? []))
+                    baseTerm: state.base?.value.term ?? .zero, entries: entries[tablet] ?? [],
+                    last: state.lastIndex, lastTerm: last?.term ?? state.base?.value.term ?? .zero))
         }
         for (key, placed) in index.metadata.sorted(by: { $0.key < $1.key }) {
             recovery.metadata.append((key, placed.value))

@@ -6,31 +6,31 @@ import TenonWire
 
 /// The leader of the directory at work; see ``DirectoryController``.
 extension Node {
-    func lead(_ tablet: Tablet, now: Instant, wallTime: WallTime) {
+    func lead(_ tablet: Tablet, now: Instant) {
         spreadDirectory(now: now)
         guard now >= controller.nextRound, isDirectoryRead(tablet),
             controller.waitsFor <= tablet.machine.appliedIndex
         else { return }
         controller.nextRound = now + DirectoryController.interval
         if controller.state.numbers == nil {
-            return write(setUpChange(), to: tablet, wallTime: wallTime)
+            return write(setUpChange(), to: tablet)
         }
         for change in [controller.reportedChange(), controller.clearedChange()]
         where !change.isEmpty {
-            return write(change, to: tablet, wallTime: wallTime)
+            return write(change, to: tablet)
         }
         makeTablets()
         dropTablets()
         let plan = controller.plan(
             isAlive: { $0 == id || peers[$0]?.isUp ?? false }, now: now)
-        write(plan.change, to: tablet, wallTime: wallTime)
+        write(plan.change, to: tablet)
         for step in plan.steps { carryOut(step) }
     }
 
     /// Proposes a change; what becomes of it shows when it is applied.
-    private func write(_ change: DirectoryChange, to tablet: Tablet, wallTime: WallTime) {
+    private func write(_ change: DirectoryChange, to tablet: Tablet) {
         guard !change.isEmpty else { return }
-        let index = tablet.proposeUpkeep(.transaction(change.transaction), wallTime: wallTime)
+        let index = tablet.proposeUpkeep(.transaction(change.transaction))
         if let index { controller.waitsFor = index }
         wantsTurn = true
     }

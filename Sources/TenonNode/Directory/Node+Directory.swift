@@ -18,11 +18,11 @@ extension Node {
     }
 
     /// Looks after the directory: reads what was applied, and leads it when it is this node's.
-    func lookAfterDirectory(now: Instant, wallTime: WallTime) {
+    func lookAfterDirectory(now: Instant) {
         if let tablet = tablet(.directory) { readDirectory(tablet) }
         if let tablet = ledDirectory {
             cluster.leader = id
-            lead(tablet, now: now, wallTime: wallTime)
+            lead(tablet, now: now)
         } else if cluster.leader == id {
             cluster.leader = NodeID(0)
             controller.forget()

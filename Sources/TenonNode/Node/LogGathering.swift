@@ -109,8 +109,9 @@ struct LogGathering {
             case .trim, .reset: taken.append(record)
             case .hardState(let tablet, _, _) where lastResets[tablet] != nil:
                 taken.append(record)
-            case .entries(let tablet, _, _) where place < lastResets[tablet, default: 0]: break
-            case .entries, .hardState, .remove, .metadata: kept.append(record)
+            case .entries(let tablet, _, _), .repaired(let tablet, _, _):
+                if place >= lastResets[tablet, default: 0] { kept.append(record) }
+            case .hardState, .remove, .metadata: kept.append(record)
             }
             keptBefore.append(kept.count)
         }
@@ -134,8 +135,12 @@ struct LogGathering {
 
     private static func entryBytes(of records: [LogRecord]) -> Int {
         var bytes = 0
-        for case .entries(_, _, let entries) in records {
-            bytes += entries.reduce(0) { $0 + $1.encodedBytes }
+        for record in records {
+            switch record {
+            case .entries(_, _, let entries), .repaired(_, _, let entries):
+                bytes += entries.reduce(0) { $0 + $1.encodedBytes }
+            case .hardState, .trim, .reset, .remove, .metadata: break
+            }
         }
         return bytes
     }
@@ -145,14 +150,15 @@ extension LogRecord {
     fileprivate var makesRoom: Bool {
         switch self {
         case .trim, .reset: true
-        case .entries, .hardState, .remove, .metadata: false
+        case .entries, .repaired, .hardState, .remove, .metadata: false
         }
     }
 
     /// About what it takes in the log.
     fileprivate var approximateBytes: Int {
         switch self {
-        case .entries(_, _, let entries): entries.reduce(64) { $0 + $1.encodedBytes }
+        case .entries(_, _, let entries), .repaired(_, _, let entries):
+            entries.reduce(64) { $0 + $1.encodedBytes }
         case .metadata(_, let value): 64 + value.count
         case .hardState, .trim, .reset, .remove: 64
         }

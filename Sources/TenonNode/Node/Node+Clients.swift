@@ -5,7 +5,7 @@ package import TenonWire
 
 extension Node {
     /// A client connected and said hello.
-    package func clientOpened(_ connection: ConnectionID, hello: ClientHello, wallTime: WallTime) {
+    package func clientOpened(_ connection: ConnectionID, hello: ClientHello, now: Instant) {
         let client = ClientConnection(id: connection)
         clients[connection] = client
         counters.clientConnections = UInt64(clients.count)
@@ -16,7 +16,7 @@ extension Node {
         }
         let welcome = ServerWelcome(
             version: ProtocolRange.current.newest, cluster: formation.cluster ?? .none,
-            node: id, epoch: identity.epoch, clusterTime: Timestamp(wallTime))
+            node: id, epoch: identity.epoch, clusterTime: Timestamp(clock.timeForClients(at: now)))
         touch(client, client.send(.serverWelcome) { welcome.encode(to: &$0) })
     }
 
@@ -82,6 +82,9 @@ extension Node {
         case .describe: return answer(waiter, .directory(describe()))
         case .status: return answer(waiter, .status(status(now: now)))
         case .injectFault, .clearFaults: return answer(waiter, .refusal(Node.faultsDenied))
+        case .acceptClock:
+            acceptClock(now: now)
+            return answer(waiter, .done)
         default: break
         }
         if let refusal = refusal(of: request.header) {
@@ -159,10 +162,10 @@ extension Node {
         case .transferLeadership(let node):
             transfer(tablet, to: node, waiter, now: now, into: &output)
         case .contentDigest:
-            tablet.proposeUpkeep(.contentDigest, wallTime: tablet.lastWallTime)
+            tablet.proposeUpkeep(.contentDigest)
             let answer = tablet.servesAsLeader ? Answer.done : .refusal(tablet.notServing)
             tablet.answer(waiter, answer, into: &output)
-        case .describe, .status, .injectFault, .clearFaults:
+        case .describe, .status, .injectFault, .clearFaults, .acceptClock:
             preconditionFailure("answered without a tablet")
         }
     }

@@ -52,7 +52,7 @@ extension Node {
         case (.scrubSlice, .storeFailure(let error)):
             tablet.scrubFailed(error, into: &output)
         case (_, .storeFailure(let error)):
-            tablet.quarantine("\(error)", into: &output)
+            tablet.rebuild(because: "\(error)", into: &output)
         default:
             preconditionFailure("job \(job) of tablet \(tablet.id) gave \(outcome)")
         }

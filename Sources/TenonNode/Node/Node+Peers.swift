@@ -46,6 +46,7 @@ extension Node {
     package func linkUp(_ node: NodeID, _ stream: PeerStream) {
         peers.up(node, stream)
         if stream == .consensus { tellDirectoryVersion(to: node) }
+        nextClockQuestion = .zero
     }
 
     /// A link of ours broke, or could not be made.
@@ -127,6 +128,11 @@ extension Node {
             }
         case .snapshotProgress(let progress): snapshotProgressed(progress, from: node, now: now)
         case .cluster(let message): handle(message, from: node, now: now)
+        case .clockQuestion(let askedAt): clockAsked(by: node, askedAt: askedAt, now: now)
+        case .clockAnswer(let answer): clockAnswered(answer, by: node, now: now)
+        case .repairQuestion(let tablet, let range): repairAsked(tablet, range, by: node)
+        case .repairAnswer(let answer): repairAnswered(answer, by: node, now: now)
+        case .snapshotRequest(let tablet): snapshotRequested(of: tablet, by: node, now: now)
         }
     }
 
@@ -139,6 +145,14 @@ extension Node {
             if tellsStranger(message, of: tablet, from: node) { return }
             tablet.strangers.note(message.from, on: node)
         }
-        tablet.raft.step(message, now: now)
+        guard case .append(let append) = message.body, !append.entries.isEmpty else {
+            return tablet.raft.step(message, now: now)
+        }
+        // Without room for entries that nobody trims before the rebuild is over.
+        if tablet.isRebuilding, tablet.raft.isLogFull { return }
+        var timely = message
+        timely.body = .append(
+            tablet.timely(append, notAfter: clock.latestAcknowledged(at: now), now: now))
+        tablet.raft.step(timely, now: now)
     }
 }

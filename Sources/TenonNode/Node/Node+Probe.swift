@@ -18,6 +18,8 @@ package struct TabletProbe: Hashable, Sendable {
     package var flushed: LogIndex
     /// The chained digest of all that was applied (Rule S5).
     package var logDigest: UInt64
+    /// The version of the last command applied.
+    package var lastVersion: Timestamp
     package var isQuarantined: Bool
     /// The configuration in force here.
     package var membership: Membership
@@ -39,7 +41,8 @@ extension Node {
             last: raft.lastPosition.index, durable: raft.durableIndex,
             flushed: tablet.store.flushed?.index ?? .zero,
             logDigest: tablet.machine.logDigest.value,
-            isQuarantined: tablet.problem != nil, membership: raft.membership)
+            lastVersion: tablet.machine.lastVersion, isQuarantined: tablet.problem != nil,
+            membership: raft.membership)
     }
 
     /// The term of an entry of the tablet at `place`; nil when its log does not hold it.

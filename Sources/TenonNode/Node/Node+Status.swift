@@ -24,7 +24,10 @@ extension Node {
             status.counters.elections += tablet.elections
             status.counters.appliesDelayed += tablet.appliesDelayed
             status.counters.scrubbedBytes += tablet.scrub.bytesRead
+            status.counters.untimelyEntries += tablet.untimelyEntries
         }
+        status.counters.damagedEntries = lostEntryCount
+        status.clock = clockStatus(now: now)
         status.peers = peers.links.map { link in
             NodeStatus.Peer(
                 node: link.node, isConnected: link.isUp,

@@ -15,14 +15,15 @@ extension Node {
     /// ordered, and what is ordered is handed over.
     package func turn(now: Instant, wallTime: WallTime) -> Effects {
         wantsTurn = false
+        let time = readClock(now: now, wallTime: wallTime)
         if isFormed {
             lookAfterMembers(now: now)
-            lookAfterDirectory(now: now, wallTime: wallTime)
-            for tablet in tablets { finish(tablet, now: now, wallTime: wallTime) }
+            lookAfterDirectory(now: now)
+            for tablet in tablets { finish(tablet, now: now, wallTime: wallTime, time: time) }
         }
         bytesTaken = 0
         noteLogRoom()
-        lookAfter(now: now, wallTime: wallTime)
+        lookAfter(now: now, time: time)
         lookAfterSnapshots(now: now)
         startLogWork(now: now)
         collectOutput()
@@ -34,18 +35,20 @@ extension Node {
     /// Whether work was left over, so that another turn should follow at once.
     package var wantsAnotherTurn: Bool { wantsTurn }
 
-    private func finish(_ tablet: Tablet, now: Instant, wallTime: WallTime) {
+    /// - Parameter wallTime: this node's own clock, which goes nowhere but into heartbeats;
+    ///   `time` is the agreed one.
+    private func finish(_ tablet: Tablet, now: Instant, wallTime: WallTime, time: WallTime?) {
         var output = tablet.takeGathered()
         if tablet.needsTicks, tablet.raft.nextDeadline <= now {
             tablet.raft.tick(now: now, wallTime: wallTime)
         }
-        tablet.finishTurn(wallTime: wallTime, now: now, into: &output)
+        tablet.finishTurn(time: time, now: now, into: &output)
         tablet.startStoreWork(now: now, into: &output)
         tablet.continueContentDigest(into: &output)
         take(output, of: tablet)
     }
 
-    private func lookAfter(now: Instant, wallTime: WallTime) {
+    private func lookAfter(now: Instant, time: WallTime?) {
         if !isFormed && now >= nextReminder {
             nextReminder = now + Node.reminderInterval
             let reminders = formation.reminders()
@@ -54,8 +57,13 @@ extension Node {
         }
         guard isFormed, now >= nextUpkeep else { return }
         nextUpkeep = now + Node.upkeepInterval
+        lookAfterClock(now: now)
+        lookAfterRepairs(now: now)
+        lookAfterRebuilds(now: now)
+        let latest = clock.latestByClocks(at: now)
         for tablet in tablets {
-            with(tablet) { tablet.upkeep(now: now, wallTime: wallTime, into: &$0) }
+            with(tablet) { tablet.upkeep(now: now, time: time, into: &$0) }
+            tablet.stepDownIfUntimely(latest: latest, now: now)
         }
         wantFlushesForLogSpace()
     }

@@ -20,6 +20,8 @@ package final class Node {
     var tablets: [Tablet]
     /// Tablets whose log is damaged: they take no part in anything until they are repaired (L2).
     var damagedTablets: [TabletID: String]
+    /// Entries that the log had lost at the start, behind the flushes of their tablets.
+    let lostEntryCount: UInt64
     /// For each tablet that lost a replica here: the lowest number still allowed (Rule I3).
     var tombstones: [TabletID: ReplicaID]
     /// Replicas that a job is opening.
@@ -71,6 +73,13 @@ package final class Node {
     /// What followers reported of the newest content digest asked for.
     var contentReports: [TabletID: ContentReports] = [:]
 
+    /// The cluster's time (Rule S2).
+    var clock: AgreedClock
+    /// What the tablets and the operator were last told of it.
+    var clockStateNoted = AgreedClock.State()
+    var nextClockQuestion = Instant.zero
+    var nextClockHandOver = Instant.zero
+
     package internal(set) var effects = Effects()
     var wantsTurn = false
     var nextUpkeep = Instant.zero
@@ -89,6 +98,7 @@ package final class Node {
         started = now
         tablets = start.tablets
         damagedTablets = start.damagedTablets
+        lostEntryCount = UInt64(start.lostEntryCount)
         tombstones = start.tombstones
         opening = start.opening
         logStatus = start.logStatus
@@ -99,6 +109,10 @@ package final class Node {
         registry = PeerRegistry(
             me: me, members: members, memberListDigest: start.identity.memberListDigest)
         for (node, memory) in start.peerMemories { registry.restore(memory, of: node) }
+        clock = AgreedClock(
+            me: me, members: members,
+            floor: start.tablets.map(\.machine.lastVersion.wallTime).max()
+                ?? WallTime(milliseconds: 0))
         peers = PeerLinks(others: members.filter { $0 != me })
         let isJoined = start.configuration.isJoining
         formation = Formation(
@@ -108,6 +122,7 @@ package final class Node {
             start.newRecords.map {
                 .metadata(key: ReplicaRecord.metadataKey(of: $0.tablet), value: $0.encoded())
             })
+        noteLosses()
         shareLogRetention()
         perform(formation.start(), now: now)
     }

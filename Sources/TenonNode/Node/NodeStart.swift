@@ -38,6 +38,9 @@ package struct NodeStart {
     /// The directory as this node last saved it; nil when it never did.
     var savedDirectory: Directory?
     let opening: ReplicaOpening
+    /// What replicas had lost before, and were not whole again.
+    private var repairNotes: [TabletID: RepairNote] = [:]
+    private(set) var lostEntryCount = 0
     var peerMemories: [(NodeID, PeerMemory)] = []
     var logStatus: LogStatus
     var hasEntries: Bool
@@ -68,7 +71,10 @@ package struct NodeStart {
             epoch: folder.identity.epoch)
         for (tablet, lowest) in recovery.tombstones { tombstones[tablet] = lowest }
         for (key, value) in recovery.metadata where !ReplicaRecord.isMetadataKey(key) {
-            restorePeer(key, value)
+            restore(key, value)
+        }
+        let lostNotes = recovery.report.damagedMetadata.compactMap {
+            RepairNote.tablet(ofKey: $0)
         }
         noteRecovery(recovery.report)
         try removeOldSnapshots(folder)
@@ -80,6 +86,10 @@ package struct NodeStart {
         }
         for record in records(in: recovery) {
             let recovered = recovery.tablets.first { $0.tablet == record.tablet }
+            if lostNotes.contains(record.tablet) {
+                quarantine(record.tablet, "its log lost what it knew of its own losses")
+                continue
+            }
             try open(record, recovered, now: now)
         }
     }
@@ -147,8 +157,13 @@ package struct NodeStart {
         }
     }
 
-    private mutating func restorePeer(_ key: UInt64, _ value: Bytes) {
+    private mutating func restore(_ key: UInt64, _ value: Bytes) {
         do {
+            if let tablet = RepairNote.tablet(ofKey: key) {
+                // An empty one says that the replica is whole again.
+                if !value.isEmpty { repairNotes[tablet] = try RepairNote(decoding: value) }
+                return
+            }
             let node = NodeID(UInt32(truncatingIfNeeded: key))
             peerMemories.append((node, try PeerMemory(decoding: value)))
         } catch {
@@ -160,26 +175,70 @@ package struct NodeStart {
     private mutating func open(
         _ record: ReplicaRecord, _ recovered: RecoveredTablet?, now: Instant
     ) throws(StartError) {
-        switch recovered?.verdict {
-        case .none, .whole: break
-        case .damaged(let ranges):
-            return quarantine(record.tablet, "its log is damaged at \(ranges)")
-        case .suspect: return quarantine(record.tablet, "its log lost what cannot be named")
+        if recovered?.verdict == .suspect {
+            return quarantine(record.tablet, "its log lost what cannot be named")
         }
         do {
-            let opened = try opening.openStore(record)
-            tablets.append(
-                try opening.tablet(
-                    record, recovered, opened, seed: generator.next(), now: now))
+            var loss: String?
+            let opened = try load(record, &loss)
+            let base = recovered?.baseIndex ?? .zero
+            if recovered == nil, let loss { return quarantine(record.tablet, loss) }
+            let note = repairNotes[record.tablet]
+            let tablet = try opening.tablet(
+                record, recovered, opened, note: note?.replica == record.replica ? note : nil,
+                seed: generator.next(), now: now)
+            noteLoss(of: tablet)
+            // The log was trimmed behind a flush that is gone: set aside now, or before a crash in
+            // the middle of a rebuild. One that goes back to its beginning does without.
+            if opened.machine.appliedIndex < base {
+                var output = TabletOutput()
+                tablet.rebuild(because: loss ?? "it is not rebuilt yet", into: &output)
+                notices += output.notices
+            }
+            tablets.append(tablet)
         } catch let error as StoreError where error.isOfContent {
             quarantine(record.tablet, "\(error)")
-        } catch KVError.store(let error) where !error.isOfContent {
-            throw .tablet(record.tablet, "\(error)")
         } catch let error as KVError {
             quarantine(record.tablet, "\(error)")
         } catch {
             throw .tablet(record.tablet, "\(error)")
         }
+    }
+
+    /// The store and its state machine; a fresh one, with the reason in `loss`, in the place of
+    /// one whose content is not what was written, which is put out of the way.
+    private func load(_ record: ReplicaRecord, _ loss: inout String?) throws -> OpenedReplica {
+        do {
+            return try opening.openStore(record)
+        } catch let error as StoreError where error.isOfContent {
+            loss = "\(error)"
+        } catch KVError.store(let error) where !error.isOfContent {
+            throw StartError.tablet(record.tablet, "\(error)")
+        } catch let error as KVError {
+            loss = "\(error)"
+        }
+        reached(.storeSetAsideAtStart)
+        let folder = "\(opening.tabletsDirectory)/\(record.folderName)"
+        let aside = folder + NodeStart.damagedSuffix
+        if try fileSystem.exists(aside) { try fileSystem.removeTree(aside) }
+        try fileSystem.rename(folder, to: aside)
+        try fileSystem.syncDirectory(opening.tabletsDirectory)
+        return try opening.openStore(record)
+    }
+
+    /// What the folder of a damaged store is called until it is rebuilt.
+    static let damagedSuffix = ".damaged"
+
+    private mutating func noteLoss(of tablet: Tablet) {
+        guard let lost = tablet.raft.lost else { return }
+        let last = tablet.raft.lastPosition.index
+        let count = last.distance(to: lost.last.index) - lost.aside.count
+        lostEntryCount += count
+        notices.append(
+            Notice(
+                .error,
+                "tablet \(tablet.id): its log lost \(count) entries between \(last) and "
+                    + "\(lost.last.index): it does not vote until they are there again"))
     }
 
     private mutating func quarantine(_ tablet: TabletID, _ reason: String) {

@@ -19,6 +19,14 @@ package enum NodeMessage: Sendable {
     case snapshotProgress(SnapshotProgress)
     /// What changes the cluster: the directory, and replicas that come and go.
     case cluster(ClusterMessage)
+    /// What do the clocks show that you know (Rule S2)?
+    case clockQuestion(askedAt: Instant)
+    case clockAnswer(ClockAnswer)
+    /// The sender's log lost entries: who has them (Rule L7)?
+    case repairQuestion(tablet: TabletID, Raft.LostRange)
+    case repairAnswer(RepairAnswer)
+    /// The sender's store of a tablet is lost: its leader is to send a snapshot (Rule L7).
+    case snapshotRequest(TabletID)
 }
 
 /// A replica's log digest at an index.
@@ -98,6 +106,22 @@ extension NodeMessage {
         case .cluster(let message):
             writer.uint8(9)
             message.encode(to: &writer)
+        case .clockQuestion(let askedAt):
+            writer.uint8(30)
+            writer.uint64(askedAt.nanoseconds)
+        case .clockAnswer(let answer):
+            writer.uint8(31)
+            answer.encode(to: &writer)
+        case .repairQuestion(let tablet, let range):
+            writer.uint8(32)
+            writer.identifier(tablet)
+            range.encode(to: &writer)
+        case .repairAnswer(let answer):
+            writer.uint8(33)
+            answer.encode(to: &writer)
+        case .snapshotRequest(let tablet):
+            writer.uint8(34)
+            writer.identifier(tablet)
         }
     }
 
@@ -125,6 +149,13 @@ extension NodeMessage {
             self = .diverged(tablet: tablet, index: try reader.identifier(LogIndex.self))
         case 8: self = .snapshotProgress(try SnapshotProgress(from: &reader))
         case 9: self = .cluster(try ClusterMessage(from: &reader))
+        case 30: self = .clockQuestion(askedAt: Instant(nanoseconds: try reader.uint64()))
+        case 31: self = .clockAnswer(try ClockAnswer(from: &reader))
+        case 32:
+            let tablet = try reader.identifier(TabletID.self)
+            self = .repairQuestion(tablet: tablet, try Raft.LostRange(from: &reader))
+        case 33: self = .repairAnswer(try RepairAnswer(from: &reader))
+        case 34: self = .snapshotRequest(try reader.identifier(TabletID.self))
         default: throw .unknownKind(field: "node message", value: UInt64(kind))
         }
     }

@@ -37,9 +37,11 @@ struct ReplicaOpening: @unchecked Sendable {
     }
 
     /// The replica over what its log and its store hold.
+    ///
+    /// - Parameter note: what its log had lost before and was not restored (Rule L7).
     func tablet(
         _ record: ReplicaRecord, _ recovered: RecoveredTablet?, _ opened: OpenedReplica,
-        seed: UInt64, now: Instant
+        note: RepairNote? = nil, seed: UInt64, now: Instant
     ) throws(RestoreError) -> Tablet {
         var settings = Raft.Configuration(
             tablet: record.tablet, replica: record.replica, epoch: epoch)
@@ -49,7 +51,7 @@ struct ReplicaOpening: @unchecked Sendable {
         settings.electionTimeoutMax = configuration.timers.electionMax
         settings.stallBound = configuration.timers.stallBound
         let raft = try Raft(
-            configuration: settings, restored: restored(record, recovered, opened.machine),
+            configuration: settings, restored: restored(record, recovered, opened.machine, note),
             now: now, seed: seed)
         return Tablet(
             record: record, configuration: configuration, raft: raft, store: opened.store,
@@ -58,9 +60,14 @@ struct ReplicaOpening: @unchecked Sendable {
 
     /// Raft starts after the last flush: what lies before it is in the store.
     private func restored(
-        _ record: ReplicaRecord, _ recovered: RecoveredTablet?, _ machine: StateMachine
+        _ record: ReplicaRecord, _ recovered: RecoveredTablet?, _ machine: StateMachine,
+        _ note: RepairNote?
     ) throws(RestoreError) -> Raft.Restored {
-        let flushed = LogPosition(index: machine.appliedIndex, term: machine.appliedTerm)
+        var flushed = LogPosition(index: machine.appliedIndex, term: machine.appliedTerm)
+        // Of a store that is lost the log's beginning tells how far it was, at least.
+        if let recovered, flushed.index < recovered.baseIndex {
+            flushed = LogPosition(index: recovered.baseIndex, term: recovered.baseTerm)
+        }
         var membership = record.membership
         if !machine.flushedConfiguration.isEmpty {
             do {
@@ -69,9 +76,14 @@ struct ReplicaOpening: @unchecked Sendable {
                 throw .configurationEntry(index: flushed.index, error)
             }
         }
-        return Raft.Restored(
-            hardState: recovered?.hardState ?? HardState(),
-            base: recovered.map { LogPosition(index: $0.baseIndex, term: $0.baseTerm) } ?? .zero,
-            entries: recovered?.entries ?? [], flushed: flushed, membership: membership)
+        var restored = Raft.Restored(
+            hardState: recovered?.hardState ?? HardState(), flushed: flushed,
+            membership: membership)
+        guard let recovered else { return restored }
+        let plan = RepairPlan(recovered, flushed: flushed, note: note)
+        restored.base = plan.base
+        restored.entries = plan.entries
+        restored.lost = plan.lost
+        return restored
     }
 }

@@ -16,7 +16,7 @@ extension Node {
     }
 
     private func beginReceiving(_ manifest: SnapshotManifest, _ key: SnapshotKey, now: Instant) {
-        guard let tablet = tablet(key.tablet), tablet.problem == nil else {
+        guard let tablet = tablet(key.tablet), tablet.problem == nil || tablet.isRebuilding else {
             return tell(key, .failed, chunk: 0)
         }
         // One at a time for a tablet: a later one takes the place of one that is not yet
@@ -29,7 +29,11 @@ extension Node {
             reached(.snapshotSuperseded)
             snapshots.incoming.removeAll { $0.key == other.key }
         }
-        let isNewer = manifest.flush.index > tablet.raft.commit
+        // A store that is rebuilt goes on from any snapshot that the log leads on from.
+        let isNewer =
+            tablet.isRebuilding
+            ? manifest.flush.index >= tablet.raft.basePosition.index
+            : manifest.flush.index > tablet.raft.commit
         guard isNewer || isPlanted(.snapshotOverNewerEntries) else {
             return tell(key, .installed, chunk: 0)
         }
@@ -116,7 +120,8 @@ extension Node {
             !snapshots.incoming[place].isInstallStarted,
             let receiver = snapshots.incoming[place].receiver
         else { return }
-        let isNewer = receiver.manifest.flush.index > tablet.machine.appliedIndex
+        let isNewer =
+            tablet.isRebuilding || receiver.manifest.flush.index > tablet.machine.appliedIndex
         guard isNewer || isPlanted(.snapshotOverNewerEntries) else {
             reached(.snapshotOvertakenByLog)
             // The log brought the follower further meanwhile.
@@ -136,6 +141,10 @@ extension Node {
         guard let place = snapshots.incoming.firstIndex(where: { $0.key.tablet == tablet.id })
         else { preconditionFailure("tablet \(tablet.id) installed a snapshot nobody sent") }
         let transfer = snapshots.incoming.remove(at: place)
+        if tablet.isRebuilding {
+            counters.storesRebuilt += 1
+            removeDamagedStore(of: tablet)
+        }
         with(tablet) { tablet.beginAfterSnapshot(now: now, into: &$0) }
         reached(.snapshotInstalled)
         counters.snapshotsInstalled += 1
@@ -179,7 +188,19 @@ extension Tablet {
             while let entry = applyQueue.first, isNewer || entry.index <= position.index {
                 _ = applyQueue.removeFirst()
             }
-            if !isNewer { raft.applied(through: position.index) }
+            if isRebuilding {
+                guard isNewer || raft.rewind(to: position, membership: membership, now: now)
+                else {
+                    return output.notices.append(
+                        Notice(
+                            .warning,
+                            "tablet \(id): the snapshot at \(position.index) does not fit the "
+                                + "log: another one is asked for"))
+                }
+                endRebuild()
+            } else if !isNewer {
+                raft.applied(through: position.index)
+            }
         } catch {
             quarantine("the snapshot cannot be used: \(error)", into: &output)
         }

@@ -161,16 +161,17 @@ extension Tablet {
         gatheredReads.append(read)
     }
 
-    /// How far ahead of this node's clock a version may lie that a read asks for.
+    /// How far ahead of the agreed clock a version may lie that a read asks for.
     private static let readAheadMax = TimeSpan.milliseconds(500)
     private static let tooFarAhead = Refusal(
-        .invalid, "the version lies more than 500 ms ahead of this node's clock")
+        .invalid, "the version lies more than 500 ms ahead of the cluster's clock")
     private static let clockNotMoved = Refusal(
         .unavailable, "the tablet's clock cannot be moved to the version at the moment",
         retryAfterMilliseconds: 20)
 
     private func isNear(_ version: Timestamp) -> Bool {
-        let latest = lastWallTime.milliseconds + UInt64(Tablet.readAheadMax.wholeMilliseconds)
+        guard let agreedTime else { return false }
+        let latest = agreedTime.milliseconds + UInt64(Tablet.readAheadMax.wholeMilliseconds)
         return version < Timestamp(WallTime(milliseconds: latest))
     }
 
@@ -180,8 +181,7 @@ extension Tablet {
     private func moveClock(past version: Timestamp) -> LogIndex? {
         guard servesAsLeader else { return nil }
         clock.observe(version)
-        return proposeUpkeep(
-            .raiseHistoryFloor(to: machine.historyFloor), wallTime: lastWallTime)
+        return proposeUpkeep(.raiseHistoryFloor(to: machine.historyFloor))
     }
 
     /// Lets the reads of this turn join a round: one token for all of them.

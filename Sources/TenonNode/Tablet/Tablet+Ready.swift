@@ -10,8 +10,8 @@ extension Tablet {
 
     /// Closes the tablet's turn: what was gathered is proposed and joins rounds, and whatever
     /// Raft makes ready goes on its way.
-    func finishTurn(wallTime: WallTime, now: Instant, into output: inout TabletOutput) {
-        closeEntry(wallTime: wallTime, into: &output)
+    func finishTurn(time: WallTime?, now: Instant, into output: inout TabletOutput) {
+        closeEntry(at: time, into: &output)
         startReads()
         while raft.hasReady { take(raft.takeReady(), into: &output) }
         continueRestore(into: &output)
@@ -19,7 +19,7 @@ extension Tablet {
         if !isApplyPaused { serveReads(into: &output) }
         if isTrimUnfinished { trim(into: &output) }
         // Applying may have let Raft go on: a new leader serves once its no-op is applied.
-        closeEntry(wallTime: wallTime, into: &output)
+        closeEntry(at: time, into: &output)
         if raft.hasReady { output.wantsTurn = true }
     }
 
@@ -41,6 +41,10 @@ extension Tablet {
         if let reset = ready.logReset {
             output.records.append(
                 .reset(tablet: id, replica: replica, at: reset.index, term: reset.term))
+        }
+        if !ready.repaired.isEmpty {
+            output.records.append(
+                .repaired(tablet: id, replica: replica, entries: ready.repaired))
         }
         if let hardState = ready.hardState {
             output.records.append(.hardState(tablet: id, replica: replica, hardState))

@@ -59,7 +59,7 @@ extension Tablet {
         scrub.isReading = false
         guard let table = scrub.table, store.hasTable(table.number) else { return endTable() }
         endTable()
-        quarantine("the scrubber found \(error)", into: &output)
+        rebuild(because: "the scrubber found \(error)", into: &output)
     }
 
     private func endTable() {

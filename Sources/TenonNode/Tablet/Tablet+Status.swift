@@ -20,7 +20,7 @@ extension Tablet {
         status.contentDigest = contentDigest.digest
         status.contentDigestVersion = contentDigest.version
         status.bytesOnDisk = UInt64(store.status.diskBytes)
-        status.health = problem ?? "whole"
+        status.health = health
         status.sessions = UInt64(machine.sessionCounts.outcomes)
         return status
     }

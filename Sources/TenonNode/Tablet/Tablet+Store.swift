@@ -102,7 +102,7 @@ extension Tablet {
     }
 
     func continueRestore(into output: inout TabletOutput) {
-        guard restoring != nil, !isRestoreWaiting, problem == nil else { return }
+        guard restoring != nil, !isRestoreWaiting, problem == nil || isRebuilding else { return }
         do {
             switch try restoring?.step() {
             case .needs(let read)?:
@@ -142,7 +142,7 @@ extension Tablet {
         switch error {
         case .damaged:
             reached(.storeDamageQuarantined)
-            quarantine("\(error)", into: &output)
+            rebuild(because: "\(error)", into: &output)
         case .manifestFailed: output.halt = "tablet \(id): \(error)"
         default:
             reached(.storeJobRetriedLater)

@@ -2,10 +2,12 @@ import TenonCore
 import TenonRaft
 
 extension Tablet {
-    /// Hands the leadership to the follower that is furthest, before a graceful stop.
-    func handOver(now: Instant) {
+    /// Hands the leadership to the follower that is furthest: before a graceful stop, or because
+    /// this node should not lead.
+    /// - Parameter mayLead: which nodes are asked.
+    func handOver(now: Instant, to mayLead: (NodeID) -> Bool = { _ in true }) {
         let best = raft.followers
-            .filter { raft.membership.isVoter($0.member.replica) }
+            .filter { raft.membership.isVoter($0.member.replica) && mayLead($0.member.node) }
             .max { ($0.match, $1.member.replica) < ($1.match, $0.member.replica) }
         guard let best else { return }
         do {

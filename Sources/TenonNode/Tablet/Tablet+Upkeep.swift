@@ -70,7 +70,7 @@ extension Tablet {
 
     /// What a leader does every second: raises the history floor (Rule S4) and asks the others
     /// for their log digest (Rule S5).
-    func upkeep(now: Instant, wallTime: WallTime, into output: inout TabletOutput) {
+    func upkeep(now: Instant, time: WallTime?, into output: inout TabletOutput) {
         for read in reads.removeExpired(now: now) {
             reached(.readExpiredInTablet)
             answer(
@@ -85,19 +85,19 @@ extension Tablet {
         // Nobody can be served from here: let another lead.
         if problem != nil, raft.role == .leader { handOver(now: now) }
         guard servesAsLeader else { return }
-        raiseHistoryFloor(wallTime: wallTime)
+        if let time { raiseHistoryFloor(at: time) }
         if machine.appliedIndex > lastDigestIndex { askForDigests(into: &output) }
     }
 
     /// The floor follows now minus the retention until it has passed the last write of a client;
     /// then there is nothing more to drop, and a quiet tablet writes nothing.
-    private func raiseHistoryFloor(wallTime: WallTime) {
+    private func raiseHistoryFloor(at time: WallTime) {
         let floor = min(
-            Timestamp(wallTime).earlier(by: retention), machine.lastVersion)
+            Timestamp(time).earlier(by: retention), machine.lastVersion)
         guard floor > machine.historyFloor, machine.historyFloor < lastClientVersion else {
             return
         }
-        proposeUpkeep(.raiseHistoryFloor(to: floor), wallTime: wallTime)
+        proposeUpkeep(.raiseHistoryFloor(to: floor))
     }
 
     private func askForDigests(into output: inout TabletOutput) {

@@ -42,7 +42,7 @@ extension Tablet {
             || (!keys.isEmpty
                 && (gatheredKeys.count >= Tablet.entryKeysReadMax
                     || gatheredBlocks.bytes >= Tablet.entryPinnedBytesMax))
-        if isFull { closeEntry(wallTime: nil, into: &output) }
+        if isFull { closeEntry(at: agreedTime, into: &output) }
         guard builder.accepts(bytes: command.count) else {
             return answer(waiter, .refusal(Tablet.overloaded), into: &output)
         }
@@ -80,17 +80,20 @@ extension Tablet {
         }
     }
 
-    /// Proposes what was gathered (Rule S6). With no wall time given the last one known serves.
-    func closeEntry(wallTime: WallTime?, into output: inout TabletOutput) {
-        if let wallTime { lastWallTime = wallTime }
-        guard !builder.isEmpty, servesAsLeader else { return }
+    /// Proposes what was gathered (Rule S6), with versions from the agreed clock.
+    func closeEntry(at time: WallTime?, into output: inout TabletOutput) {
+        agreedTime = time
+        guard !builder.isEmpty, servesAsLeader, let time else { return }
         let full = builder
         builder = CommandBatchBuilder()
         let waiters = gatheredWrites
         gatheredWrites = []
-        let base = clock.reserve(full.count, at: lastWallTime)
+        let before = clock
+        let base = clock.reserve(full.count, at: time)
         let payload = full.finish(base: base)
-        propose(payload, for: waiters, takeReads(), into: &output)
+        let isProposed = propose(payload, for: waiters, takeReads(), into: &output)
+        // So that the next one is a logical step above what is in the log (Rule S2).
+        if !isProposed { clock = before }
     }
 
     /// What the commands of the entry under construction read, and the blocks of it.
@@ -107,12 +110,13 @@ extension Tablet {
     private func propose(
         _ payload: [UInt8], for waiters: [WriteWaiter], _ reads: FetchedAhead.Element,
         into output: inout TabletOutput
-    ) {
+    ) -> Bool {
         do {
             let index = try raft.propose(.commands, payload)
             if fetched.hasRoom { fetched.set(reads, at: index) }
             lastClientVersion = clock.last
             proposals.append(Proposal(index: index, term: raft.term, waiters: waiters))
+            return true
         } catch {
             let refusal =
                 switch error {
@@ -124,20 +128,23 @@ extension Tablet {
                 case .notLeader, .configurationUnderWay: notServing
                 }
             for waiter in waiters { answer(waiter, .refusal(refusal), into: &output) }
+            return false
         }
     }
 
     /// Proposes a command that leaders issue of their own accord. Nobody waits for it.
     /// Returns where in the log it is; nil when it could not be proposed.
     @discardableResult
-    func proposeUpkeep(_ operation: Operation, wallTime: WallTime) -> LogIndex? {
-        guard servesAsLeader else { return nil }
+    func proposeUpkeep(_ operation: Operation) -> LogIndex? {
+        guard servesAsLeader, let agreedTime else { return nil }
+        let before = clock
         var batch = CommandBatchBuilder()
         batch.append(Bytes(Command(operation: operation).encoded()))
-        let base = clock.reserve(1, at: wallTime)
+        let base = clock.reserve(1, at: agreedTime)
         do {
             return try raft.propose(.commands, batch.finish(base: base))
         } catch {
+            clock = before
             reached(.upkeepRefused)  // Not urgent: the next second or leader proposes it again.
             return nil
         }

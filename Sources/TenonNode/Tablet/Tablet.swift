@@ -69,8 +69,16 @@ final class Tablet {
     /// The version of the last write of a client that this replica knows of.
     var lastClientVersion: Timestamp
     var lastDigestIndex = LogIndex.zero
-    /// The wall clock as the last turn read it.
-    var lastWallTime = WallTime(milliseconds: 0)
+    /// The agreed time as of the last turn (Rule S2); nil while it is unknown.
+    var agreedTime: WallTime?
+    /// Entries of leaders that were not taken because of their time.
+    var untimelyEntries: UInt64 = 0
+    var untimelyNoticedAt: Instant?
+    /// Whether the log says that this replica lost entries (Rule L7).
+    var isRepairNoted = false
+    var nextRepairQuestion = Instant.zero
+    /// Since when this leader's entries have been too far ahead for anybody to take.
+    var untimelySince: Instant?
     var digests = DigestHistory()
     /// The leader's last question for a log digest that is not reached yet.
     var openQuestion: (index: LogIndex, from: NodeID)?
@@ -88,6 +96,10 @@ final class Tablet {
     /// What is wrong with this replica; nil while it is whole. A replica that is not whole
     /// serves nobody.
     private(set) var problem: String?
+    /// Whether the problem is the store's alone: this replica goes on voting while its store is
+    /// rebuilt by a snapshot of the leader's (Rule L7).
+    private(set) var isRebuilding = false
+    var nextRebuildRequest = Instant.zero
     private(set) var elections: UInt64 = 0
 
     init(
@@ -121,9 +133,10 @@ final class Tablet {
     var needsTicks: Bool { problem == nil || raft.role == .leader }
 
     /// Whether this replica takes messages. One that is quarantined neither flushes nor trims:
-    /// it acknowledges until its log is at the bound, so that it does not fill up the node's.
+    /// it acknowledges until its log is at the bound, so that it does not fill up the node's. One
+    /// that is being rebuilt goes on for longer: it will trim again.
     var takesMessages: Bool {
-        problem == nil || raft.payloadBytes <= configuration.retainedLogBytes
+        problem == nil || isRebuilding || raft.payloadBytes <= configuration.retainedLogBytes
     }
 
     /// The node of the leader as far as it is known; 0 otherwise.
@@ -146,6 +159,25 @@ final class Tablet {
         output.notices.append(Notice(.error, "tablet \(id) is quarantined: \(reason)"))
         refuseAll(
             Refusal(.unavailable, "this replica is quarantined: \(reason)"), into: &output)
+    }
+
+    /// Stops serving until the store is rebuilt: its content is lost, the log is whole.
+    func rebuild(because reason: String, into output: inout TabletOutput) {
+        guard problem == nil else { return }
+        reached(.storeRebuildBegun)
+        quarantine("rebuilding its store: \(reason)", into: &output)
+        contentDigest.giveUp()
+        isRebuilding = true
+    }
+
+    /// The store and the state machine are those of a snapshot now.
+    func endRebuild() {
+        precondition(isRebuilding, "tablet \(id) is not being rebuilt")
+        reached(.storeRebuilt)
+        isRebuilding = false
+        problem = nil
+        digests = DigestHistory()
+        openQuestion = nil
     }
 
     func takeGathered() -> TabletOutput {

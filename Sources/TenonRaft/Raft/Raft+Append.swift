@@ -33,6 +33,7 @@ extension Raft {
             wallTime: wallTime, received: following.matched, durable: durablyMatched,
             isLogFull: isLogFull)
         send(.heartbeatAnswer(answer), to: sender)
+        tellLoss(to: sender)
     }
 
     /// What may be acknowledged: the leader's entries, and durable here.
@@ -74,6 +75,7 @@ extension Raft {
             let first = isPlanted(.committedSuffixTruncated) ? entries.indices.first : conflict
         else { return }
         let start = entries[first].index
+        dropAside()
         if start <= log.lastIndex { truncate(from: start) }
         for entry in entries[first...] { log.append(entry) }
         for element in configurations where element.index >= start {

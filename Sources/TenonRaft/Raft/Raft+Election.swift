@@ -14,7 +14,8 @@ extension Raft {
         electionDeadline = clock + randomElectionTimeout()
         // Without its disk it could not vote for itself, and would only raise the term.
         // One that was made by a split and has not the split's content yet is not to lead.
-        guard isVoter, !isLogStalled, log.last >= configuration.birth else {
+        // With lost entries it could be elected without what it promised (Rule L7).
+        guard isVoter, !isLogStalled, isWhole, log.last >= configuration.birth else {
             return role = .follower
         }
         if isPlanted(.everyTimeoutRaisesTerm) { return startElection(isTransfer: false) }
@@ -71,13 +72,14 @@ extension Raft {
 
     /// Answers a pre-vote. A yes promises nothing, so it needs no disk.
     mutating func answerPreVote(from candidate: ReplicaID, last: LogPosition) {
-        guard !isSticky else { return }
+        guard !isSticky, isWhole else { return }
         send(.preVoteAnswer(granted: isUpToDate(last)), to: candidate)
     }
 
     /// Answers by the sender's ReplicaID, not by this replica's idea of the membership: its
     /// configuration may be older than the candidate's (Rule C4).
     mutating func answerVote(from candidate: ReplicaID, last: LogPosition) {
+        guard isWhole else { return }
         guard vote == .none || vote == candidate, isUpToDate(last) else {
             return send(.voteAnswer(granted: false), to: candidate)
         }
@@ -226,7 +228,8 @@ extension Raft {
             forgetLeader()
             // All followers learn of it in the same moment. A part of a heartbeat apart, the first
             // gets all votes; at exactly the same time they split them.
-            electionDeadline = clock + randomSpan(below: configuration.heartbeatInterval)
+            electionDeadline =
+                clock + reluctance + randomSpan(below: configuration.heartbeatInterval)
         }
         checkInvariants()
     }
@@ -242,8 +245,14 @@ extension Raft {
         let minimum = configuration.electionTimeoutMin
         let spread = configuration.electionTimeoutMax.nanoseconds - minimum.nanoseconds
         return TimeSpan(
-            nanoseconds: minimum.nanoseconds
+            nanoseconds: minimum.nanoseconds + reluctance.nanoseconds
                 + randomSpan(below: TimeSpan(nanoseconds: spread)).nanoseconds)
+    }
+
+    /// How much longer than others this replica waits before it stands for election: time for two
+    /// elections among them.
+    private var reluctance: TimeSpan {
+        isReluctant ? configuration.electionTimeoutMax * 2 : .zero
     }
 
     private mutating func randomSpan(below bound: TimeSpan) -> TimeSpan {

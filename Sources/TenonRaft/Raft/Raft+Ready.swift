@@ -48,12 +48,14 @@ extension Raft {
     private var hasUnwritten: Bool {
         term != writtenHardState.term || vote != writtenHardState.vote
             || writes.nextUnwritten <= log.lastIndex || output.logReset != nil
+            || !output.repaired.isEmpty
     }
 
     private mutating func takeWrites(into ready: inout Ready) {
         guard hasUnwritten else { return }
         ready.logReset = output.logReset
         output.logReset = nil
+        swap(&ready.repaired, &output.repaired)
         if hardState != writtenHardState {
             ready.hardState = hardState
             if isPlanted(.voteNotPersisted) { ready.hardState?.vote = .none }

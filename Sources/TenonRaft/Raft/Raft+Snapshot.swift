@@ -49,6 +49,7 @@ extension Raft {
             writes.reset(to: position.index)
             output.logReset = position
         }
+        dropAside()
         commit = position.index
         applied = position.index
         handedOut = position.index
@@ -56,6 +57,28 @@ extension Raft {
         following.matched =
             isContinued ? max(following.matched, position.index) : position.index
         following.owesAnswer = true
+        checkInvariants()
+        return true
+    }
+
+    /// The state machine was replaced by a snapshot at `position` that this log holds, because its
+    /// own content was lost (Rule L7): what is committed after it is handed out once more.
+    ///
+    /// - Returns: whether the log goes on from there; nothing has changed otherwise.
+    package mutating func rewind(
+        to position: LogPosition, membership: Membership, now: Instant
+    ) -> Bool {
+        advanceClock(to: now)
+        guard role != .leader, position.index <= commit, position.index >= log.base.index,
+            log.term(at: position.index) == position.term
+        else { return false }
+        // What the replica went by since its start may be older than the log's beginning.
+        let later = history.elements.filter { $0.index > position.index }
+        history = MembershipHistory(base: position.index, membership: membership)
+        for element in later { history.append(element.membership, at: element.index) }
+        handedOut = position.index
+        applied = position.index
+        stall = ApplyStall()
         checkInvariants()
         return true
     }

@@ -101,6 +101,8 @@ extension Raft {
         var confirmedReads: [ConfirmedRead] = []
         var rejectedReads: [ReadToken] = []
         var snapshotsWanted: [ReplicaID] = []
+        /// Entries that were lost and are here again, and in no ticket yet.
+        var repaired: [Entry] = []
         /// A snapshot replaced the log, and no ticket has said so yet.
         var logReset: LogPosition?
         /// A follower may have something to be sent.

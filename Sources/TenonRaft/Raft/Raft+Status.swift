@@ -61,6 +61,11 @@ extension Raft {
     /// The term of the entry at `index`; nil when the log does not hold it.
     package func term(at index: LogIndex) -> Term? { log.term(at: index) }
 
+    /// The entry at `index`; nil when the log does not hold it.
+    package func entry(at index: LogIndex) -> Entry? {
+        index >= log.firstIndex && index <= log.lastIndex ? log[index] : nil
+    }
+
     /// The leader's followers, in rising order of replica; empty on others.
     package var followers: [FollowerStatus] {
         leadership.progress.map {

@@ -25,6 +25,15 @@ extension Raft {
         checkInvariants()
     }
 
+    /// Lets go of leadership without a successor, and leaves the next election to the others.
+    package mutating func stepDown(now: Instant) {
+        advanceClock(to: now)
+        guard role == .leader else { return }
+        becomeFollower(term)
+        electionDeadline = electionDeadline + configuration.electionTimeoutMax * 2
+        checkInvariants()
+    }
+
     mutating func beginTransfer(to target: ReplicaID) {
         leadership.transfer = Transfer(
             target: target, deadline: clock + configuration.electionTimeoutMin)
@@ -51,7 +60,7 @@ extension Raft {
     /// The leader wants this replica to take over: stand for election at once, without a pre-vote,
     /// for the others have heard from the leader a moment ago.
     mutating func receiveTimeoutNow(from sender: ReplicaID) {
-        guard role == .follower, sender == leader, isVoter else { return }
+        guard role == .follower, sender == leader, isVoter, isWhole else { return }
         startElection(isTransfer: true)
     }
 

@@ -50,6 +50,11 @@ package struct Raft: Sendable {
     var stall = ApplyStall()
     /// The node's log has no room but for entries that free space (Rule L6). Set by the node.
     package var isLogFull = false
+    /// This node should not lead (Rule S2): it stands for election only when nobody else has for
+    /// long. Set by the node.
+    package var isReluctant = false
+    /// Set while entries that were promised are not there (Rule L7).
+    package internal(set) var lost: Lost?
     /// The newest moment that the outside told.
     var clock: Instant
     var wallTime = WallTime(milliseconds: 0)
@@ -85,6 +90,7 @@ package struct Raft: Sendable {
             // A crash came between a snapshot's installation and the reset of the log: what the
             // log holds is not what the state machine went on from.
             log.reset(to: flushed)
+            // Nothing was promised of what was dropped but the snapshot.
             history = MembershipHistory(base: flushed.index, membership: restored.membership)
             writes.reset(to: flushed.index)
             output.logReset = flushed
@@ -94,6 +100,7 @@ package struct Raft: Sendable {
             term = flushed.term
             vote = .none
         }
+        lost = restored.lost
         applied = flushed.index
         handedOut = applied
         commit = max(applied, min(restored.hardState.commit, log.lastIndex))
@@ -120,6 +127,8 @@ package struct Raft: Sendable {
         package var flushed: LogPosition
         /// The configuration in force as of `flushed`, from the same flush.
         package var membership: Membership
+        /// What the log had behind `entries` and lost.
+        package var lost: Lost?
 
         package init(
             hardState: HardState = HardState(), base: LogPosition = .zero, entries: [Entry] = [],
@@ -218,6 +227,7 @@ extension Raft {
     /// The write of `ticket`, and of all before it, is on stable storage.
     package mutating func persisted(_ ticket: WriteTicket) {
         writes.complete(ticket)
+        noteWhole()
         releaseHeldMessages()
         switch role {
         case .candidate: countOwnVote()
@@ -253,6 +263,7 @@ extension Raft {
         case .timeoutNow: receiveTimeoutNow(from: sender)
         case .readRequest(let batch): receiveReadRequest(batch, from: sender)
         case .readAnswer(let batch, let index): receiveReadAnswer(batch, index, from: sender)
+        case .lostEntries(let match): receiveLoss(after: match, from: sender)
         case .newerTerm: break  // agreeOnTerm has done what there is to do
         }
     }

@@ -266,7 +266,7 @@ final class NodeDriver: @unchecked Sendable {
         let connection = ConnectionID(nextConnection)
         nextConnection += 1
         clients[connection] = channel
-        node.clientOpened(connection, hello: hello, wallTime: clock.wallTime)
+        node.clientOpened(connection, hello: hello, now: clock.now)
         wantTurn()
         return connection
     }

@@ -43,6 +43,9 @@ extension Check {
     package static let strangerSilent = Check("a stranger's folder is silent")
     /// There is one cluster (Rule I1).
     package static let oneCluster = Check("one cluster")
+    /// Versions stay within 500 ms of the median of the clocks, but for logical steps, whatever a
+    /// minority of clocks says (Rule S2).
+    package static let timelyVersions = Check("versions near the clocks")
     /// When all faults are healed the cluster serves within a bound of time.
     package static let liveness = Check("liveness")
     /// When all is quiet all whole replicas are equal.

@@ -15,6 +15,17 @@ final class DiskShadow {
         /// Of the entries after the base.
         var terms: [Term] = []
         var hardState = HardState()
+        /// Entries that are whole behind lost ones.
+        var aside: [LogPosition] = []
+        /// What the last start found, by index.
+        var entriesFound: [LogPosition] = []
+
+        private mutating func takeAside() {
+            while let next = aside.first, next.index <= last.next {
+                if next.index == last.next { terms.append(next.term) }
+                aside.removeFirst()
+            }
+        }
 
         var last: LogIndex { base.index.advanced(by: terms.count) }
 
@@ -27,7 +38,9 @@ final class DiskShadow {
         /// Whether the entry of this index and term is there, or was trimmed because the store
         /// has it.
         func holds(_ index: LogIndex, _ term: Term) -> Bool {
-            isKnown && (index < base.index || self.term(at: index) == term)
+            isKnown
+                && (index < base.index || self.term(at: index) == term
+                    || aside.contains(LogPosition(index: index, term: term)))
         }
 
         /// The same, and the log is that replica's: an earlier one's counts for nothing.
@@ -45,6 +58,10 @@ final class DiskShadow {
                 let kept = base.index.distance(to: entries[0].index) - 1
                 if kept < terms.count { terms.removeSubrange(max(0, kept)...) }
                 for entry in entries where entry.index > base.index { terms.append(entry.term) }
+                aside = []
+            case .repaired(_, _, let entries):
+                for entry in entries where entry.index == last.next { terms.append(entry.term) }
+                takeAside()
             case .hardState(_, _, let state): hardState = state
             case .trim(_, _, let through, let term):
                 guard through > base.index else { return }
@@ -53,6 +70,7 @@ final class DiskShadow {
                 base = LogPosition(index: through, term: term)
             case .reset(_, _, let at, let term):
                 terms = []
+                aside = []
                 base = LogPosition(index: at, term: term)
             case .remove(_, let removed): if removed >= replica { self = Self() }
             case .metadata: break
@@ -102,7 +120,8 @@ final class DiskShadow {
     private static func place(of record: LogRecord) -> Int? {
         let tablet: TabletID
         switch record {
-        case .entries(let id, _, _), .hardState(let id, _, _), .trim(let id, _, _, _),
+        case .entries(let id, _, _), .repaired(let id, _, _), .hardState(let id, _, _),
+            .trim(let id, _, _, _),
             .reset(let id, _, _, _), .remove(let id, _):
             tablet = id
         case .metadata: return nil
@@ -115,8 +134,9 @@ extension LogRecord {
     /// Whose log the record is about; nil for a removal, and for what concerns the node.
     fileprivate var replica: ReplicaID? {
         switch self {
-        case .entries(_, let replica, _), .hardState(_, let replica, _),
-            .trim(_, let replica, _, _), .reset(_, let replica, _, _):
+        case .entries(_, let replica, _), .repaired(_, let replica, _),
+            .hardState(_, let replica, _), .trim(_, let replica, _, _),
+            .reset(_, let replica, _, _):
             replica
         case .remove, .metadata: nil
         }

@@ -9,7 +9,7 @@ extension StepChecker {
     func checkWritten(_ record: LogRecord, _ host: SimulatedHost) {
         guard let tablet = shadow(of: host.disk).place(of: record) else { return }
         switch record {
-        case .entries(_, let replica, let entries):
+        case .entries(_, let replica, let entries), .repaired(_, let replica, let entries):
             checkEntries(entries, host, tablet, replica)
         case .trim(_, _, let through, _):
             if let probe = lastProbes[rank(of: host)][tablet], through > probe.flushed {
@@ -153,7 +153,7 @@ extension StepChecker {
             switch record {
             case .entries(_, _, let entries): droppable = min(droppable, entries[0].index)
             case .reset: droppable = .zero
-            case .hardState, .trim, .remove, .metadata: break
+            case .repaired, .hardState, .trim, .remove, .metadata: break
             }
         }
         if last < replica.last, last.next < droppable {
@@ -208,6 +208,7 @@ extension DiskShadow.Replica {
         replica = found.replica
         base = LogPosition(index: found.baseIndex, term: found.baseTerm)
         terms = found.entries.map(\.term)
+        if !isKnown { entriesFound = found.entries.map(\.position) }
         hardState = found.hardState ?? HardState()
     }
 }

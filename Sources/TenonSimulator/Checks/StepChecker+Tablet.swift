@@ -27,6 +27,7 @@ extension StepChecker {
         }
         if probe.commit > before.commit { checkCommit(probe, node, place, host, tablet) }
         if probe.applied > before.applied {
+            checkVersion(probe, host, tablet)
             node.probeDigests(place, after: before.applied) { index, digest in
                 check(
                     .equalDigests, of: host, tablet,

@@ -30,6 +30,9 @@ package final class StepChecker: ClusterObserver {
     /// How many steps were looked at.
     package private(set) var steps = 0
     var logReopenCount = 0
+    /// How far ahead of the right time versions may be, in milliseconds: what clocks did that were
+    /// a majority, or an operator accepted.
+    private var clockAllowance: Int64 = 0
 
     package init(_ cluster: SimulatedCluster) {
         self.cluster = cluster
@@ -161,11 +164,37 @@ package final class StepChecker: ClusterObserver {
                     .equalDigests, of: host, tablet,
                     truths[tablet].note(digest: probe.logDigest, at: probe.applied))
             }
+            adopt(probe, node, place, host, tablet)
             var first = probe
             first.commit = .zero
             first.role = .follower
             lastProbes[rank(of: host)][tablet] = first
         }
+    }
+
+    /// What a replica whose log lost entries goes on with is what counts of its disk (Rule L7).
+    private func adopt(
+        _ probe: TabletProbe, _ node: Node, _ place: Int, _ host: SimulatedHost, _ tablet: Int
+    ) {
+        let shadow = shadow(of: host.disk)
+        guard !shadow.replicas[tablet].isKnown else { return }
+        var index = probe.last
+        var terms: [Term] = []
+        while index > .zero, let term = node.probeTerm(place, at: index) {
+            terms.append(term)
+            index = index.previous
+        }
+        var base = LogPosition.zero
+        // Unless the log goes back to its beginning the last term found is the base's.
+        if index > .zero || terms.count > Int(probe.last.rawValue) {
+            base = LogPosition(index: index.next, term: terms.popLast() ?? .zero)
+        }
+        var replica = shadow.replicas[tablet]
+        replica.isKnown = true
+        replica.base = base
+        replica.terms = terms.reversed()
+        replica.aside = replica.entriesFound.filter { $0.index > probe.last }
+        shadow.replicas[tablet] = replica
     }
 
     package func turned(_ host: SimulatedHost, _ effects: Effects) {
@@ -197,6 +226,40 @@ package final class StepChecker: ClusterObserver {
     /// The first eight bytes: length and checksum of a frame.
     private static func head(of frame: [UInt8]) -> UInt64 {
         frame.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    // MARK: Time
+
+    /// An operator takes the time that most clocks show for right.
+    package func noteClockAccepted() {
+        clockAllowance = max(clockAllowance, majorityClockOffset)
+    }
+
+    /// The clock that a majority may come to agree on, against the right time: the second from
+    /// above, for some may be out of reach.
+    private var majorityClockOffset: Int64 {
+        let offsets = cluster.hosts.map(\.clock.wallOffset).sorted(by: >)
+        return offsets[min(1, offsets.count - 1)]
+    }
+
+    func checkVersion(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
+        let offset = majorityClockOffset
+        // A step of up to 10 s is followed.
+        if abs(offset - clockAllowance) <= 12_000 { clockAllowance = max(clockAllowance, offset) }
+        let known = truths[tablet].newest
+        guard probe.lastVersion > known.version else { return }
+        truths[tablet].newest = (probe.applied, probe.lastVersion)
+        let entries = UInt64(max(0, known.index.distance(to: probe.applied)))
+        let isLogical =
+            probe.lastVersion.rawValue - known.version.rawValue <= (1 << 16) + entries * 4_096
+        // 500 ms, and the error of a slow link's round trip.
+        let latest = Int64(cluster.wallTime.milliseconds) + clockAllowance + 800
+        if !isLogical, Int64(probe.lastVersion.wallTime.milliseconds) > latest {
+            fail(
+                .timelyVersions,
+                "\(host.name) applied version \(probe.lastVersion) in tablet \(tablet + 2), "
+                    + "\(Int64(probe.lastVersion.wallTime.milliseconds) - latest) ms too early")
+        }
     }
 
     func checkCluster(_ node: Node, _ host: SimulatedHost) {

@@ -20,6 +20,8 @@ struct TabletTruth {
     private var committedIn: [Term] = [.zero]
     /// By index: the log digest after it was applied; nil while unknown.
     private var digests: [UInt64?] = [nil]
+    /// The newest version that was applied anywhere, and where.
+    var newest = (index: LogIndex.zero, version: Timestamp.zero)
     private var leaders: [Term: ReplicaID] = [:]
     private var votes: [Ballot: ReplicaID] = [:]
 

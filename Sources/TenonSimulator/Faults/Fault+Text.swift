@@ -62,6 +62,8 @@ extension Fault: CustomStringConvertible {
         case .change(let seed): "change \(seed)"
         case .clockJump(let node, let step): "clock-jump \(node) \(step)"
         case .clockDrift(let node, let pace): "clock-drift \(node) \(pace)"
+        case .clockShift(let target, let step, let isAccepted):
+            "clock-shift \(target) \(step) " + (isAccepted ? "accepted" : "refused")
         }
     }
 
@@ -144,6 +146,11 @@ extension Fault: CustomStringConvertible {
             }
         case "clock-jump": words.numbers(2) { .clockJump($0[0], milliseconds: $0[1]) }
         case "clock-drift": words.numbers(2) { .clockDrift($0[0], perMillion: $0[1]) }
+        case "clock-shift":
+            words.targeted { target, words in
+                guard let step = words.number(), let end = words.word() else { return nil }
+                return .clockShift(target, milliseconds: step, isAccepted: end == "accepted")
+            }
         default: nil
         }
     }

@@ -77,6 +77,10 @@ package enum Fault: Hashable, Sendable {
     case clockJump(Int, milliseconds: Int)
     /// The monotonic clock of a node runs too fast by so many millionths. It runs right again.
     case clockDrift(Int, perMillion: Int)
+    /// The wall clocks of nodes jump together, hours or years far. With `isAccepted` an operator
+    /// accepts the new time at one node after half of the time. They jump back, and an operator
+    /// who accepted that accepts this too.
+    case clockShift(FaultTarget, milliseconds: Int, isAccepted: Bool)
 }
 
 /// A direction between two nodes; 0 stands for all clients.
@@ -108,7 +112,7 @@ package enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case slow, slowNode, loss, narrow, reset, resetClients
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
     case diskFull, diskStall, rot, rotHeader
-    case clockJump, clockLeap, clockDrift
+    case clockJump, clockLeap, clockDrift, clockFar, clockFarAll
     case change
 }
 
@@ -138,6 +142,10 @@ extension Fault {
         case .change: "change of members"
         case .clockJump: "clock jump"
         case .clockDrift: "clock drift"
+        case .clockShift(let target, _, let isAccepted):
+            isAccepted
+                ? "accepted clock shift"
+                : target.isSeveral ? "clock shift of all" : "clock shift"
         }
     }
 }

@@ -112,6 +112,8 @@ final class FaultInjector {
         case .change(let seed): change(seed)
         case .clockJump(let node, let step): jump(node, step)
         case .clockDrift(let node, let pace): drift(node, pace)
+        case .clockShift(let target, let step, let isAccepted):
+            shift(target, step, isAccepted: isAccepted, lasts)
         }
     }
 
@@ -367,6 +369,27 @@ final class FaultInjector {
     private func jump(_ node: Int, _ step: Int) -> () -> Void {
         cluster.host(node).clock.jump(byMilliseconds: Int64(step))
         return { [self] in cluster.host(node).clock.jump(byMilliseconds: -Int64(step)) }
+    }
+
+    private func shift(
+        _ target: FaultTarget, _ step: Int, isAccepted: Bool, _ lasts: Int
+    ) -> () -> Void {
+        let nodes = nodes(of: target)
+        for node in nodes { cluster.host(node).clock.jump(byMilliseconds: Int64(step)) }
+        if isAccepted { acceptClock(after: .milliseconds(lasts / 2)) }
+        return { [self] in
+            for node in nodes { cluster.host(node).clock.jump(byMilliseconds: -Int64(step)) }
+            if isAccepted { acceptClock(after: .seconds(2)) }
+        }
+    }
+
+    /// An operator accepts the clocks' time at whichever node is up.
+    private func acceptClock(after span: TimeSpan) {
+        cluster.schedule(after: span) { [self] in
+            guard let host = cluster.hosts.first(where: \.isRunning) else { return }
+            checker.noteClockAccepted()
+            cluster.send(.acceptClock, to: Int(host.id.rawValue))
+        }
     }
 
     private func drift(_ node: Int, _ pace: Int) -> () -> Void {

@@ -45,6 +45,8 @@ package struct FaultMix: Hashable, Sendable {
     package static let folders: [(FaultKind, Int)] = [
         (.wipe, 2), (.wipeSeveral, 1), (.rollBack, 2),
     ]
+    /// Clocks that are hours and years wrong: a minority of a run's, or all at once.
+    package static let farClocks: [(FaultKind, Int)] = [(.clockFar, 6), (.clockFarAll, 2)]
     /// Clocks that are wrong.
     package static let clocks: [(FaultKind, Int)] = [
         (.clockJump, 2), (.clockLeap, 2), (.clockDrift, 3),
@@ -58,6 +60,8 @@ struct FaultDrawing {
     private let nodeCount: Int
     /// Nodes that may be damaged in this run: never so many that a quorum is.
     private var victims: [Int] = []
+    /// Nodes whose clocks may be far off in this run: a minority.
+    private var clockVictims: [Int] = []
 
     init(_ mix: FaultMix, nodeCount: Int, seed: UInt64) {
         self.mix = mix
@@ -68,6 +72,11 @@ struct FaultDrawing {
         while victims.count < count {
             let node = drawNode()
             if !victims.contains(node) { victims.append(node) }
+        }
+        guard mix.weights.contains(where: { $0.kind == .clockFar }) else { return }
+        while clockVictims.count < (nodeCount - 1) / 2 {
+            let node = drawNode()
+            if !clockVictims.contains(node) { clockVictims.append(node) }
         }
     }
 
@@ -133,8 +142,8 @@ struct FaultDrawing {
         case .failedSync, .failedWrite, .shortWrite, .failedRead, .flippedRead,
             .misdirectedWrite, .diskFull, .diskStall, .rot, .rotHeader:
             drawDisk(kind)
-        case .clockJump, .clockLeap, .clockDrift: drawClock(kind)
         case .change: .change(seed: generator.next())
+        case .clockJump, .clockLeap, .clockDrift, .clockFar, .clockFarAll: drawClock(kind)
         }
     }
 
@@ -227,10 +236,22 @@ struct FaultDrawing {
         switch kind {
         case .clockLeap: return .clockJump(node, milliseconds: coin() ? 1_000 : -1_000)
         case .clockDrift: return .clockDrift(node, perMillion: draw(below: 4_001) - 2_000)
+        case .clockFar:
+            let victim = clockVictims[draw(below: clockVictims.count)]
+            return .clockShift(
+                .nodes([victim]), milliseconds: drawFarStep(), isAccepted: false)
+        case .clockFarAll:
+            return .clockShift(
+                .nodes(Array(1...nodeCount)), milliseconds: drawFarStep(), isAccepted: coin())
         default:
             let step = 1 << draw(below: 14)
             return .clockJump(node, milliseconds: coin() ? step : -step)
         }
+    }
+
+    /// An hour ahead, an hour behind, ten years ahead.
+    private mutating func drawFarStep() -> Int {
+        [3_600_000, -3_600_000, 315_360_000_000][draw(below: 3)]
     }
 
     // MARK: Parts
@@ -299,6 +320,8 @@ extension Fault {
     fileprivate var isDelicate: Bool {
         switch self {
         case .rollBack, .wipe: true
+        // Nodes that all start again have nothing to measure a step by.
+        case .clockShift(.nodes(let nodes), _, _): nodes.count > 1
         case .disk(_, let fault): if case .misdirect = fault.kind { true } else { false }
         default: false
         }

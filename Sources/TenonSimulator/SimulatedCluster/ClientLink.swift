@@ -41,7 +41,7 @@ final class ClientLink {
             guard isOpen else { return }
             process.node.clientOpened(
                 id, hello: ClientHello(cluster: .none, epoch: .first),
-                wallTime: cluster.wallTime(of: process.host))
+                now: process.host.clock.local(at: cluster.now))
             cluster.want(turnOf: process)
         }
     }

@@ -26,6 +26,8 @@ package final class SimulatedClient {
     /// Which node to ask, by rank.
     private var target: Int
     private var call: Call?
+    /// The newest version seen: the cluster may live in another time than the simulation.
+    private var newestSeen = Timestamp.zero
 
     /// How long one attempt may take before another node is asked.
     private static let attemptTimeout = TimeSpan.milliseconds(800)
@@ -59,7 +61,8 @@ package final class SimulatedClient {
         let sequence = SequenceNumber(nextSequence)
         nextSequence += 1
         let session = Session(
-            client: id, sequence: sequence, firstIssue: Timestamp(cluster.wallTime),
+            client: id, sequence: sequence,
+            firstIssue: max(Timestamp(cluster.wallTime), newestSeen),
             lowWaterMark: sequence)
         return .write(
             command: Bytes(Command(operation: operation, session: session).encoded()))
@@ -171,6 +174,7 @@ package final class SimulatedClient {
         } catch {
             preconditionFailure("a node's answer cannot be read: \(error)")
         }
+        if case .outcome(_, let point) = answer { newestSeen = max(newestSeen, point.version) }
         if case .refusal(let refusal) = answer {
             refused(refusal, call)
         } else {

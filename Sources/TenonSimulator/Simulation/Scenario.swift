@@ -86,7 +86,7 @@ package enum ScenarioCatalogue {
         calm, bench, processes, network, disks, damage, folders, clocks, handover, refusals,
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
-        members, membersEverything,
+        members, membersEverything, time,
     ]
 
     /// The scenario of a name.
@@ -261,6 +261,19 @@ package enum ScenarioCatalogue {
             "members-everything", "Nodes that join and leave under all faults that lose nothing.",
             mix: mix)
         scenario.spareCount = 2
+        return scenario
+    }()
+
+    private static let time: Scenario = {
+        var mix = FaultMix(
+            FaultMix.farClocks + [(.clockDrift, 2), (.crash, 3), (.isolate, 2), (.pause, 1)])
+        mix.gapMax = .seconds(3)
+        mix.lasts = .milliseconds(300)...(.seconds(6))
+        var scenario = Scenario(
+            "time", "Clocks that are hours and years wrong, and an operator who accepts it.",
+            mix: mix)
+        // The clients of this one take the time from the simulation, not from the cluster.
+        scenario.workloads.removeAll { $0 == "sessions" }
         return scenario
     }()
 

@@ -118,6 +118,7 @@ extension StatusReport {
             .init("epoch", .integer(status.epoch.rawValue)),
             .init("uptimeMs", .integer(status.uptimeMilliseconds)),
             .init("counters", StatusReport.json(status.counters)),
+            .init("clock", status.clock.json),
             .init("peers", .array(status.peers.map(StatusReport.json))),
             .init("tablets", .array(status.tablets.map(json))),
         ]
@@ -143,6 +144,11 @@ extension StatusReport {
             ("damagedEntries", counters.damagedEntries),
             ("appliesDelayed", counters.appliesDelayed),
             ("scrubbedBytes", counters.scrubbedBytes),
+            ("clockHandOvers", counters.clockHandOvers), ("clockStops", counters.clockStops),
+            ("untimelyEntries", counters.untimelyEntries),
+            ("entriesRepaired", counters.entriesRepaired),
+            ("tabletsRepaired", counters.tabletsRepaired),
+            ("storesRebuilt", counters.storesRebuilt),
         ]
         return .object(named.map { .init($0.0, .integer($0.1)) })
     }
@@ -180,6 +186,7 @@ extension StatusReport {
         let problems = nodes.filter { $0.status == nil }.map { "\($0.node.name): \($0.problem)" }
         let parts =
             ["security: \(security)"] + faultInjection + ["", nodeTable] + problems + linkProblems
+            + clockProblems
             + ["", tabletTable]
         return parts.joined(separator: "\n")
     }
@@ -202,6 +209,14 @@ extension StatusReport {
                 return "\(node.node.name) has no link to \(other?.node.name ?? "\(peer.node)"): "
                     + peer.problem
             }
+        }
+    }
+
+    /// Clocks that are wrong, and time that stands still (Rule S2).
+    private var clockProblems: [String] {
+        nodes.compactMap { node in
+            guard let clock = node.status?.clock, clock.state != "agreed" else { return nil }
+            return "\(node.node.name): clock \(clock.state)"
         }
     }
 
