@@ -1,4 +1,5 @@
 import Foundation
+import TenonCore
 import Testing
 
 @testable import tenon
@@ -74,6 +75,25 @@ struct LocalClusterTests {
                 "serve", "--name", "n2", "--data", "/d", "--listen", "127.0.0.1:2", "--cluster",
                 "n1=127.0.0.1:1,n2=127.0.0.1:2", "--tablets", "4", "--retention", "1s",
             ])
+    }
+
+    @Test("A node that came joins the others; founders keep their list and numbers when some went")
+    func layoutThatChanged() throws {
+        var layout = ClusterLayout(
+            addresses: ["127.0.0.1:1", "127.0.0.1:2"], tablets: 4, serveOptions: [])
+        layout.founders = layout.nodes
+        let joined = ClusterLayout.Node(name: "n4", address: "127.0.0.1:4", number: 7)
+        layout.nodes = [layout.nodes[1], joined]
+        #expect(layout.clusterList == "n1=127.0.0.1:1,n2=127.0.0.1:2")
+        #expect(layout.nodes.map(layout.number) == [NodeID(2), NodeID(7)])
+        #expect(layout.serveArguments(of: layout.nodes[0], data: "/d").contains("--cluster"))
+        #expect(
+            layout.serveArguments(of: joined, data: "/d") == [
+                "serve", "--name", "n4", "--data", "/d", "--listen", "127.0.0.1:4", "--join",
+                "127.0.0.1:2",
+            ])
+        let unknown = ClusterLayout.Node(name: "n5", address: "127.0.0.1:5")
+        #expect(layout.number(of: unknown) == nil)
     }
 
     @Test("Serve options become flags; what the cluster sets itself is refused")

@@ -187,11 +187,10 @@ package struct NodeFolder: Sendable {
         }
         // A node that joined has its number, and all that must be equal, from the cluster.
         if configuration.isJoining { return }
-        guard identity.node == configuration.me.id else {
-            throw .otherNode(
-                directory: directory, owner: identity.name, wanted: configuration.name)
-        }
-        guard identity.memberListDigest == configuration.memberListDigest else {
+        // Another number under the same name comes from another list.
+        guard identity.node == configuration.me.id,
+            identity.memberListDigest == configuration.memberListDigest
+        else {
             throw .otherMembers(directory: directory)
         }
     }

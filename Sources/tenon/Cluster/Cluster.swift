@@ -10,11 +10,13 @@ struct Cluster: AsyncParsableCommand {
               tenon cluster start --base-port 7501
               tenon cluster kill leader
               tenon cluster restart n1
+              tenon cluster add
               tenon cluster stop
             """,
         subcommands: [
             ClusterStart.self, ClusterStatus.self, ClusterStop.self, ClusterKill.self,
-            ClusterPause.self, ClusterResume.self, ClusterRestart.self,
+            ClusterPause.self, ClusterResume.self, ClusterRestart.self, ClusterAdd.self,
+            ClusterRemove.self,
         ])
 }
 
@@ -244,15 +246,16 @@ extension LocalCluster {
         return try node(id)
     }
 
-    /// The node with this number: the rank of its name (interfaces, "Files").
+    /// The node with this number.
     func node(_ id: NodeID) throws(ClusterError) -> Node {
-        let ranked = layout.nodes.sorted { $0.name < $1.name }
-        let place = Int(id.rawValue) - 1
-        guard ranked.indices.contains(place) else {
+        guard let node = layout.nodes.first(where: { layout.number(of: $0) == id }) else {
             throw .noSuchNode(name: "number \(id)", known: nodeNames)
         }
-        return ranked[place]
+        return node
     }
+
+    /// What the nodes are known by, in their order; 0, which no node is, for one that is to join.
+    var numbers: [NodeID] { layout.nodes.map { layout.number(of: $0) ?? NodeID(0) } }
 }
 
 /// Runs a command's work; an error goes to standard error in one line, and the process ends with

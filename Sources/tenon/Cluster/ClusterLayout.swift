@@ -1,4 +1,5 @@
 import Foundation
+import TenonCore
 
 /// How a local cluster was made, kept in `DIR/cluster.json`, so that every later start of a node
 /// is like its first.
@@ -8,12 +9,17 @@ struct ClusterLayout: Hashable, Codable, Sendable {
         var name: String
         /// `HOST:PORT`.
         var address: String
+        /// The number that the directory gave to one that joined; nil for a founder, whose number
+        /// is its place among them.
+        var number: UInt32?
     }
 
     /// Raised when a reader must know of a change.
     var format = 1
     /// In the order of their names' numbers.
     var nodes: [Node]
+    /// Those it began with, once nodes came or went; nil while they are ``nodes``.
+    var founders: [Node]?
     /// Data tablets; nil leaves it to the node's default.
     var tablets: Int?
     /// More arguments for each `tenon serve`, as on a command line.
@@ -31,9 +37,9 @@ struct ClusterLayout: Hashable, Codable, Sendable {
         self.serveOptions = serveOptions
     }
 
-    /// The `--cluster` list, equal on all nodes.
+    /// The `--cluster` list of the founders, equal on all of them.
     var clusterList: String {
-        nodes.map { "\($0.name)=\($0.address)" }.joined(separator: ",")
+        (founders ?? nodes).map { "\($0.name)=\($0.address)" }.joined(separator: ",")
     }
 
     /// What clients are given as `--endpoints`.
@@ -43,10 +49,28 @@ struct ClusterLayout: Hashable, Codable, Sendable {
     func serveArguments(of node: Node, data: String) -> [String] {
         var arguments = [
             "serve", "--name", node.name, "--data", data, "--listen", node.address,
-            "--cluster", clusterList,
         ]
-        if let tablets { arguments += ["--tablets", String(tablets)] }
+        if isFounder(node) {
+            arguments += ["--cluster", clusterList]
+            if let tablets { arguments += ["--tablets", String(tablets)] }
+        } else {
+            let others = nodes.filter { $0.name != node.name }.map(\.address)
+            arguments += ["--join", others.joined(separator: ",")]
+        }
         return arguments + serveOptions
+    }
+
+    /// Whether the cluster began with the node.
+    func isFounder(_ node: Node) -> Bool {
+        (founders ?? nodes).contains { $0.name == node.name }
+    }
+
+    /// The number that the cluster knows the node by; nil while it has not joined.
+    func number(of node: Node) -> NodeID? {
+        if let number = node.number { return NodeID(number) }
+        // Founders are numbered by the rank of their names (interfaces, "Files").
+        let ranks = (founders ?? nodes).map(\.name).sorted()
+        return ranks.firstIndex(of: node.name).map { NodeID(UInt32($0 + 1)) }
     }
 
     /// The settings `KEY=VALUE` (or `KEY` alone) as arguments of `tenon serve`.

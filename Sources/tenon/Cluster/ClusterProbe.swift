@@ -5,7 +5,8 @@ import TenonWire
 /// Asks the nodes of a local cluster how they are.
 struct ClusterProbe: Sendable {
     let client: TenonClient
-    let nodeCount: Int
+    /// The nodes as they are now.
+    let nodes: @Sendable () -> [NodeID]
 
     /// How long one question may take: a node of this machine that is well answers in a moment.
     private static let timeout = Duration.seconds(1)
@@ -14,9 +15,9 @@ struct ClusterProbe: Sendable {
     static func with<Result>(
         _ cluster: LocalCluster, _ body: (ClusterProbe) async throws -> Result
     ) async throws -> Result {
-        try await withTenonClient(endpoints: cluster.endpoints) { client in
-            try await body(
-                ClusterProbe(client: client, nodeCount: cluster.layout.nodes.count))
+        let numbers = cluster.numbers
+        return try await withTenonClient(endpoints: cluster.endpoints) { client in
+            try await body(ClusterProbe(client: client) { numbers })
         }
     }
 
@@ -40,11 +41,12 @@ struct ClusterProbe: Sendable {
 
     /// What each node says of itself, in the order of the nodes; nil for one that does not answer.
     func statuses() async -> [NodeStatus?] {
-        await withTaskGroup(of: (Int, NodeStatus?).self) { group in
-            for place in 0..<nodeCount {
-                group.addTask { (place, await status(of: NodeID(UInt32(place + 1)))) }
+        let nodes = nodes()
+        return await withTaskGroup(of: (Int, NodeStatus?).self) { group in
+            for (place, node) in nodes.enumerated() {
+                group.addTask { (place, await status(of: node)) }
             }
-            var statuses = [NodeStatus?](repeating: nil, count: nodeCount)
+            var statuses = [NodeStatus?](repeating: nil, count: nodes.count)
             for await (place, status) in group { statuses[place] = status }
             return statuses
         }

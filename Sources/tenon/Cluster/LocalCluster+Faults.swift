@@ -60,14 +60,27 @@ extension LocalCluster {
 
     /// Starts a node's process anew, after a graceful stop when it runs.
     func restart(_ node: Node) async throws {
-        if let process = process(of: node) {
-            process.signal(SIGTERM)
-            process.signal(SIGCONT)
-            if await !process.ends(withinSeconds: LocalCluster.stopSecondsMax) {
-                try await kill(node)
-            }
-        }
+        try await stop(node)
         try launch(node)
+    }
+
+    /// SIGTERM to a node that runs, SIGKILL when it has not ended in time.
+    func stop(_ node: Node) async throws {
+        guard let process = process(of: node) else { return }
+        process.signal(SIGTERM)
+        process.signal(SIGCONT)
+        if await !process.ends(withinSeconds: LocalCluster.stopSecondsMax) {
+            try await kill(node)
+        }
+        try LocalFile.remove(pidPath(of: node))
+    }
+
+    /// Whether the node's process ends by itself in time.
+    func ends(_ node: Node, withinSeconds seconds: Int) async throws -> Bool {
+        guard let process = process(of: node) else { return true }
+        guard await process.ends(withinSeconds: seconds) else { return false }
+        try LocalFile.remove(pidPath(of: node))
+        return true
     }
 
     private func running(_ node: Node) throws(ClusterError) -> ProcessIdentity {
@@ -78,7 +91,7 @@ extension LocalCluster {
 
 extension ProcessIdentity {
     /// Waits until the process is over and takes its exit status if it is a child of ours.
-    fileprivate func ends(withinSeconds seconds: Int) async -> Bool {
+    func ends(withinSeconds seconds: Int) async -> Bool {
         let hasEnded = await reaches(.ended, withinSeconds: seconds)
         if hasEnded { reap() }
         return hasEnded

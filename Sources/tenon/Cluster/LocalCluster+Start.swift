@@ -54,10 +54,11 @@ extension LocalCluster {
             let cluster = try await start(directory: directory, as: request)
             do {
                 let result = try await body(cluster)
-                try await cluster.stop()
+                // Nodes may have come and gone meanwhile.
+                try await open(directory: directory).stop()
                 return result
             } catch {
-                cluster.kill()
+                (try? open(directory: directory))?.kill()
                 throw error
             }
         }

@@ -6,7 +6,7 @@
 struct LocalCluster: Hashable, Sendable {
     /// From the root.
     let directory: String
-    let layout: ClusterLayout
+    var layout: ClusterLayout
 
     typealias Node = ClusterLayout.Node
 

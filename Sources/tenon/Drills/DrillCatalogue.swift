@@ -20,7 +20,7 @@ struct Scenario: Sendable {
 
     static let all = [
         leaderKill, leaderPause, leaderDrain, diskFull, diskStall, bitFlip, partition, oneWay,
-        partialPartition, slowLink, clockJump,
+        partialPartition, slowLink, clockJump, nodeReplace, drain, splitBrain,
     ]
 
     static let leaderKill = Scenario(
@@ -89,6 +89,22 @@ struct Scenario: Sendable {
         injections: [.clockAhead, .clockBehind, .clockDecade, .clockDrift],
         others: [.follower, .all], control: "ownClockTrusted")
 
+    static let nodeReplace = Scenario(
+        name: "node-replace",
+        summary: "replace every node of three; then lose one with its files and replace it",
+        injections: [.renew, .destroy], others: [.follower], control: "wipedNodeVotes")
+
+    static let drain = Scenario(
+        name: "drain",
+        summary: "drain the leader, stop it, start it again; then call a drain back half way",
+        injections: [.drainStop, .drainCancel], gapBoundSeconds: 0.5,
+        control: "transferTargetNotTold")
+
+    static let splitBrain = Scenario(
+        name: "split-brain",
+        summary: "a cloned folder, an older one, another cluster's node, a list of one node",
+        injections: [.clone, .rolledBack, .stranger, .doctored], control: "wipedNodeVotes")
+
     static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 
     /// Whether its nodes must take orders to be faulty.
@@ -98,7 +114,8 @@ struct Scenario: Sendable {
     func rounds(_ count: Int, injections: [Injection]) -> [PlannedRound] {
         injections.flatMap { injection in
             Array(repeating: PlannedRound(injection: injection, target: .leader), count: count)
-                + others.map { PlannedRound(injection: injection, target: $0) }
+                + (injection.meetsAll
+                    ? [] : others.map { PlannedRound(injection: injection, target: $0) })
         }
     }
 }

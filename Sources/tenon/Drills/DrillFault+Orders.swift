@@ -30,8 +30,7 @@ extension DrillFault {
             case .clockBehind: try await clock(-DrillFault.hour, nodes)
             case .clockDecade: try await clock(DrillFault.decade, nodes)
             case .clockDrift: try await clock(0, drift: 500, nodes)
-            case .kill, .silence, .pause, .drain, .flipLog, .flipTable:
-                preconditionFailure("\(plan.injection) is no order")
+            default: preconditionFailure("\(plan.injection) is no order")
             }
         } catch {
             try await session.clearFaults()
@@ -219,7 +218,12 @@ struct NodeLog: Sendable {
     private let begin: Int
 
     init(of node: LocalCluster.Node, in cluster: LocalCluster) {
-        path = cluster.logPath(of: node)
+        self.init(path: cluster.logPath(of: node))
+    }
+
+    /// A file that is not there yet counts as empty.
+    init(path: String) {
+        self.path = path
         begin = ((try? LocalFile.read(path)) ?? "").utf8.count
     }
 
@@ -239,10 +243,9 @@ extension DrillSession {
     /// How long an order is repeated to a node that does not answer.
     private static let orderPatience = Duration.seconds(10)
 
-    /// The node's number: the rank of its name.
+    /// The node's number; 0, which none has, for one that is no member.
     func number(of node: LocalCluster.Node) -> NodeID {
-        let ranks = cluster.layout.nodes.map(\.name).sorted()
-        return NodeID(UInt32((ranks.firstIndex(of: node.name) ?? 0) + 1))
+        cluster.layout.number(of: node) ?? NodeID(0)
     }
 
     /// Has a node become faulty.

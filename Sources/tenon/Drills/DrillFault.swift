@@ -54,6 +54,10 @@ struct DrillFault: Sendable {
             for node in nodes { try await drain(node) }
         case .flipLog, .flipTable:
             seen = try await flip(in: nodes)
+        case .renew, .destroy, .drainStop, .drainCancel:
+            seen = try await changeMembers(nodes[0])
+        case .clone, .rolledBack, .stranger, .doctored:
+            seen = try await intrude(as: nodes[0])
         default:
             seen = try await injectByOrder(into: nodes)
         }

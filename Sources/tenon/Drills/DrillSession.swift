@@ -1,3 +1,4 @@
+import Synchronization
 import TenonChecker
 import TenonClient
 import TenonCore
@@ -5,7 +6,9 @@ import TenonWire
 
 /// A cluster under load: its clients, the proxies that lose answers, and the load itself.
 struct DrillSession: Sendable {
-    let cluster: LocalCluster
+    /// As it is now: drills let nodes come and go.
+    var cluster: LocalCluster { members.cluster }
+    let members: DrillMembers
     let load: DrillLoad
     let probe: ClusterProbe
     let proxies: [LossyProxy]
@@ -31,13 +34,13 @@ struct DrillSession: Sendable {
             let load = DrillLoad(
                 configuration: configuration, keys: DrillKeys(run: String(seed, radix: 36)),
                 clients: clients, lossyClient: lossy[0])
-            let probe = ClusterProbe(
-                client: clients[0], nodeCount: cluster.layout.nodes.count)
+            let members = DrillMembers(cluster)
+            let probe = ClusterProbe(client: clients[0]) { members.cluster.numbers }
             let tablets = try await clients[0].describe().tablets
                 .filter { $0.keyspace == .default }.map(\.id)
             let result = try await body(
                 DrillSession(
-                    cluster: cluster, load: load, probe: probe, proxies: proxies, tablets: tablets))
+                    members: members, load: load, probe: probe, proxies: proxies, tablets: tablets))
             for client in all { await client.shutdown() }
             return result
         } catch {
@@ -75,4 +78,16 @@ struct DrillSession: Sendable {
         for _ in 0..<count { clients.append(try TenonClient(endpoints: parsed)) }
         return clients
     }
+}
+
+/// The cluster that a drill runs on, whose nodes it may change.
+final class DrillMembers: Sendable {
+    private let current: Mutex<LocalCluster>
+
+    init(_ cluster: LocalCluster) { current = Mutex(cluster) }
+
+    var cluster: LocalCluster { current.withLock { $0 } }
+
+    /// The cluster has other nodes now.
+    func change(to cluster: LocalCluster) { current.withLock { $0 = cluster } }
 }

@@ -56,13 +56,41 @@ enum Injection: String, Codable, CaseIterable, Sendable {
     /// One bit in the middle of the largest table.
     case flipTable = "flip-table"
 
+    // Members
+
+    /// All nodes are replaced: two join and take the place of two, then one of the third.
+    case renew
+    /// A node and its files are gone for good. An empty one under its name is refused; another
+    /// joins and takes its place.
+    case destroy
+    /// The node is drained, stopped, started and undrained: planned work on a machine.
+    case drainStop = "drain-stop"
+    /// The drain is called back at once.
+    case drainCancel = "drain-cancel"
+
+    // Nodes that are not what they say
+
+    /// The copy of a node's files is started beside it.
+    case clone
+    /// A node comes back with files of earlier.
+    case rolledBack = "rolled-back"
+    /// A node of another cluster comes under the name of one of this.
+    case stranger
+    /// A node is told that it is the whole cluster.
+    case doctored
+
     /// Whether the node itself does it when it is told to.
     var isByOrder: Bool {
         switch self {
-        case .kill, .silence, .pause, .drain, .flipLog, .flipTable: false
+        case .kill, .silence, .pause, .drain, .flipLog, .flipTable, .renew, .destroy, .drainStop,
+            .drainCancel, .clone, .rolledBack, .stranger, .doctored:
+            false
         default: true
         }
     }
+
+    /// Whether it meets all nodes whoever leads: then it has no rounds for others.
+    var meetsAll: Bool { self == .renew }
 
     /// How long the fault lasts when nothing else is said.
     var seconds: Int {
@@ -71,7 +99,9 @@ enum Injection: String, Codable, CaseIterable, Sendable {
         case .clockAhead, .clockBehind, .clockDecade, .clockDrift: 8
         case .deaf, .mute, .flap, .delay, .lossy, .capped: 15
         case .single, .chain, .hub, .constrained: 30
-        case .kill, .silence, .drain, .fill, .flipLog, .flipTable: 3
+        case .kill, .silence, .drain, .fill, .flipLog, .flipTable, .renew, .destroy, .drainStop,
+            .drainCancel, .clone, .rolledBack, .stranger, .doctored:
+            3
         }
     }
 }

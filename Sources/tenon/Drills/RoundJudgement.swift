@@ -40,6 +40,11 @@ enum RoundJudgement {
         case (.cut, .leader):
             return changes(round, atMost: leaderChangesMax) + availability(round)
         case (.cut, .follower): return changes(round, atMost: 0) + availability(round)
+        case (.renew, _): return gap(round, below: renewalGapSecondsMax) + refusals(round)
+        case (.destroy, .follower): return slowPuts(round)
+        case (.drainStop, _), (.drainCancel, _): return refusals(round)
+        case (.clone, _), (.rolledBack, _), (.stranger, _), (.doctored, _):
+            return gap(round, below: intrusionGapSecondsMax)
         case (.clockAhead, _), (.clockBehind, _), (.clockDecade, _), (.clockDrift, _):
             return versions(round) + changes(round, atMost: 1)
         default: return []
@@ -83,6 +88,21 @@ enum RoundJudgement {
     private static func availability(_ round: DrillReport.Round) -> [String] {
         guard let share = round.writeAvailability, share < availabilityMin else { return [] }
         return ["of writes after 8 s only \(share * 100) % were acknowledged within 1 s"]
+    }
+
+    /// While nodes are replaced one by one, and while one that is no member knocks.
+    static let renewalGapSecondsMax = 1.0
+    static let intrusionGapSecondsMax = 1.0
+
+    private static func gap(_ round: DrillReport.Round, below bound: Double) -> [String] {
+        guard round.gapSeconds >= bound else { return [] }
+        return ["a gap of \(round.gapSeconds) s; the bound is \(bound) s"]
+    }
+
+    /// Planned work is no reason for a client to see an error.
+    private static func refusals(_ round: DrillReport.Round) -> [String] {
+        let failed = round.refused + round.unknown
+        return failed == 0 ? [] : ["\(failed) writes failed after the client's retries"]
     }
 
     private static func versions(_ round: DrillReport.Round) -> [String] {
