@@ -116,6 +116,12 @@ struct FaultDrillTests {
         #expect(!complains(.fill, .all) { $0.writeRtoSeconds = 9 })
         #expect(complains(.clockDecade, .leader) { $0.versionErrorSeconds = 3 })
         #expect(!complains(.kill, .leader) { $0.leaderChanges = 9 })
+        #expect(complains(.renew, .leader) { $0.gapSeconds = 1 })
+        #expect(complains(.renew, .leader) { $0.unknown = 1 })
+        #expect(complains(.drainStop, .leader) { $0.refused = 1 })
+        #expect(complains(.clone, .leader) { $0.gapSeconds = 1 })
+        #expect(complains(.destroy, .follower) { $0.putP99MillisDuring = 41 })
+        #expect(!complains(.destroy, .leader) { $0.putP99MillisDuring = 41 })
         let slow = [1.0, 2.0, 2.5].map { seconds in
             round(.hang, .leader) { $0.otherLeaderSeconds = seconds }
         }

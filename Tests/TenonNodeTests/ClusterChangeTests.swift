@@ -183,6 +183,27 @@ import Testing
         #expect((1...3).allSatisfy { cluster.host($0).node?.tablet(tablet) == nil })
     }
 
+    @Test func `a keyspace's retention and a drain hold from the first moment after a restart`()
+        throws
+    {
+        let cluster = formed(3, spares: 0)
+        let order = DirectoryOrder.createKeyspace(
+            name: "accounts", replicas: 3, retention: .seconds(7_200))
+        #expect(cluster.direct(order) == nil)
+        #expect(cluster.direct(.drain(node: "n2")) == nil)
+        let tablet = TabletID(3)
+        #expect(comes(cluster) { cluster.host(2).node?.tablet(tablet) != nil })
+        #expect(cluster.host(1).node?.tablet(tablet)?.raft.priority == .first)
+        cluster.run(for: .seconds(3))
+        for node in 1...3 { cluster.cutPower(node) }
+        cluster.startAll()
+        #expect(comes(cluster, within: .seconds(1)) { cluster.host(2).node != nil })
+        let replica = try #require(cluster.host(2).node?.tablet(tablet))
+        #expect(replica.retention == .seconds(7_200))
+        #expect(replica.raft.priority == .second)
+        #expect(cluster.host(2).node?.tablet(.directory)?.retention != nil)
+    }
+
     @Test func `replicas and leaders even out over the nodes, and then stay`() throws {
         let cluster = formed(3, spares: 1, tablets: 8, seed: 5)
         #expect(cluster.join(4) == nil)

@@ -38,20 +38,33 @@ import Testing
         var group = TestGroup(3)
         group.elect(1)
         group.advance(by: .milliseconds(100))
-        group[2].isReluctant = true
+        group[2].priority = .last
         // The timeout that is running was drawn before.
         group.advance(by: .milliseconds(100))
         group.isolated = [1]
         group.advance(by: .milliseconds(2_000))
         #expect(group.leader == 3)
-        group[3].isReluctant = true
-        group[2].isReluctant = true
+        group[3].priority = .last
+        group[2].priority = .last
         group.advance(by: .milliseconds(100))
         group.isolated = [1, 3]
         group.advance(by: .milliseconds(1_900))
         #expect(group[2].role == .follower)
         group.advance(by: .milliseconds(1_500))
         #expect(group[2].role != .follower)
+    }
+
+    @Test func `of those who miss the leader the one of the highest priority stands first`() {
+        for preferred in [ReplicaID(2), ReplicaID(3)] {
+            var group = TestGroup(3)
+            group.elect(1)
+            group.advance(by: .milliseconds(100))
+            group[preferred == 2 ? 3 : 2].priority = .second
+            group.advance(by: .milliseconds(100))
+            group.isolated = [1]
+            group.advance(by: .milliseconds(1_300))
+            #expect(group.leader == preferred)
+        }
     }
 
     @Test func `only a voter that keeps up is taken`() throws {

@@ -67,7 +67,7 @@ extension Node {
         guard state != before else { return }
         clockStateNoted = state
         if state.isOff != before.isOff {
-            for tablet in tablets { tablet.raft.isReluctant = state.isOff }
+            applyLeaderPriority()
             if state.isOff {
                 nextClockHandOver = .zero
                 notice(.error, "this node's clock is \(clock.errorText): it leads nothing")

@@ -87,7 +87,10 @@ extension Node {
     func adopt(_ copy: Directory) {
         let before = cluster.directory.nodes
         guard cluster.update(copy) else { return }
-        if copy.nodes != before { adoptNodes(copy.nodes) }
+        if copy.nodes != before {
+            adoptNodes(copy.nodes)
+            applyLeaderPriority()
+        }
         applyKeyspaces()
     }
 
@@ -114,12 +117,33 @@ extension Node {
         effects.peersWanted = others.map { ($0.id, $0.address) }
     }
 
+    /// How soon replicas of this node stand for election: late when it is drained, as the directory
+    /// would move their leadership away, and last when its clock is wrong (Rule S2).
+    var leaderPriority: LeaderPriority {
+        if clock.state.isOff { return .last }
+        let isServing = cluster.directory.node(id).map { $0.state == .serving } ?? true
+        return isServing ? .first : .second
+    }
+
+    /// Tells the tablets what has become of ``leaderPriority``.
+    func applyLeaderPriority() {
+        let priority = leaderPriority
+        for tablet in tablets where tablet.raft.priority != priority {
+            tablet.raft.priority = priority
+        }
+    }
+
     /// Gives every tablet what its keyspace says.
     func applyKeyspaces() {
         for tablet in tablets {
-            let keyspace = cluster.directory.keyspace(tablet.record.keyspace)
-            let retention = keyspace?.retention ?? .zero
-            tablet.retention = retention > .zero ? retention : configuration.retention
+            let id = tablet.record.keyspace
+            guard id != .directory else {
+                tablet.retention = configuration.retention
+                continue
+            }
+            tablet.retention = cluster.directory.keyspace(id).map {
+                $0.retention > .zero ? $0.retention : configuration.retention
+            }
         }
     }
 

@@ -78,6 +78,7 @@ extension Node {
         ])
         shareLogRetention()
         applyKeyspaces()
+        applyLeaderPriority()
         notice(.info, "tablet \(record.tablet): replica \(record.replica) is made here")
         wantsTurn = true
     }

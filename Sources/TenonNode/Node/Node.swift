@@ -124,6 +124,8 @@ package final class Node {
             })
         noteLosses()
         shareLogRetention()
+        applyKeyspaces()
+        applyLeaderPriority()
         perform(formation.start(), now: now)
     }
 

@@ -92,6 +92,7 @@ extension Tablet {
     /// The floor follows now minus the retention until it has passed the last write of a client;
     /// then there is nothing more to drop, and a quiet tablet writes nothing.
     private func raiseHistoryFloor(at time: WallTime) {
+        guard let retention else { return }
         let floor = min(
             Timestamp(time).earlier(by: retention), machine.lastVersion)
         guard floor > machine.historyFloor, machine.historyFloor < lastClientVersion else {

@@ -90,8 +90,9 @@ final class Tablet {
     var leaderlessSince: Instant?
     /// Bytes of entries kept behind the last flush: a part of what the node keeps.
     var retainedLogBytes: Int
-    /// How far behind now the history floor stays.
-    var retention: TimeSpan
+    /// How far behind now the history floor stays; nil while the keyspace is not known, and the
+    /// floor stands still.
+    var retention: TimeSpan?
 
     /// What is wrong with this replica; nil while it is whole. A replica that is not whole
     /// serves nobody.
@@ -109,7 +110,6 @@ final class Tablet {
         self.record = record
         self.configuration = configuration
         retainedLogBytes = configuration.retainedLogBytes / configuration.tabletCount
-        retention = configuration.retention
         self.raft = raft
         self.store = store
         self.machine = machine

@@ -249,10 +249,13 @@ extension Raft {
                 + randomSpan(below: TimeSpan(nanoseconds: spread)).nanoseconds)
     }
 
-    /// How much longer than others this replica waits before it stands for election: time for two
-    /// elections among them.
+    /// How much longer than others this replica waits before it stands for election.
     private var reluctance: TimeSpan {
-        isReluctant ? configuration.electionTimeoutMax * 2 : .zero
+        switch priority {
+        case .first: .zero
+        case .second: configuration.electionTimeoutMax
+        case .last: configuration.electionTimeoutMax * 2
+        }
     }
 
     private mutating func randomSpan(below bound: TimeSpan) -> TimeSpan {

@@ -50,9 +50,9 @@ package struct Raft: Sendable {
     var stall = ApplyStall()
     /// The node's log has no room but for entries that free space (Rule L6). Set by the node.
     package var isLogFull = false
-    /// This node should not lead (Rule S2): it stands for election only when nobody else has for
-    /// long. Set by the node.
-    package var isReluctant = false
+    /// How soon this replica stands for election. Set by the node; a timeout that runs already
+    /// stays as it is.
+    package var priority = LeaderPriority.first
     /// Set while entries that were promised are not there (Rule L7).
     package internal(set) var lost: Lost?
     /// The newest moment that the outside told.

@@ -30,9 +30,7 @@ package final class StepChecker: ClusterObserver {
     /// How many steps were looked at.
     package private(set) var steps = 0
     var logReopenCount = 0
-    /// How far ahead of the right time versions may be, in milliseconds: what clocks did that were
-    /// a majority, or an operator accepted.
-    private var clockAllowance: Int64 = 0
+    private var clockAllowance = ClockAllowance()
 
     package init(_ cluster: SimulatedCluster) {
         self.cluster = cluster
@@ -232,20 +230,12 @@ package final class StepChecker: ClusterObserver {
 
     /// An operator takes the time that most clocks show for right.
     package func noteClockAccepted() {
-        clockAllowance = max(clockAllowance, majorityClockOffset)
-    }
-
-    /// The clock that a majority may come to agree on, against the right time: the second from
-    /// above, for some may be out of reach.
-    private var majorityClockOffset: Int64 {
-        let offsets = cluster.hosts.map(\.clock.wallOffset).sorted(by: >)
-        return offsets[min(1, offsets.count - 1)]
+        clockAllowance.note(cluster.hosts.map(\.clock.wallOffset), at: cluster.now)
+        clockAllowance.accept()
     }
 
     func checkVersion(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
-        let offset = majorityClockOffset
-        // A step of up to 10 s is followed.
-        if abs(offset - clockAllowance) <= 12_000 { clockAllowance = max(clockAllowance, offset) }
+        clockAllowance.note(cluster.hosts.map(\.clock.wallOffset), at: cluster.now)
         let known = truths[tablet].newest
         guard probe.lastVersion > known.version else { return }
         truths[tablet].newest = (probe.applied, probe.lastVersion)
@@ -253,7 +243,7 @@ package final class StepChecker: ClusterObserver {
         let isLogical =
             probe.lastVersion.rawValue - known.version.rawValue <= (1 << 16) + entries * 4_096
         // 500 ms, and the error of a slow link's round trip.
-        let latest = Int64(cluster.wallTime.milliseconds) + clockAllowance + 800
+        let latest = Int64(cluster.wallTime.milliseconds) + clockAllowance.milliseconds + 800
         if !isLogical, Int64(probe.lastVersion.wallTime.milliseconds) > latest {
             fail(
                 .timelyVersions,

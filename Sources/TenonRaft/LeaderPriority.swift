@@ -1,0 +1,12 @@
+/// How soon a voter stands for election when it misses its leader: first where a leader should be.
+///
+/// A wish of the node, not a part of the configuration: replicas may differ in what they think of
+/// each other, and whoever is alone is elected all the same, only later.
+package enum LeaderPriority: UInt8, Hashable, Sendable {
+    /// Like everybody, unless something speaks against it.
+    case first
+    /// After an election among the first: a leader here would soon be moved away.
+    case second
+    /// After two elections among others: this node should not lead (Rule S2).
+    case last
+}
