@@ -135,7 +135,7 @@ package func isPlanted(_ fault: PlantedFault) -> Bool {
         /// hunted only when it is named. Docs/Simulation.md says which, and why.
         package var isTooRare: Bool {
             switch self {
-            case .configurationActiveOnApply, .replicaAddedUnderOldID, .damagedSuffixDropped: true
+            case .configurationActiveOnApply: true
             default: false
             }
         }

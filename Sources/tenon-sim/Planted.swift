@@ -170,7 +170,8 @@
             case .snapshotOverNewerEntries: "snapshots"
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 "sessions"
-            case .configurationActiveOnApply, .replicaAddedUnderOldID: "members"
+            case .configurationActiveOnApply: "members"
+            case .replicaAddedUnderOldID: "moves"
             case .ownClockTrusted: "time"
             default: "everything"
             }
@@ -209,7 +210,7 @@
             case .replicaAddedUnderOldID:
                 [
                     .oneVote, .electionSafety, .durableQuorum, .leaderCompleteness, .durableAccept,
-                    .committedKept, .trap,
+                    .committedKept, .numberUsedOnce, .trap,
                 ]
             case .acknowledgedInMemory, .fullLogPassesForWritten:
                 [.durableAccept, .durableQuorum, .durableVote]
@@ -221,7 +222,7 @@
             case .damagedSuffixDropped:
                 [
                     .committedKept, .leaderCompleteness, .stateMachineSafety, .durableQuorum,
-                    .durableAccept, .equalDigests, .damageNoticed, .trap,
+                    .durableAccept, .equalDigests, .damageNoticed, .noVoteWhileLost, .trap,
                 ]
             }
         }

@@ -203,7 +203,10 @@ extension DirectoryState {
         guard destination.state == .serving else {
             throw invalid("\(to) is \(destination.state.name): undrain it, or name another node")
         }
-        let newcomer = Member(replica: tablet.nextReplica, node: destination.id)
+        let number =
+            isPlanted(.replicaAddedUnderOldID)
+            ? StaticDirectory.replica(on: destination.id) : tablet.nextReplica
+        let newcomer = Member(replica: number, node: destination.id)
         tablet.target = (tablet.voters.filter { $0 != leaving } + [newcomer]).inOrder
         tablet.nextReplica = tablet.nextReplica.next
         change.put(tablet)

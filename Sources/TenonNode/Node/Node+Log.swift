@@ -41,7 +41,7 @@ extension Node {
         }
         writing = nil
         logStatus = result.status
-        quarantineDamaged(result.status.damagedTablets)
+        noteLogDamage(result.status.damagedTablets)
         switch result.failure {
         case nil: break
         case .full where isPlanted(.fullLogPassesForWritten): break
@@ -81,12 +81,18 @@ extension Node {
         notice(.info, "the log has room again")
     }
 
-    /// Copying forward met damage: those tablets take no further part (Rule L2).
-    private func quarantineDamaged(_ damaged: [TabletID]) {
-        for id in damaged {
-            guard let tablet = tablet(id), tablet.problem == nil else { continue }
+    /// Copying forward met damage: it has marked what is lost on the disk, and a start would repair
+    /// it from the others (rules L2, L7). Until then this process has those entries in memory: a
+    /// flush makes them needless. A tablet that stood still here would hold the log until it is
+    /// full, for all tablets.
+    private func noteLogDamage(_ damaged: [TabletID]) {
+        for id in damaged where damageNoted.insert(id).inserted {
+            guard let tablet = tablet(id) else { continue }
             reached(.logForwardingFoundDamage)
-            with(tablet) { tablet.quarantine("its log is damaged", into: &$0) }
+            tablet.isTrimming = true
+            tablet.isFlushWanted = true
+            notice(
+                .error, "tablet \(id): its log is damaged on the disk: flushing what is in memory")
         }
     }
 
@@ -94,9 +100,10 @@ extension Node {
     func wantFlushesForLogSpace() {
         guard logStatus.wantsTrimming else { return }
         for id in logStatus.oldestSegmentTablets {
-            guard let tablet = tablet(id), !tablet.isTrimming else { continue }
+            guard let tablet = tablet(id) else { continue }
+            // Again while it is not done: a snapshot may have come in between a flush and its trim.
             tablet.isTrimming = true
-            tablet.isFlushWanted = true
+            if tablet.storeJob == nil { tablet.isFlushWanted = true }
         }
     }
 }

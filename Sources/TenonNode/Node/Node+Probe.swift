@@ -1,5 +1,6 @@
 package import TenonCore
 import TenonKV
+import TenonLog
 package import TenonRaft
 import TenonStore
 
@@ -23,10 +24,23 @@ package struct TabletProbe: Hashable, Sendable {
     package var isQuarantined: Bool
     /// The configuration in force here.
     package var membership: Membership
+
+    /// One line for messages.
+    package var summary: String {
+        "tablet \(tablet) replica \(replica) \(role) in \(term): commit \(commit) applied \(applied)"
+            + " last \(last) durable \(durable) flushed \(flushed)"
+            + (isQuarantined ? " quarantined" : "")
+    }
 }
 
 /// What the simulator's checks see of a node.
 extension Node {
+    /// How much room its log has, in one line for messages.
+    package var logSummary: String {
+        "log free \(logStatus.freeBytes) of \(logStatus.capacityBytes), oldest held by "
+            + "\(logStatus.oldestSegmentTablets)" + (isLogFull ? ", full" : "")
+    }
+
     /// How many tablets take part; damaged ones do not.
     package var probeCount: Int { tablets.count }
 

@@ -77,6 +77,8 @@ package final class Node {
     var clock: AgreedClock
     /// What the tablets and the operator were last told of it.
     var clockStateNoted = AgreedClock.State()
+    /// Tablets in whose logs this process has met damage on the disk.
+    var damageNoted: Set<TabletID> = []
     var nextClockQuestion = Instant.zero
     var nextClockHandOver = Instant.zero
 

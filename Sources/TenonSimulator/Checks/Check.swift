@@ -41,6 +41,11 @@ extension Check {
     package static let noFalseEnd = Check("no false end")
     /// A folder that is not the node's newest takes no part (Rules I1, I2).
     package static let strangerSilent = Check("a stranger's folder is silent")
+    /// A replica that was removed from a node does not come back under its number (Rule I3).
+    package static let numberUsedOnce = Check("a replica's number is used once")
+    /// A replica that lost entries which it promised votes and leads only when it has them again,
+    /// or a newer leader's instead (Rule L7).
+    package static let noVoteWhileLost = Check("no vote while entries are lost")
     /// There is one cluster (Rule I1).
     package static let oneCluster = Check("one cluster")
     /// Versions stay within 500 ms of the median of the clocks, but for logical steps, whatever a

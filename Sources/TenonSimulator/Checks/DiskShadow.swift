@@ -17,6 +17,8 @@ final class DiskShadow {
         var hardState = HardState()
         /// Entries that are whole behind lost ones.
         var aside: [LogPosition] = []
+        /// The end of what was durable before entries of it were lost; zero while nothing is.
+        var promised = LogPosition.zero
         /// What the last start found, by index.
         var entriesFound: [LogPosition] = []
 
@@ -25,6 +27,19 @@ final class DiskShadow {
                 if next.index == last.next { terms.append(next.term) }
                 aside.removeFirst()
             }
+        }
+
+        /// Whether entries that were durable once are neither there nor replaced by newer ones.
+        var lacksPromised: Bool {
+            isKnown && last < promised.index && (terms.last ?? base.term) <= promised.term
+        }
+
+        /// Takes over what a log from which entries were lost had promised.
+        mutating func owe(_ before: Self) {
+            guard before.isKnown else { return promised = before.promised }
+            promised = LogPosition(
+                index: before.last, term: before.terms.last ?? before.base.term)
+            if before.lacksPromised { promised = max(promised, before.promised) }
         }
 
         var last: LogIndex { base.index.advanced(by: terms.count) }
@@ -80,6 +95,8 @@ final class DiskShadow {
 
     /// By place of the tablet.
     var replicas: [Replica]
+    /// Below it no replica of a tablet may be on this node any more; by place of the tablet.
+    private(set) var lowestReplicas: [ReplicaID]
     /// Written, perhaps not durable: the crash decides.
     var underWay: [LogRecord] = []
     /// Written by a log that left files unsynced; durable when they are synced.
@@ -89,11 +106,13 @@ final class DiskShadow {
 
     init(tabletCount: Int) {
         replicas = Array(repeating: Replica(), count: tabletCount)
+        lowestReplicas = Array(repeating: .none, count: tabletCount)
     }
 
     /// What is known of a copy of the folder, which is nobody's newest one.
     init(copyOf other: DiskShadow) {
         replicas = other.replicas
+        lowestReplicas = other.lowestReplicas
         unsynced = other.unsynced
         isStranger = true
     }
@@ -107,7 +126,11 @@ final class DiskShadow {
 
     func apply(_ records: [LogRecord]) {
         for record in records {
-            if let place = place(of: record) { replicas[place].apply(record) }
+            guard let place = place(of: record) else { continue }
+            replicas[place].apply(record)
+            if case .remove(_, let removed) = record {
+                lowestReplicas[place] = max(lowestReplicas[place], removed.next)
+            }
         }
     }
 

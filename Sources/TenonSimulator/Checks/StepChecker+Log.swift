@@ -92,7 +92,13 @@ extension StepChecker {
         shadow.unsynced = []
         for place in shadow.replicas.indices {
             let found = recovery.tablets.first { Int($0.tablet.rawValue) - 1 == place }
+            let before = shadow.replicas[place]
             shadow.replicas[place] = DiskShadow.Replica(found)
+            // A crash alone loses nothing; and what it left was compared above.
+            let isSame = found?.replica == before.replica
+            if isSame, found?.verdict != .whole || before.lacksPromised {
+                shadow.replicas[place].owe(before)
+            }
         }
     }
 

@@ -38,6 +38,7 @@ extension StepChecker {
                 "\(host.name) votes in tablet \(tablet + 1), term \(message.term), for "
                     + "\(message.to) and before for \(other)")
         }
+        checkLoss(replica, host, tablet, "votes for \(message.to)")
         let state = replica.hardState
         let isDurable =
             state.term > message.term || (state.term == message.term && state.vote == message.to)
@@ -47,6 +48,17 @@ extension StepChecker {
                 "\(host.name) votes for \(message.to) in tablet \(tablet + 1), term "
                     + "\(message.term), and its disk says \(state)")
         }
+    }
+
+    func checkLoss(
+        _ replica: DiskShadow.Replica, _ host: SimulatedHost, _ tablet: Int,
+        _ what: @autoclosure () -> String
+    ) {
+        guard replica.lacksPromised else { return }
+        fail(
+            .noVoteWhileLost,
+            "\(host.name) \(what()) in tablet \(tablet + 1), its log ends at \(replica.last) and "
+                + "went to \(replica.promised)")
     }
 
     private func checkAccepted(

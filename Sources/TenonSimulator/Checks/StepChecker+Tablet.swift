@@ -13,6 +13,7 @@ extension StepChecker {
             lastProbes[rank][tablet].flatMap { $0.replica == probe.replica ? $0 : nil }
             ?? StepChecker.blank(probe)
         guard probe != before else { return }
+        if lastProbes[rank][tablet]?.replica != probe.replica { checkNumber(probe, host, tablet) }
         lastProbes[rank][tablet] = probe
         if probe.isQuarantined {
             if !damaged.contains(host.id) {
@@ -39,6 +40,16 @@ extension StepChecker {
         if probe.flushed > before.flushed, isOwnFlush { checkFlush(probe, host, tablet) }
     }
 
+    /// A replica that was not here before.
+    private func checkNumber(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
+        let lowest = shadow(of: host.disk).lowestReplicas[tablet]
+        guard probe.replica < lowest else { return }
+        fail(
+            .numberUsedOnce,
+            "\(host.name) has replica \(probe.replica) of tablet \(tablet + 1) again, of which it "
+                + "removed all below \(lowest)")
+    }
+
     /// A replica as it was made: what is compared with when it was not there before.
     private static func blank(_ probe: TabletProbe) -> TabletProbe {
         var blank = probe
@@ -53,6 +64,7 @@ extension StepChecker {
     private func checkNewLeader(
         _ probe: TabletProbe, _ node: Node, _ place: Int, _ host: SimulatedHost, _ tablet: Int
     ) {
+        checkLoss(shadow(of: host.disk).replicas[tablet], host, tablet, "leads")
         if let other = truths[tablet].note(leader: probe.replica, of: probe.term) {
             fail(
                 .electionSafety,

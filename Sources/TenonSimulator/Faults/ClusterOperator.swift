@@ -35,6 +35,14 @@ final class ClusterOperator {
         }
     }
 
+    /// Moves a replica, once all machines are nodes.
+    func move(seed: UInt64, start: @escaping (Int) -> Void) {
+        guard !isBusy, let directory, directory.version > .zero else { return }
+        var draws = SeededGenerator(seed: seed)
+        let isComplete = cluster.hosts.allSatisfy { $0.nodeID != NodeID(0) }
+        if isComplete { order(move(in: directory, &draws)) } else { join(&draws, start) }
+    }
+
     private func draw<Element>(_ list: [Element], _ draws: inout SeededGenerator) -> Element {
         list[Int(draws.below(UInt64(list.count)))]
     }
@@ -58,9 +66,18 @@ final class ClusterOperator {
     }
 
     private func move(in directory: Directory, _ draws: inout SeededGenerator) -> DirectoryOrder {
-        .moveReplica(
-            draw(directory.tablets, &draws).id, from: draw(directory.nodes, &draws).name,
-            to: draw(directory.nodes, &draws).name)
+        let tablet = draw(directory.tablets, &draws)
+        let (from, to) = (draw(directory.nodes, &draws), draw(directory.nodes, &draws))
+        // Most pairs make no sense: of those that do a replica often comes back to where it was.
+        let holders = directory.nodes.filter { node in
+            tablet.voters.contains { $0.node == node.id }
+        }
+        let others = directory.nodes.filter { !holders.contains($0) }
+        guard !holders.isEmpty, !others.isEmpty, draws.below(4) > 0 else {
+            return .moveReplica(tablet.id, from: from.name, to: to.name)
+        }
+        return .moveReplica(
+            tablet.id, from: draw(holders, &draws).name, to: draw(others, &draws).name)
     }
 
     // MARK: Joining

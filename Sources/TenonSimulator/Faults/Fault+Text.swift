@@ -60,6 +60,8 @@ extension Fault: CustomStringConvertible {
         case .diskStall(let target): "disk-stall \(target)"
         case .rot(let node, let place, let seed): "rot \(node) \(place.rawValue) \(seed)"
         case .change(let seed): "change \(seed)"
+        case .move(let seed): "move \(seed)"
+        case .ambush: "ambush"
         case .clockJump(let node, let step): "clock-jump \(node) \(step)"
         case .clockDrift(let node, let pace): "clock-drift \(node) \(pace)"
         case .clockShift(let target, let step, let isAccepted):
@@ -144,6 +146,11 @@ extension Fault: CustomStringConvertible {
             words.after { words in
                 words.word().flatMap { UInt64($0) }.map { .change(seed: $0) }
             }
+        case "move":
+            words.after { words in
+                words.word().flatMap { UInt64($0) }.map { .move(seed: $0) }
+            }
+        case "ambush": words.after { _ in .ambush }
         case "clock-jump": words.numbers(2) { .clockJump($0[0], milliseconds: $0[1]) }
         case "clock-drift": words.numbers(2) { .clockDrift($0[0], perMillion: $0[1]) }
         case "clock-shift":

@@ -70,6 +70,12 @@ package enum Fault: Hashable, Sendable {
     /// An operator has a node join or leave, drains one, moves a replica or a leadership; which of
     /// these is drawn from `seed`. Nothing to heal.
     case change(seed: UInt64)
+    /// An operator moves a replica, drawn from `seed`; before that all machines join. Nothing to
+    /// heal.
+    case move(seed: UInt64)
+    /// Strikes once, when within six seconds some leader ends a joint configuration: see ``Ambush``.
+    /// The power comes back after 200 ms, the ways are open again after 4 s.
+    case ambush
 
     // Clocks.
 
@@ -113,7 +119,7 @@ package enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
     case diskFull, diskStall, rot, rotHeader
     case clockJump, clockLeap, clockDrift, clockFar, clockFarAll
-    case change
+    case change, move, ambush
 }
 
 extension Fault {
@@ -140,6 +146,8 @@ extension Fault {
         case .diskStall: "stalled disk"
         case .rot(_, let place, _): "rot in a \(place)"
         case .change: "change of members"
+        case .move: "move"
+        case .ambush: "ambush"
         case .clockJump: "clock jump"
         case .clockDrift: "clock drift"
         case .clockShift(let target, _, let isAccepted):

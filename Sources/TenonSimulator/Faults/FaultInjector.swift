@@ -110,6 +110,8 @@ final class FaultInjector {
         case .diskStall(let target): stall(target, lasts)
         case .rot(let node, let place, let seed): rot(node, place, seed)
         case .change(let seed): change(seed)
+        case .move(let seed): move(seed)
+        case .ambush: lieInAmbush(until: cluster.now + Ambush.patience)
         case .clockJump(let node, let step): jump(node, step)
         case .clockDrift(let node, let pace): drift(node, pace)
         case .clockShift(let target, let step, let isAccepted):
@@ -362,6 +364,30 @@ final class FaultInjector {
             startIfFree(rank)
         }
         return {}
+    }
+
+    private func move(_ seed: UInt64) -> () -> Void {
+        administrator.move(seed: seed) { [self] rank in startIfFree(rank) }
+        return {}
+    }
+
+    private func lieInAmbush(until end: Instant) -> () -> Void {
+        wait(Ambush(), until: end)
+        return {}
+    }
+
+    private func wait(_ ambush: Ambush, until end: Instant) {
+        guard cluster.now < end else { return }
+        var ambush = ambush
+        guard let strike = ambush.look(at: cluster) else {
+            return cluster.schedule(after: Ambush.pace) { [self] in wait(ambush, until: end) }
+        }
+        count("ambush that struck")
+        checker.tell?("   ambush: n\(strike.losers) lose power, apart from n\(strike.others)")
+        let mend = cut(strike.ways, isBreaking: false)
+        let release = down(.nodes(strike.losers)) { cluster.cutPower($0, keeping: .nothing) }
+        cluster.schedule(after: Ambush.downFor, release)
+        cluster.schedule(after: Ambush.partedFor, mend)
     }
 
     // MARK: Clocks

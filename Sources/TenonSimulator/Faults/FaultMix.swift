@@ -143,6 +143,8 @@ struct FaultDrawing {
             .misdirectedWrite, .diskFull, .diskStall, .rot, .rotHeader:
             drawDisk(kind)
         case .change: .change(seed: generator.next())
+        case .move: .move(seed: generator.next())
+        case .ambush: .ambush
         case .clockJump, .clockLeap, .clockDrift, .clockFar, .clockFarAll: drawClock(kind)
         }
     }

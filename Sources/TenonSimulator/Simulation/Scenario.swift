@@ -86,7 +86,7 @@ package enum ScenarioCatalogue {
         calm, bench, processes, network, disks, damage, folders, clocks, handover, refusals,
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
-        members, membersEverything, time,
+        members, membersEverything, moves, time,
     ]
 
     /// The scenario of a name.
@@ -239,7 +239,8 @@ package enum ScenarioCatalogue {
 
     private static let members: Scenario = {
         var mix = FaultMix([
-            (.change, 12), (.crash, 2), (.powerCut, 2), (.isolate, 3), (.oneWay, 2), (.pause, 1),
+            (.change, 12), (.ambush, 6), (.crash, 2), (.powerCut, 2), (.isolate, 3), (.oneWay, 2),
+            (.pause, 1),
             (.slowNode, 2), (.loss, 1), (.handOver, 2),
         ])
         mix.gapMax = .seconds(1)
@@ -249,6 +250,16 @@ package enum ScenarioCatalogue {
             mix: mix)
         scenario.spareCount = 2
         scenario.tabletCount = 2
+        return scenario
+    }()
+
+    private static let moves: Scenario = {
+        var mix = FaultMix([(.move, 16), (.crash, 1), (.slowNode, 1), (.pause, 1)])
+        mix.gapMax = .milliseconds(500)
+        mix.lasts = .milliseconds(50)...(.seconds(1))
+        var scenario = Scenario(
+            "moves", "Replicas that move on and come back to where they were.", mix: mix)
+        scenario.spareCount = 1
         return scenario
     }()
 

@@ -184,7 +184,18 @@ package final class Simulation {
             $0.applied == first.applied && $0.logDigest == first.logDigest
                 && $0.applied == $0.last
         }
-        return isEqual ? nil : "tablet \(tablet) differs: \(states)"
+        return isEqual ? nil : "tablet \(tablet) differs: \(everyReplica)"
+    }
+
+    /// For a message: where each replica of each node stands.
+    private var everyReplica: String {
+        let nodes = cluster.hosts.compactMap { host in
+            host.node.map { node in
+                ["\(host.name) \(node.logSummary)"]
+                    + (0..<node.probeCount).map { "\(host.name) \(node.probe($0).summary)" }
+            }
+        }
+        return nodes.joined().joined(separator: "; ")
     }
 
     private func probe(of tablet: TabletID, _ number: Int) -> TabletProbe? {
