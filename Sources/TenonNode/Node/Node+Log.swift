@@ -94,7 +94,8 @@ extension Node {
     func wantFlushesForLogSpace() {
         guard logStatus.wantsTrimming else { return }
         for id in logStatus.oldestSegmentTablets {
-            guard let tablet = tablet(id), !tablet.isTrimming else { continue }
+            guard let tablet = tablets.peek(id), !tablet.isTrimming else { continue }
+            tablets.touch(tablet)
             tablet.isTrimming = true
             tablet.isFlushWanted = true
         }
@@ -115,7 +116,8 @@ extension Node {
         let isShort = isLogShort
         guard isShort != isLogShortNoted else { return }
         isLogShortNoted = isShort
-        for tablet in tablets { tablet.raft.isLogFull = isShort }
+        for tablet in tablets.all { tablet.raft.isLogFull = isShort }
+        tablets.touchAll()
     }
 }
 
