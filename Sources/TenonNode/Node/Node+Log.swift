@@ -100,10 +100,13 @@ extension Node {
     func wantFlushesForLogSpace() {
         guard logStatus.wantsTrimming else { return }
         for id in logStatus.oldestSegmentTablets {
-            guard let tablet = tablet(id) else { continue }
+            guard let tablet = tablets.peek(id) else { continue }
             // Again while it is not done: a snapshot may have come in between a flush and its trim.
+            let isUnderWay = tablet.isFlushWanted || tablet.storeJob != nil
+            if tablet.isTrimming, isUnderWay { continue }
             tablet.isTrimming = true
-            if tablet.storeJob == nil { tablet.isFlushWanted = true }
+            tablet.isFlushWanted = true
+            tablets.touch(tablet)
         }
     }
 }
@@ -122,7 +125,8 @@ extension Node {
         let isShort = isLogShort
         guard isShort != isLogShortNoted else { return }
         isLogShortNoted = isShort
-        for tablet in tablets { tablet.raft.isLogFull = isShort }
+        for tablet in tablets.all { tablet.raft.isLogFull = isShort }
+        tablets.touchAll()
     }
 }
 
