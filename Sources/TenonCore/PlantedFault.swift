@@ -130,14 +130,5 @@ package func isPlanted(_ fault: PlantedFault) -> Bool {
             default: false
             }
         }
-
-        /// Whether the simulation has not come to where the rule matters yet, in hundreds of seeds:
-        /// hunted only when it is named. Docs/Simulation.md says which, and why.
-        package var isTooRare: Bool {
-            switch self {
-            case .configurationActiveOnApply: true
-            default: false
-            }
-        }
     }
 #endif

@@ -22,7 +22,7 @@ package struct TabletProbe: Hashable, Sendable {
     /// The version of the last command applied.
     package var lastVersion: Timestamp
     package var isQuarantined: Bool
-    /// The configuration in force here.
+    /// The newest configuration in its log, which is the one in force (Rule C4).
     package var membership: Membership
 
     /// One line for messages.
@@ -56,7 +56,7 @@ extension Node {
             flushed: tablet.store.flushed?.index ?? .zero,
             logDigest: tablet.machine.logDigest.value,
             lastVersion: tablet.machine.lastVersion, isQuarantined: tablet.problem != nil,
-            membership: raft.membership)
+            membership: raft.membershipInLog)
     }
 
     /// The term of an entry of the tablet at `place`; nil when its log does not hold it.

@@ -7,6 +7,9 @@ extension Raft {
         isPlanted(.configurationActiveOnApply) ? history.membership(at: applied) : history.active
     }
 
+    /// The newest configuration in the log, for checks from outside.
+    package var membershipInLog: Membership { history.active }
+
     func checkProposal(bytes: Int) throws(ProposalError) {
         guard role == .leader else { throw .notLeader(hint: leader) }
         guard leadership.transfer == nil, !leadership.isMuted else { throw .transferring }
