@@ -53,6 +53,8 @@ package struct NodeConfiguration: Sendable {
     package var address = ""
     /// `key=value,…`, outermost first; empty when none was given.
     package var locality = ""
+    /// The static borders have two bytes, of which there are some more.
+    package static let tabletCountMax = 16_384
     /// Data tablets; their borders are spread over the first two bytes `00`…`zz`.
     package var tabletCount = 1
     /// How far behind now the history floor stays.
@@ -134,9 +136,9 @@ package struct NodeConfiguration: Sendable {
     }
 
     private func validateBounds() throws(NodeConfigurationError) {
-        guard (1...4_096).contains(tabletCount) else {
+        guard (1...NodeConfiguration.tabletCountMax).contains(tabletCount) else {
             throw NodeConfigurationError(
-                setting: "tablets", problem: "\(tabletCount) is not between 1 and 4,096")
+                setting: "tablets", problem: "\(tabletCount) is not between 1 and 16,384")
         }
         do {
             try sessions.validate()

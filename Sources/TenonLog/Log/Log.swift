@@ -91,6 +91,10 @@ package final class Log: @unchecked Sendable {
     private func oldestSegmentTablets() -> [TabletID] {
         guard let oldest = used.first else { return [] }
         if let kept = oldestTablets, kept.use == oldest.use, used.count > 1 { return kept.tablets }
+        // With thousands of tablets in the only segment every append would walk them all.
+        guard used.count > 1 || index.liveBytes * 2 > configuration.entriesBytesMax else {
+            return []
+        }
         let tablets = index.tabletsWithEntries(before: oldest.endBatch)
         oldestTablets = (oldest.use, tablets)
         return tablets

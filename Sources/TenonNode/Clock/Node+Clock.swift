@@ -15,7 +15,8 @@ extension Node {
     func readClock(now: Instant, wallTime: WallTime) -> WallTime? {
         clock.observe(wallTime, at: now)
         noteClockState()
-        return clock.time(at: now)
+        agreedTime = clock.time(at: now)
+        return agreedTime
     }
 
     /// Called at each upkeep.
@@ -30,8 +31,9 @@ extension Node {
         }
         guard clock.state.isOff, now >= nextClockHandOver else { return }
         var isLeading = false
-        for tablet in tablets where tablet.raft.role == .leader {
+        for tablet in tablets.all where tablet.raft.role == .leader {
             isLeading = true
+            tablets.touch(tablet)
             tablet.handOver(now: now) { self.clock.isRight($0, at: now) }
         }
         if isLeading {
@@ -66,6 +68,8 @@ extension Node {
         let before = clockStateNoted
         guard state != before else { return }
         clockStateNoted = state
+        // Writes may have waited for the time.
+        if state.isKnown != before.isKnown { tablets.touchAll() }
         if state.isOff != before.isOff {
             applyLeaderPriority()
             if state.isOff {

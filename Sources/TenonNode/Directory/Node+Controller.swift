@@ -30,6 +30,8 @@ extension Node {
     /// Proposes a change; what becomes of it shows when it is applied.
     private func write(_ change: DirectoryChange, to tablet: Tablet) {
         guard !change.isEmpty else { return }
+        tablets.touch(tablet)
+        tablet.agreedTime = agreedTime
         let index = tablet.proposeUpkeep(.transaction(change.transaction))
         if let index { controller.waitsFor = index }
         wantsTurn = true

@@ -13,13 +13,13 @@ extension Node {
 
     /// The replica of tablet 1, while it leads.
     var ledDirectory: Tablet? {
-        guard let tablet = tablet(.directory), tablet.servesAsLeader else { return nil }
+        guard let tablet = tablets.peek(.directory), tablet.servesAsLeader else { return nil }
         return tablet
     }
 
     /// Looks after the directory: reads what was applied, and leads it when it is this node's.
     func lookAfterDirectory(now: Instant) {
-        if let tablet = tablet(.directory) { readDirectory(tablet) }
+        if let tablet = tablets.peek(.directory) { readDirectory(tablet) }
         if let tablet = ledDirectory {
             cluster.leader = id
             lead(tablet, now: now)
@@ -128,14 +128,15 @@ extension Node {
     /// Tells the tablets what has become of ``leaderPriority``.
     func applyLeaderPriority() {
         let priority = leaderPriority
-        for tablet in tablets where tablet.raft.priority != priority {
+        for tablet in tablets.all where tablet.raft.priority != priority {
             tablet.raft.priority = priority
+            tablets.touch(tablet)
         }
     }
 
     /// Gives every tablet what its keyspace says.
     func applyKeyspaces() {
-        for tablet in tablets {
+        for tablet in tablets.all {
             let id = tablet.record.keyspace
             guard id != .directory else {
                 tablet.retention = configuration.retention
@@ -186,7 +187,8 @@ extension Node {
     }
 
     private func knownLeader(of descriptor: TabletDescriptor) -> NodeID {
-        if let leader = tablet(descriptor.id)?.leaderNode, leader != NodeID(0) { return leader }
+        let leader = tablets.peek(descriptor.id)?.leaderNode ?? NodeID(0)
+        if leader != NodeID(0) { return leader }
         if let report = controller.reports[descriptor.id] { return report.leader }
         return descriptor.leader
     }

@@ -11,6 +11,8 @@ struct MemberWork {
     static let reportInterval = TimeSpan.seconds(10)
     /// A replica that has heard no leader for so long asks whether it is still a member.
     static let patience = TimeSpan.seconds(3)
+    /// And looks again after so long whether there is somebody to ask.
+    static let pause = TimeSpan.milliseconds(500)
 
     /// The voters that tablets are to have; by tablet.
     var targets: [TabletID: [Member]] = [:]
@@ -99,7 +101,6 @@ extension Node {
         memberWork.nextRound = now + MemberWork.interval
         for id in memberWork.targets.keys.sorted() { advance(id, now: now) }
         report(now: now)
-        askForLeaderless(now: now)
         takeOwnMessages(now: now)
     }
 
@@ -136,7 +137,7 @@ extension Node {
         if memberWork.reportedTo != cluster.leader || now >= memberWork.nextReport {
             memberWork.reportedTo = cluster.leader
             memberWork.nextReport = now + MemberWork.reportInterval
-            for tablet in tablets where tablet.raft.role == .leader {
+            for tablet in tablets.all where tablet.raft.role == .leader {
                 memberWork.reportsDue.insert(tablet.id)
             }
             for link in peers.links { tellDirectoryVersion(to: link.node) }
@@ -146,7 +147,7 @@ extension Node {
         for id in memberWork.reportsDue.sorted() {
             guard reports.count < ClusterMessage.reportsMax else { break }
             memberWork.reportsDue.remove(id)
-            guard let tablet = tablet(id), tablet.servesAsLeader,
+            guard let tablet = tablets.peek(id), tablet.servesAsLeader,
                 tablet.raft.commit >= tablet.raft.membershipIndex
             else { continue }
             reports.append(tablet.report)
@@ -158,21 +159,18 @@ extension Node {
         tell(.haveDirectory(cluster.directory.version), to: node)
     }
 
-    private func askForLeaderless(now: Instant) {
-        for tablet in tablets {
-            guard tablet.raft.leader == nil else {
-                tablet.leaderlessSince = nil
-                continue
-            }
-            guard let since = tablet.leaderlessSince else {
-                tablet.leaderlessSince = now
-                continue
-            }
-            guard now.since(since) >= MemberWork.patience, cluster.leader != NodeID(0) else {
-                continue
-            }
-            tablet.leaderlessSince = now
-            tell(.isMember(tablet.id, tablet.replica), to: cluster.leader)
+    /// A replica that has had no leader for long asks whether it is still a member.
+    func askWhetherMember(_ tablet: Tablet, now: Instant) {
+        guard tablet.raft.leader == nil else { return tablet.memberQuestionAt = nil }
+        guard let due = tablet.memberQuestionAt else {
+            return tablet.memberQuestionAt = now + MemberWork.patience
         }
+        guard now >= due else { return }
+        guard cluster.leader != NodeID(0) else {
+            // Nobody is there to be asked.
+            return tablet.memberQuestionAt = now + MemberWork.pause
+        }
+        tablet.memberQuestionAt = now + MemberWork.patience
+        tell(.isMember(tablet.id, tablet.replica), to: cluster.leader)
     }
 }

@@ -122,7 +122,8 @@ extension Node {
         let isShort = isLogShort
         guard isShort != isLogShortNoted else { return }
         isLogShortNoted = isShort
-        for tablet in tablets { tablet.raft.isLogFull = isShort }
+        for tablet in tablets.all { tablet.raft.isLogFull = isShort }
+        tablets.touchAll()
     }
 }
 

@@ -60,7 +60,8 @@ extension Node {
         formation.lost(node)
         if stream == .bulk { snapshotLinkDown(node) }
         guard isReset, stream == .consensus, isFormed else { return }
-        for tablet in tablets where tablet.needsTicks {
+        for tablet in tablets.all where tablet.needsTicks {
+            tablets.touch(tablet)
             tablet.raft.peerUnreachable(node: node, now: now)
         }
         wantsTurn = true

@@ -46,7 +46,7 @@ extension Node {
 
     /// The tablet at `place`. - Complexity: O(1).
     package func probe(_ place: Int) -> TabletProbe {
-        let tablet = tablets[place]
+        let tablet = tablets.all[place]
         // One copy for all that is computed.
         let raft = tablet.raft
         return TabletProbe(
@@ -61,7 +61,7 @@ extension Node {
 
     /// The term of an entry of the tablet at `place`; nil when its log does not hold it.
     package func probeTerm(_ place: Int, at index: LogIndex) -> Term? {
-        tablets[place].raft.term(at: index)
+        tablets.all[place].raft.term(at: index)
     }
 
     /// Calls `body` with the log digests after `index` that the tablet at `place` remembers,
@@ -69,6 +69,6 @@ extension Node {
     package func probeDigests(
         _ place: Int, after index: LogIndex, _ body: (LogIndex, UInt64) -> Void
     ) {
-        tablets[place].digests.forEach(after: index, body)
+        tablets.all[place].digests.forEach(after: index, body)
     }
 }

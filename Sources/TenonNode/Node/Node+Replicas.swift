@@ -10,21 +10,10 @@ extension Node {
     /// Stands for the record of a removal among the tickets of the log.
     static let removalTicket = WriteTicket(.max)
 
-    /// Where a tablet is among ``tablets``, or belongs.
-    func tabletPlace(_ id: TabletID) -> Int {
-        var low = 0
-        var high = tablets.count
-        while low < high {
-            let middle = (low + high) / 2
-            if tablets[middle].id < id { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
     /// Each tablet may keep a part of what the node keeps for followers that were away.
     func shareLogRetention() {
         let part = configuration.retainedLogBytes / max(1, tablets.count)
-        for tablet in tablets { tablet.retainedLogBytes = part }
+        for tablet in tablets.all { tablet.retainedLogBytes = part }
     }
 
     // MARK: Making
@@ -67,7 +56,7 @@ extension Node {
         do throws(RestoreError) {
             let tablet = try opening.tablet(
                 record, nil, opened, seed: generator.next(), now: now)
-            tablets.insert(tablet, at: tabletPlace(record.tablet))
+            tablets.insert(tablet)
         } catch {
             return notice(.error, "tablet \(record.tablet): no replica here: \(error)")
         }
@@ -97,7 +86,7 @@ extension Node {
         if let tablet = tablet(id), tablet.replica == replica {
             let gone = Refusal(.staleDescriptor, "tablet \(id) is not on this node any more")
             with(tablet) { tablet.refuseAll(gone, into: &$0) }
-            tablets.remove(at: tabletPlace(id))
+            tablets.remove(id)
             snapshots.incoming.removeAll { $0.key.tablet == id }
             snapshots.abandonOutgoing(of: id)
             shareLogRetention()

@@ -17,7 +17,7 @@ extension Node {
         status.counters.logBytesReserved = UInt64(logStatus.fileBytes)
         status.counters.logSegmentsUsed = UInt64(logStatus.segmentsUsed)
         status.counters.logSegmentsTotal = UInt64(logStatus.segmentsReserved)
-        for tablet in tablets {
+        for tablet in tablets.all {
             let store = tablet.store.status
             status.counters.tabletBytesOnDisk += UInt64(store.diskBytes)
             status.counters.storeBytesWritten += UInt64(store.counters.bytesWritten)
@@ -33,7 +33,7 @@ extension Node {
                 node: link.node, isConnected: link.isUp,
                 roundTripMicroseconds: roundTrip(to: link.node), problem: link.problem)
         }
-        status.tablets = tablets.map(\.status)
+        status.tablets = tablets.all.map(\.status)
         for id in damagedTablets.keys.sorted() {
             var damaged = NodeStatus.Tablet(tablet: id, role: "quarantined")
             damaged.health = damagedTablets[id] ?? "damaged"
@@ -49,7 +49,7 @@ extension Node {
 
     /// The last round trip of any leader here to that node's replica, in microseconds.
     private func roundTrip(to node: NodeID) -> UInt64 {
-        for tablet in tablets {
+        for tablet in tablets.all {
             let follower = tablet.raft.followers.first { $0.member.node == node }
             if let span = follower?.roundTrip { return span.nanoseconds / 1_000 }
         }

@@ -4,7 +4,8 @@ import TenonRaft
 import TenonWire
 
 extension Node {
-    /// How often the node looks after what has no event of its own.
+    /// How often the node, and a tablet where somebody waits, look after what has no event of its
+    /// own.
     static let upkeepInterval = TimeSpan.milliseconds(100)
     /// An empty batch is written when nothing followed a batch for so long (Rule L1).
     static let sealDelay = TimeSpan.milliseconds(10)
@@ -19,14 +20,17 @@ extension Node {
         if isFormed {
             lookAfterMembers(now: now)
             lookAfterDirectory(now: now)
-            for tablet in tablets { finish(tablet, now: now, wallTime: wallTime, time: time) }
+            for tablet in tablets.takeTouched(now: now) {
+                finish(tablet, now: now, wallTime: wallTime, time: time)
+            }
         }
         bytesTaken = 0
         noteLogRoom()
-        lookAfter(now: now, time: time)
+        lookAfter(now: now)
         lookAfterSnapshots(now: now)
         startLogWork(now: now)
         collectOutput()
+        tablets.checkUntouched()
         let ordered = effects
         effects = Effects()
         return ordered
@@ -42,13 +46,25 @@ extension Node {
         if tablet.needsTicks, tablet.raft.nextDeadline <= now {
             tablet.raft.tick(now: now, wallTime: wallTime)
         }
+        if tablet.upkeepIfDue(now: now, time: time, into: &output) {
+            lookAfter(tablet, now: now)
+        }
         tablet.finishTurn(time: time, now: now, into: &output)
         tablet.startStoreWork(now: now, into: &output)
         tablet.continueContentDigest(into: &output)
         take(output, of: tablet)
+        askWhetherMember(tablet, now: now)
+        tablets.schedule(tablet)
     }
 
-    private func lookAfter(now: Instant, time: WallTime?) {
+    /// What the node does for a tablet whose upkeep was due.
+    private func lookAfter(_ tablet: Tablet, now: Instant) {
+        lookAfterRepair(of: tablet, now: now)
+        lookAfterRebuild(of: tablet, now: now)
+        tablet.stepDownIfUntimely(latest: clock.latestByClocks(at: now), now: now)
+    }
+
+    private func lookAfter(now: Instant) {
         if !isFormed && now >= nextReminder {
             nextReminder = now + Node.reminderInterval
             let reminders = formation.reminders()
@@ -58,13 +74,6 @@ extension Node {
         guard isFormed, now >= nextUpkeep else { return }
         nextUpkeep = now + Node.upkeepInterval
         lookAfterClock(now: now)
-        lookAfterRepairs(now: now)
-        lookAfterRebuilds(now: now)
-        let latest = clock.latestByClocks(at: now)
-        for tablet in tablets {
-            with(tablet) { tablet.upkeep(now: now, time: time, into: &$0) }
-            tablet.stepDownIfUntimely(latest: latest, now: now)
-        }
         wantFlushesForLogSpace()
     }
 
@@ -88,11 +97,7 @@ extension Node {
     /// When the next turn must come even if nothing happens.
     package var nextDeadline: Instant {
         var next = isFormed ? nextUpkeep : nextReminder
-        if isFormed {
-            for tablet in tablets where tablet.needsTicks {
-                next = min(next, tablet.raft.nextDeadline)
-            }
-        }
+        if isFormed, let due = tablets.nextDeadline { next = min(next, due) }
         if let sealAt, writing == nil { next = min(next, sealAt) }
         if writing == nil, !gathering.isEmpty { next = min(next, logRetryAt) }
         return next

@@ -16,8 +16,8 @@ package final class Node {
     package let started: Instant
     let directory: String
     let fileSystem: any FileSystem
-    /// The replicas of this node, by tablet.
-    var tablets: [Tablet]
+    /// The replicas of this node.
+    var tablets = TabletTable()
     /// Tablets whose log is damaged: they take no part in anything until they are repaired (L2).
     var damagedTablets: [TabletID: String]
     /// Entries that the log had lost at the start, behind the flushes of their tablets.
@@ -75,6 +75,8 @@ package final class Node {
 
     /// The cluster's time (Rule S2).
     var clock: AgreedClock
+    /// That time as of the last turn; nil while it is unknown.
+    var agreedTime: WallTime?
     /// What the tablets and the operator were last told of it.
     var clockStateNoted = AgreedClock.State()
     /// Tablets in whose logs this process has met damage on the disk.
@@ -98,13 +100,13 @@ package final class Node {
         identity = start.identity
         generator = start.generator
         started = now
-        tablets = start.tablets
         damagedTablets = start.damagedTablets
         lostEntryCount = UInt64(start.lostEntryCount)
         tombstones = start.tombstones
         opening = start.opening
         logStatus = start.logStatus
         hasEntries = start.hasEntries
+        for tablet in start.tablets { tablets.insert(tablet) }
         let me = start.identity.node
         cluster = ClusterView(start)
         let members = cluster.directory.nodes.map(\.id)
@@ -136,10 +138,12 @@ package final class Node {
     /// Whether this node takes part in elections and serves.
     package var isFormed: Bool { formation.cluster != nil }
 
-    /// The replica of a tablet here. - Complexity: O(log tablets).
+    /// The replica of a tablet here, for an event to change: the next turn looks at it, and it
+    /// knows the time as of the last turn. - Complexity: O(1).
     func tablet(_ id: TabletID) -> Tablet? {
-        let place = tabletPlace(id)
-        return place < tablets.count && tablets[place].id == id ? tablets[place] : nil
+        guard let tablet = tablets[id] else { return nil }
+        tablet.agreedTime = agreedTime
+        return tablet
     }
 
     /// Registers a job and hands it to the edge.
@@ -179,7 +183,10 @@ package final class Node {
         if output.isReportDue { memberWork.reportsDue.insert(tablet.id) }
         for member in output.departed { tellRemoved(tablet.id, member) }
         if output.isContentDigestDone { contentDigestDone(tablet) }
-        if output.wantsTurn { wantsTurn = true }
+        if output.wantsTurn {
+            wantsTurn = true
+            tablets.touch(tablet)
+        }
         if let halt = output.halt { effects.halt = halt }
     }
 
@@ -187,6 +194,7 @@ package final class Node {
     func with(_ tablet: Tablet, _ body: (inout TabletOutput) -> Void) {
         var output = TabletOutput()
         body(&output)
+        tablets.touch(tablet)
         take(output, of: tablet)
     }
 
@@ -194,14 +202,15 @@ package final class Node {
     /// of a graceful stop.
     package func prepareToStop(now: Instant) {
         isStopping = true
-        for tablet in tablets where tablet.raft.role == .leader {
+        for tablet in tablets.all where tablet.raft.role == .leader {
             tablet.handOver(now: now)
+            tablets.touch(tablet)
         }
         wantsTurn = true
     }
 
     /// Whether no tablet is led from here any more.
-    package var leadsNothing: Bool { !tablets.contains { $0.raft.role == .leader } }
+    package var leadsNothing: Bool { !tablets.all.contains { $0.raft.role == .leader } }
 }
 
 /// Whom a finished job concerns.

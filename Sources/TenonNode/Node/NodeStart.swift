@@ -84,8 +84,10 @@ package struct NodeStart {
         } catch {
             throw .file(error)
         }
+        var recoveredTablets: [TabletID: RecoveredTablet] = [:]
+        for tablet in recovery.tablets { recoveredTablets[tablet.tablet] = tablet }
         for record in records(in: recovery) {
-            let recovered = recovery.tablets.first { $0.tablet == record.tablet }
+            let recovered = recoveredTablets[record.tablet]
             if lostNotes.contains(record.tablet) {
                 quarantine(record.tablet, "its log lost what it knew of its own losses")
                 continue
@@ -113,8 +115,8 @@ package struct NodeStart {
                 count: configuration.tabletCount)
             return newRecords
         }
-        for tablet in recovery.tablets
-        where !records.contains(where: { $0.tablet == tablet.tablet }) {
+        let known = Set(records.map(\.tablet))
+        for tablet in recovery.tablets where !known.contains(tablet.tablet) {
             quarantine(tablet.tablet, "its record in the log is lost")
         }
         return records.sorted { $0.tablet < $1.tablet }

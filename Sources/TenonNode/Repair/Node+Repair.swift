@@ -11,7 +11,7 @@ extension Node {
 
     /// Writes down what the replicas here have lost, before anything else goes into the log.
     func noteLosses() {
-        for tablet in tablets {
+        for tablet in tablets.all {
             guard let lost = tablet.raft.lost else { continue }
             reached(.repairBegun)
             tablet.isRepairNoted = true
@@ -23,35 +23,33 @@ extension Node {
         }
     }
 
-    /// Called at each upkeep.
-    func lookAfterRepairs(now: Instant) {
-        for tablet in tablets where tablet.isRepairNoted {
-            guard let range = tablet.raft.lostRange else {
-                if tablet.raft.isWhole { endRepair(of: tablet) }
-                continue
-            }
-            // A leader sends what is missing by itself, and knows more.
-            guard tablet.raft.leader == nil, now >= tablet.nextRepairQuestion else { continue }
-            tablet.nextRepairQuestion = now + Node.repairInterval
-            for link in peers.links {
-                peers.send(.repairQuestion(tablet: tablet.id, range), to: link.node)
-            }
+    /// Called at each upkeep of the tablet.
+    func lookAfterRepair(of tablet: Tablet, now: Instant) {
+        guard tablet.isRepairNoted else { return }
+        guard let range = tablet.raft.lostRange else {
+            if tablet.raft.isWhole { endRepair(of: tablet) }
+            return
+        }
+        // A leader sends what is missing by itself, and knows more.
+        guard tablet.raft.leader == nil, now >= tablet.nextRepairQuestion else { return }
+        tablet.nextRepairQuestion = now + Node.repairInterval
+        for link in peers.links {
+            peers.send(.repairQuestion(tablet: tablet.id, range), to: link.node)
         }
     }
 
     /// How often a replica whose store is lost asks its leader for a snapshot.
     static let rebuildInterval = TimeSpan.seconds(2)
 
-    /// Called at each upkeep.
-    func lookAfterRebuilds(now: Instant) {
-        for tablet in tablets where tablet.isRebuilding {
-            let isReceiving = snapshots.incoming.contains { $0.key.tablet == tablet.id }
-            guard !isReceiving, tablet.raft.role != .leader, tablet.leaderNode != NodeID(0),
-                now >= tablet.nextRebuildRequest
-            else { continue }
-            tablet.nextRebuildRequest = now + Node.rebuildInterval
-            peers.send(.snapshotRequest(tablet.id), to: tablet.leaderNode)
-        }
+    /// Called at each upkeep of the tablet.
+    func lookAfterRebuild(of tablet: Tablet, now: Instant) {
+        guard tablet.isRebuilding else { return }
+        let isReceiving = snapshots.incoming.contains { $0.key.tablet == tablet.id }
+        guard !isReceiving, tablet.raft.role != .leader, tablet.leaderNode != NodeID(0),
+            now >= tablet.nextRebuildRequest
+        else { return }
+        tablet.nextRebuildRequest = now + Node.rebuildInterval
+        peers.send(.snapshotRequest(tablet.id), to: tablet.leaderNode)
     }
 
     /// What was set aside at the start is needed no more.
@@ -104,7 +102,8 @@ extension Node {
         reached(.repairedFromPeer)
         counters.entriesRepaired += UInt64(answer.entries.count)
         tablet.nextRepairQuestion = now
-        nextUpkeep = min(nextUpkeep, now)
+        tablet.lastLook = .zero
+        wantsTurn = true
         notice(
             .info,
             "tablet \(tablet.id): lost entries from \(before.first) on came from node \(node)")

@@ -68,7 +68,7 @@ extension Node {
 
     private func writeNext(_ key: SnapshotKey) {
         guard let place = snapshots.incomingPlace(key), !snapshots.incoming[place].isWriting,
-            !snapshots.incoming[place].waiting.isEmpty, let tablet = tablet(key.tablet)
+            !snapshots.incoming[place].waiting.isEmpty, let tablet = tablets.peek(key.tablet)
         else { return }
         let transfer = snapshots.incoming[place]
         let chunk = snapshots.incoming[place].waiting.removeFirst()
@@ -116,7 +116,7 @@ extension Node {
     /// Lets the store take the snapshot up once it is free. Nothing is applied meanwhile, so
     /// that no write goes to a memtable that is about to be dropped.
     private func install(_ key: SnapshotKey) {
-        guard let place = snapshots.incomingPlace(key), let tablet = tablet(key.tablet),
+        guard let place = snapshots.incomingPlace(key), let tablet = tablets.peek(key.tablet),
             !snapshots.incoming[place].isInstallStarted,
             let receiver = snapshots.incoming[place].receiver
         else { return }

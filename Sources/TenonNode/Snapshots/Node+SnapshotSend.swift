@@ -9,6 +9,8 @@ struct SnapshotTransfers {
     var outgoing: [OutgoingSnapshot] = []
     var incoming: [IncomingSnapshot] = []
     var nextTransfer: UInt64 = 1
+    /// Tablets whose log is kept for what is being sent.
+    var heldTablets: [TabletID] = []
 
     var isEmpty: Bool { outgoing.isEmpty && incoming.isEmpty }
 
@@ -46,14 +48,24 @@ extension Node {
 
     /// Goes on with every transfer as far as it can.
     func continueSnapshots(now: Instant) {
-        guard !snapshots.isEmpty else { return }
+        guard !snapshots.isEmpty || !snapshots.heldTablets.isEmpty else { return }
         for key in snapshots.outgoing.map(\.key) { continueSending(key, now: now) }
         for key in snapshots.incoming.map(\.key) { continueReceiving(key, now: now) }
-        for tablet in tablets {
-            tablet.trimHold = snapshots.outgoing
-                .filter { $0.key.tablet == tablet.id }.compactMap(\.index).min()
-        }
+        holdTrims()
         noteHeldBytes()
+    }
+
+    /// The log of a tablet is kept from where the snapshots that are being sent of it end.
+    private func holdTrims() {
+        for id in snapshots.heldTablets { tablets.peek(id)?.trimHold = nil }
+        snapshots.heldTablets = []
+        for transfer in snapshots.outgoing {
+            guard let index = transfer.index, let tablet = tablets.peek(transfer.key.tablet) else {
+                continue
+            }
+            tablet.trimHold = min(tablet.trimHold ?? index, index)
+            snapshots.heldTablets.append(tablet.id)
+        }
     }
 
     private func noteHeldBytes() {
@@ -68,7 +80,7 @@ extension Node {
     private func continueSending(_ key: SnapshotKey, now: Instant) {
         guard let place = snapshots.outgoingPlace(key) else { return }
         let transfer = snapshots.outgoing[place]
-        guard let tablet = tablet(key.tablet) else {
+        guard let tablet = tablets.peek(key.tablet) else {
             if !transfer.isBusy { remove(transfer) }
             return
         }
@@ -174,6 +186,7 @@ extension Node {
         guard let place = snapshots.outgoingPlace(key) else { return }
         reached(.snapshotGivenUp)
         notice(.warning, "tablet \(key.tablet): the snapshot for node \(key.peer) is given up")
+        tablets.touch(tablet)
         tablet.raft.snapshotFailed(to: snapshots.outgoing[place].follower)
         snapshots.outgoing[place].end()
         wantsTurn = true
@@ -182,7 +195,7 @@ extension Node {
     /// Forgets a transfer and its checkpoint's folder. What cannot be removed now is removed at
     /// the next start.
     private func remove(_ transfer: OutgoingSnapshot) {
-        if let tablet = tablet(transfer.key.tablet), tablet.checkpointFor == transfer.key {
+        if let tablet = tablets.peek(transfer.key.tablet), tablet.checkpointFor == transfer.key {
             return  // The checkpoint is still being made.
         }
         snapshots.outgoing.removeAll { $0.key == transfer.key }

@@ -11,6 +11,7 @@ extension Tablet {
     /// Closes the tablet's turn: what was gathered is proposed and joins rounds, and whatever
     /// Raft makes ready goes on its way.
     func finishTurn(time: WallTime?, now: Instant, into output: inout TabletOutput) {
+        lastTurn = now
         closeEntry(at: time, into: &output)
         startReads()
         while raft.hasReady { take(raft.takeReady(), into: &output) }

@@ -10,21 +10,34 @@ struct ScrubState {
     /// Whether a slice is being read.
     var isReading = false
     var nextPassAt: Instant?
+    /// A slice later than the one before it by what it may cost.
+    var nextSliceAt = Instant.zero
     var bytesRead: UInt64 = 0
 }
 
 /// Damage that nobody reads is found too, before the last whole copy of a block goes: now and
 /// then every table is read from end to end, slowly.
 extension Tablet {
-    /// Orders the next slice, once an upkeep. A pass begins ``NodeConfiguration/scrubInterval``
+    /// Bytes that the scrubber reads of this tablet in a second: its share of the node's.
+    private var scrubRate: Int { configuration.scrubBytesPerSecond / configuration.tabletCount }
+
+    /// When the next slice, or the next pass, is due.
+    var scrubDeadline: Instant {
+        guard scrubRate > 0, problem == nil, !scrub.isReading else { return .distantFuture }
+        guard let pass = scrub.nextPassAt else { return .zero }
+        return max(pass, scrub.nextSliceAt)
+    }
+
+    /// Bytes of a slice at least: less is not worth a job.
+    private static let scrubSliceBytesMin = 4_096
+
+    /// Orders the next slice when it is due. A pass begins ``NodeConfiguration/scrubInterval``
     /// after the one before, the first one so long after the start.
     func scrubNext(now: Instant, into output: inout TabletOutput) {
-        let rate = configuration.scrubBytesPerSecond / configuration.tabletCount
-        guard rate > 0, problem == nil, !scrub.isReading else { return }
-        guard let due = scrub.nextPassAt else {
+        guard now >= scrubDeadline else { return }
+        guard scrub.nextPassAt != nil else {
             return scrub.nextPassAt = now + configuration.scrubInterval
         }
-        guard now >= due else { return }
         if scrub.table == nil { scrub.table = store.scrub(after: scrub.lastNumber) }
         guard let table = scrub.table else {
             scrub.lastNumber = 0
@@ -32,7 +45,9 @@ extension Tablet {
         }
         scrub.isReading = true
         let bytes = max(
-            4_096, rate * Node.upkeepInterval.wholeMilliseconds / 1_000)
+            Tablet.scrubSliceBytesMin,
+            scrubRate * Node.upkeepInterval.wholeMilliseconds / 1_000)
+        scrub.nextSliceAt = now + .milliseconds(bytes * 1_000 / scrubRate)
         output.jobs.append(
             (
                 .scrubSlice, .bulk,

@@ -68,9 +68,62 @@ struct ContentDigestState {
 extension Tablet {
     static let upkeepInterval = TimeSpan.seconds(1)
 
+    /// Looks after what has no event of its own, when its moment has come.
+    /// - Returns: whether it had.
+    func upkeepIfDue(
+        now: Instant, time: WallTime?, into output: inout TabletOutput
+    ) -> Bool {
+        guard now >= upkeepDeadline else { return false }
+        upkeep(now: now, time: time, into: &output)
+        return true
+    }
+
+    /// When there is something to look after; the distant future while nothing is under way.
+    private var upkeepDeadline: Instant {
+        var due = scrubDeadline
+        if hasWaiting { due = min(due, lastLook + Node.upkeepInterval) }
+        if hasLeaderUpkeep { due = min(due, lastUpkeep + Tablet.upkeepInterval) }
+        return due
+    }
+
+    /// Whether somebody waits who may wait in vain, or the replica is not what it should be.
+    private var hasWaiting: Bool {
+        if !reads.isEmpty || isRepairNoted || isRebuilding { return true }
+        guard raft.role == .leader else { return stuckSince != nil || untimelySince != nil }
+        return raft.room != .here || stuckSince != nil || untimelySince != nil
+            || raft.lastPosition.index > raft.commit
+    }
+
+    /// Whether the leader has something to do in its second: to make way when it is not whole, to
+    /// raise the floor, to ask for digests.
+    private var hasLeaderUpkeep: Bool {
+        guard raft.role == .leader else { return false }
+        guard problem == nil else { return true }
+        let isFloorLow =
+            machine.historyFloor < min(lastClientVersion, machine.lastVersion)
+        return servesAsLeader && (isFloorLow || machine.appliedIndex > lastDigestIndex)
+    }
+
+    /// When a turn must come for this tablet even if nothing happens to it.
+    var nextDeadline: Instant {
+        var due = upkeepDeadline
+        if needsTicks { due = min(due, raft.nextDeadline) }
+        if let memberQuestionAt { due = min(due, memberQuestionAt) }
+        if storeJob == nil, storeRetryAt > lastTurn { due = min(due, storeRetryAt) }
+        return due
+    }
+
+    /// Whether there is something to be done that needs no event and no moment to come.
+    var hasWork: Bool {
+        raft.hasReady || !gatheredReads.isEmpty
+            || (!builder.isEmpty && servesAsLeader && agreedTime != nil)
+            || (!isApplyPaused && reads.hasReady(applied: machine.appliedIndex))
+    }
+
     /// What a leader does every second: raises the history floor (Rule S4) and asks the others
     /// for their log digest (Rule S5).
-    func upkeep(now: Instant, time: WallTime?, into output: inout TabletOutput) {
+    private func upkeep(now: Instant, time: WallTime?, into output: inout TabletOutput) {
+        lastLook = now
         for read in reads.removeExpired(now: now) {
             reached(.readExpiredInTablet)
             answer(

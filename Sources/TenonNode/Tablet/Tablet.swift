@@ -17,6 +17,9 @@ final class Tablet {
     var machine: StateMachine
     var clock: HybridClock
 
+    /// What the node's ``TabletTable`` keeps of it.
+    var agenda = TabletAgenda()
+
     /// What the requests of this turn asked of the node: taken up when the turn closes, so that
     /// a request costs no merging of its own.
     var gathered = TabletOutput()
@@ -65,11 +68,15 @@ final class Tablet {
     /// The log is kept from here on for a follower that is being sent a snapshot.
     var trimHold: LogIndex?
 
+    /// When ``upkeep(now:wallTime:into:)`` last looked at what cannot wait a second.
+    var lastLook = Instant.zero
     var lastUpkeep = Instant.zero
     /// The version of the last write of a client that this replica knows of.
     var lastClientVersion: Timestamp
     var lastDigestIndex = LogIndex.zero
-    /// The agreed time as of the last turn (Rule S2); nil while it is unknown.
+    /// When the last turn looked at this tablet.
+    var lastTurn = Instant.zero
+    /// The agreed time as of the node's last turn (Rule S2); nil while it is unknown.
     var agreedTime: WallTime?
     /// Entries of leaders that were not taken because of their time.
     var untimelyEntries: UInt64 = 0
@@ -86,8 +93,8 @@ final class Tablet {
     var scrub = ScrubState()
     /// Where replicas are that this one's members do not name.
     var strangers = Strangers()
-    /// Since when no leader is known.
-    var leaderlessSince: Instant?
+    /// When this replica asks whether it is still a member; nil while a leader is known.
+    var memberQuestionAt: Instant?
     /// Bytes of entries kept behind the last flush: a part of what the node keeps.
     var retainedLogBytes: Int
     /// How far behind now the history floor stays; nil while the keyspace is not known, and the
