@@ -122,7 +122,7 @@ extension StepChecker {
     private func forEachPromise(
         in frame: [UInt8], of host: SimulatedHost, _ body: (RaftMessage) -> Void
     ) {
-        forEachMessage(in: frame, of: host.id, where: { Promise.kinds.contains($0) }, body)
+        forEachMessage(in: frame, of: host.nodeID, where: { Promise.kinds.contains($0) }, body)
     }
 
     /// Calls `body` with the Raft messages of these kinds, of those that are relayed with what
