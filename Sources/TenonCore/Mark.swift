@@ -86,4 +86,8 @@ package enum Mark: Int, CaseIterable, Sendable {
     case storeRebuildBegun
     case storeSetAsideAtStart
     case storeRebuilt
+    case messagesRelayed
+    case relayRefused
+    case relayBudgetSpent
+    case snapshotEndedLeadership
 }

@@ -26,6 +26,11 @@ struct Progress: Sendable {
     private(set) var match = LogIndex.zero
     /// The first entry to send next.
     private(set) var next: LogIndex
+    /// Whether messages to it go through a third node, so that nothing is known of their order:
+    /// it stays in state probe, one append at a time (Rule C8).
+    private(set) var isRelayed = false
+    /// In state probe: where the logs agree is known.
+    private var isAgreed = false
     /// The last index of the probe under way; nil when one may be sent.
     private(set) var probeEnd: LogIndex?
     /// In state snapshot: the follower can be sent entries again once it has this.
@@ -65,7 +70,7 @@ struct Progress: Sendable {
     func maySend(last: LogIndex, _ bounds: Raft.Configuration) -> Bool {
         switch state {
         // An empty probe is worth sending: its answer tells where the logs agree.
-        case .probe: probeEnd == nil
+        case .probe: probeEnd == nil && (!isAgreed || next <= last)
         case .replicate:
             next <= last && inflight.count < bounds.windowMessagesMax
                 && inflightBytes < bounds.windowBytesMax
@@ -105,6 +110,13 @@ struct Progress: Sendable {
             return
         case .probe:
             guard index >= next.previous else { return }
+            if isRelayed {
+                guard index >= probeEnd ?? next.previous else { return }
+                next = index.next
+                probeEnd = nil
+                isAgreed = true
+                return
+            }
             next = max(index, probeEnd ?? .zero).next
         case .snapshot:
             guard index >= snapshotFloor else { return }
@@ -151,8 +163,18 @@ struct Progress: Sendable {
         self.next = next
         sentRound = round
         probeEnd = nil
+        isAgreed = false
         inflight.removeAll(keepingCapacity: true)
         inflightBytes = 0
+    }
+
+    /// From now on messages to it take another way: what is under way may be lost or come late.
+    /// - Returns: whether that is news.
+    mutating func take(relay: Bool, round: UInt64) -> Bool {
+        guard relay != isRelayed else { return false }
+        isRelayed = relay
+        if state != .snapshot { restart(round: round) }
+        return true
     }
 
     /// Forget what is under way: the connection is gone.

@@ -68,6 +68,8 @@ package struct NodeStatus: Hashable, Sendable {
         package var tabletsRepaired: UInt64 = 0
         /// Stores that were lost and rebuilt by a snapshot.
         package var storesRebuilt: UInt64 = 0
+        /// Consensus messages of other nodes that this one passed on (Rule C8).
+        package var messagesRelayed: UInt64 = 0
 
         package init() {}
 
@@ -82,7 +84,7 @@ package struct NodeStatus: Hashable, Sendable {
                 \.snapshotsInstalled, \.snapshotBytesHeldMax, \.damagedEntries,
                 \.appliesDelayed, \.scrubbedBytes, \.faultInjection, \.clockHandOvers,
                 \.clockStops, \.untimelyEntries, \.entriesRepaired, \.tabletsRepaired,
-                \.storesRebuilt,
+                \.storesRebuilt, \.messagesRelayed,
             ]
         }
     }

@@ -81,9 +81,21 @@ import Testing
             now: group.now)
         #expect(!isInstalled)
         #expect(group[2].lastPosition == last)
-        let isLeaders = group[1].installSnapshot(
-            at: LogPosition(index: 99, term: 1), membership: voters(1...3), now: group.now)
-        #expect(!isLeaders)
+    }
+
+    @Test func `one who leads, or is of an older term, follows when a newer snapshot is there`()
+        throws
+    {
+        var group = try makeGroup()
+        let before = group[1].term
+        let isInstalled = group[1].installSnapshot(
+            at: LogPosition(index: 99, term: before.next), membership: voters(1...3),
+            now: group.now)
+        #expect(isInstalled)
+        #expect(group[1].role == .follower)
+        #expect(group[1].term == before.next)
+        #expect(group[1].commit == 99)
+        group[1].applied(through: 99)
     }
 
     private func follower(

@@ -114,6 +114,7 @@ extension Node {
         registry.setMembers(nodes.map(\.id))
         let others = nodes.filter { $0.id != id }
         peers.setOthers(others.map(\.id))
+        heartbeats.setOthers(others.map(\.id))
         effects.peersWanted = others.map { ($0.id, $0.address) }
     }
 

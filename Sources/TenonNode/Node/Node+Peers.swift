@@ -133,11 +133,17 @@ extension Node {
         case .clockAnswer(let answer): clockAnswered(answer, by: node, now: now)
         case .repairQuestion(let tablet, let range): repairAsked(tablet, range, by: node)
         case .repairAnswer(let answer): repairAnswered(answer, by: node, now: now)
+        case .nodeHeartbeat(let heartbeat):
+            if isFormed { heard(heartbeat, from: node, now: now) }
+        case .nodeHeartbeatAnswer(let answer):
+            if isFormed { heard(answer, from: node, now: now) }
+        case .relayed(let relayed): heard(relayed, from: node, now: now)
         case .snapshotRequest(let tablet): snapshotRequested(of: tablet, by: node, now: now)
         }
     }
 
-    private func step(_ message: RaftMessage, from node: NodeID, now: Instant) {
+    /// A message of a replica on `node` for one here.
+    func step(_ message: RaftMessage, from node: NodeID, now: Instant) {
         // Before the formation is complete nobody votes (Rule I1).
         guard isFormed, let tablet = tablet(message.tablet), tablet.takesMessages,
             message.to == tablet.replica

@@ -47,12 +47,9 @@ extension Node {
         return isFormed ? "serving" : "forming"
     }
 
-    /// The last round trip of any leader here to that node's replica, in microseconds.
+    /// The last round trip to that node, in microseconds.
     private func roundTrip(to node: NodeID) -> UInt64 {
-        for tablet in tablets.all {
-            let follower = tablet.raft.followers.first { $0.member.node == node }
-            if let span = follower?.roundTrip { return span.nanoseconds / 1_000 }
-        }
-        return 0
+        guard let place = heartbeats.place(of: node) else { return 0 }
+        return heartbeats.peers[place].pulse.roundTrip.nanoseconds / 1_000
     }
 }

@@ -29,6 +29,10 @@ extension Node {
         lookAfter(now: now)
         lookAfterSnapshots(now: now)
         startLogWork(now: now)
+        if isFormed {
+            continueHeartbeats(now: now)
+            continueRelays(now: now)
+        }
         collectOutput()
         tablets.checkUntouched()
         let ordered = effects
@@ -43,6 +47,7 @@ extension Node {
     ///   `time` is the agreed one.
     private func finish(_ tablet: Tablet, now: Instant, wallTime: WallTime, time: WallTime?) {
         var output = tablet.takeGathered()
+        noteRelays(tablet)
         if tablet.needsTicks, tablet.raft.nextDeadline <= now {
             tablet.raft.tick(now: now, wallTime: wallTime)
         }
@@ -97,7 +102,10 @@ extension Node {
     /// When the next turn must come even if nothing happens.
     package var nextDeadline: Instant {
         var next = isFormed ? nextUpkeep : nextReminder
-        if isFormed, let due = tablets.nextDeadline { next = min(next, due) }
+        if isFormed {
+            if let due = tablets.nextDeadline { next = min(next, due) }
+            next = min(next, heartbeats.nextHeartbeat)
+        }
         if let sealAt, writing == nil { next = min(next, sealAt) }
         if writing == nil, !gathering.isEmpty { next = min(next, logRetryAt) }
         return next

@@ -49,6 +49,11 @@ package final class Node {
     package internal(set) var formation: Formation
     var hasEntries: Bool
 
+    /// Heartbeats with the other nodes, and the ways to them.
+    var heartbeats: NodeHeartbeats
+    /// Messages of this turn that go through a third node (Rule C8).
+    var relayOutbox: [(via: NodeID, to: NodeID, bytes: Int, messages: [RaftMessage])] = []
+
     var gathering = LogGathering()
     /// What the log thread is writing; nil when it is idle.
     var writing: LogGathering?
@@ -117,7 +122,9 @@ package final class Node {
             me: me, members: members,
             floor: start.tablets.map(\.machine.lastVersion.wallTime).max()
                 ?? WallTime(milliseconds: 0))
-        peers = PeerLinks(others: members.filter { $0 != me })
+        let others = members.filter { $0 != me }
+        peers = PeerLinks(others: others)
+        heartbeats = NodeHeartbeats(others: others)
         let isJoined = start.configuration.isJoining
         formation = Formation(
             me: me, members: isJoined ? [me] : start.configuration.members.map(\.id),
@@ -166,7 +173,7 @@ package final class Node {
         gathering.append(output.records, completing: output.tickets)
         for message in output.messages {
             guard let node = tablet.node(of: message.to) else { continue }
-            peers.send(.raft(message), to: node)
+            send(message, to: node)
         }
         for (node, message) in output.nodeMessages { peers.send(message, to: node) }
         for job in output.jobs {

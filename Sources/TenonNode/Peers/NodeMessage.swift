@@ -27,6 +27,11 @@ package enum NodeMessage: Sendable {
     case repairAnswer(RepairAnswer)
     /// The sender's store of a tablet is lost: its leader is to send a snapshot (Rule L7).
     case snapshotRequest(TabletID)
+    /// The sender is there (Rule C1); answered at once.
+    case nodeHeartbeat(NodeHeartbeat)
+    case nodeHeartbeatAnswer(NodeHeartbeatAnswer)
+    /// Messages of another node than the one that sends them, or for another one (Rule C8).
+    case relayed(RelayedMessages)
 }
 
 /// A replica's log digest at an index.
@@ -67,6 +72,9 @@ package struct SnapshotProgress: Hashable, Sendable {
 }
 
 extension NodeMessage {
+    /// The kind of ``relayed(_:)`` on the wire.
+    package static let relayedKind: UInt8 = 23
+
     /// Layout: kind 1 · body.
     package func encode(to writer: inout ByteWriter) {
         switch self {
@@ -122,6 +130,15 @@ extension NodeMessage {
         case .snapshotRequest(let tablet):
             writer.uint8(34)
             writer.identifier(tablet)
+        case .nodeHeartbeat(let heartbeat):
+            writer.uint8(20)
+            heartbeat.encode(to: &writer)
+        case .nodeHeartbeatAnswer(let answer):
+            writer.uint8(21)
+            answer.encode(to: &writer)
+        case .relayed(let relayed):
+            writer.uint8(NodeMessage.relayedKind)
+            relayed.encode(to: &writer)
         }
     }
 
@@ -149,6 +166,9 @@ extension NodeMessage {
             self = .diverged(tablet: tablet, index: try reader.identifier(LogIndex.self))
         case 8: self = .snapshotProgress(try SnapshotProgress(from: &reader))
         case 9: self = .cluster(try ClusterMessage(from: &reader))
+        case 20: self = .nodeHeartbeat(try NodeHeartbeat(from: &reader))
+        case 21: self = .nodeHeartbeatAnswer(try NodeHeartbeatAnswer(from: &reader))
+        case NodeMessage.relayedKind: self = .relayed(try RelayedMessages(from: &reader))
         case 30: self = .clockQuestion(askedAt: Instant(nanoseconds: try reader.uint64()))
         case 31: self = .clockAnswer(try ClockAnswer(from: &reader))
         case 32:

@@ -100,7 +100,8 @@ extension Tablet {
         guard raft.role == .leader else { return false }
         guard problem == nil else { return true }
         let isFloorLow =
-            machine.historyFloor < min(lastClientVersion, machine.lastVersion)
+            retention != nil
+            && machine.historyFloor < min(lastClientVersion, machine.lastVersion)
         return servesAsLeader && (isFloorLow || machine.appliedIndex > lastDigestIndex)
     }
 

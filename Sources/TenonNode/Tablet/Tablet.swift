@@ -19,6 +19,8 @@ final class Tablet {
 
     /// What the node's ``TabletTable`` keeps of it.
     var agenda = TabletAgenda()
+    /// Whether its leader was told that some follower is reached through another node.
+    var hasRelays = false
 
     /// What the requests of this turn asked of the node: taken up when the turn closes, so that
     /// a request costs no merging of its own.

@@ -1,4 +1,4 @@
-internal import TenonCore
+package import TenonCore
 
 /// A leader's side of replication: proposals, appends, heartbeats and what the answers tell.
 extension Raft {
@@ -105,6 +105,21 @@ extension Raft {
         }
         // With one voter there is nobody to wait for.
         confirmReads()
+    }
+
+    /// Says to which nodes messages are relayed at the moment (Rule C8): followers there are sent
+    /// one append at a time. One that does not lead takes no note.
+    package mutating func noteRelays(_ isRelayed: (NodeID) -> Bool) {
+        guard role == .leader else { return }
+        for position in leadership.progress.indices {
+            let node = leadership.progress[position].member.node
+            if leadership.progress[position].take(
+                relay: isRelayed(node), round: leadership.lastRound)
+            {
+                output.isReplicationDue = true
+            }
+        }
+        checkInvariants()
     }
 
     // MARK: Answers

@@ -23,16 +23,23 @@ extension Raft {
     /// snapshot is acknowledged when that is durable.
     ///
     /// - Parameter membership: the configuration in force as of `position`.
-    /// - Returns: false when the snapshot is not newer than what is committed here, or this
-    ///   replica leads. Nothing has changed then.
+    /// - Returns: false when the snapshot is not newer than what is committed here. Nothing has
+    ///   changed then.
     package mutating func installSnapshot(
         at position: LogPosition, membership: Membership, now: Instant
     ) -> Bool {
         advanceClock(to: now)
         let isNewer = position.index > commit || isPlanted(.snapshotOverNewerEntries)
-        guard isNewer, role != .leader, position.term <= term else {
+        guard isNewer else {
             reached(.snapshotTooLateForLog)
             return false
+        }
+        // The state machine holds what is committed in that term, wherever this replica stands: a
+        // leader that was deposed and has not heard of it yet, or one that lacks only the news
+        // that its entries are committed.
+        if position.term > term || role == .leader {
+            reached(.snapshotEndedLeadership)
+            becomeFollower(max(term, position.term))
         }
         let isContinued =
             log.term(at: position.index) == position.term && !isPlanted(.snapshotOverNewerEntries)

@@ -12,7 +12,7 @@ extension StepChecker {
     }
 
     func checkMessages(_ frame: [UInt8], of host: SimulatedHost, _ node: Node) {
-        forEachPromise(in: frame) { message in
+        forEachPromise(in: frame, of: host) { message in
             guard let tablet = followed(message.tablet) else { return }
             let replica = shadow(of: host.disk).replicas[tablet]
             // A replica that was just made has nothing on the disk yet, and promises nothing.
@@ -97,7 +97,7 @@ extension StepChecker {
     func checkStranger(_ node: Node, _ host: SimulatedHost, _ effects: Effects) {
         checkCluster(node, host)
         for output in effects.peerOutput where output.stream == .consensus {
-            forEachPromise(in: output.bytes) { message in
+            forEachPromise(in: output.bytes, of: host) { message in
                 switch message.body {
                 case .voteAnswer(granted: true), .appendAccepted:
                     fail(
@@ -112,20 +112,24 @@ extension StepChecker {
     /// For a trace: the Raft messages of a frame, a line each.
     func tellMessages(_ frame: [UInt8], to node: NodeID) {
         guard let tell else { return }
-        forEachMessage(in: frame, where: { _ in true }) { message in
+        forEachMessage(in: frame, of: nil, where: { _ in true }) { message in
             let body = "\(message.body)".replacing(#/Tenon(Core|Raft)\.|RaftMessage\./#, with: "")
             tell("    to n\(node), tablet \(message.tablet), \(message.term): \(body.prefix(200))")
         }
     }
 
     /// Calls `body` with the messages of a frame that promise something.
-    private func forEachPromise(in frame: [UInt8], _ body: (RaftMessage) -> Void) {
-        forEachMessage(in: frame, where: { Promise.kinds.contains($0) }, body)
+    private func forEachPromise(
+        in frame: [UInt8], of host: SimulatedHost, _ body: (RaftMessage) -> Void
+    ) {
+        forEachMessage(in: frame, of: host.nodeID, where: { Promise.kinds.contains($0) }, body)
     }
 
-    /// Calls `body` with the Raft messages of these kinds. Others are skipped by their length.
+    /// Calls `body` with the Raft messages of these kinds, of those that are relayed with what
+    /// `origin` sends; nil: with all. Others are skipped by their length.
     private func forEachMessage(
-        in frame: [UInt8], where isWanted: (UInt8) -> Bool, _ body: (RaftMessage) -> Void
+        in frame: [UInt8], of origin: NodeID?, where isWanted: (UInt8) -> Bool,
+        _ body: (RaftMessage) -> Void
     ) {
         do throws(DecodingError) {
             // The frame's header, then the log position.
@@ -139,11 +143,24 @@ extension StepChecker {
                 if isRaft, isWanted(kind) {
                     var message = ByteReader(frame, in: start + 1..<start + length)
                     body(try RaftMessage(from: &message))
+                } else if frame[start] == NodeMessage.relayedKind {
+                    var message = ByteReader(frame, in: start..<start + length)
+                    try forEachRelayed(NodeMessage(from: &message), of: origin, isWanted, body)
                 }
                 reader = ByteReader(frame, in: start + length..<frame.count)
             }
         } catch {
             fail(.trap, "a frame to a peer cannot be read: \(error)")
         }
+    }
+
+    private func forEachRelayed(
+        _ message: NodeMessage, of origin: NodeID?, _ isWanted: (UInt8) -> Bool,
+        _ body: (RaftMessage) -> Void
+    ) {
+        guard case .relayed(let relayed) = message,
+            origin == nil || relayed.origin.identity.node == origin
+        else { return }
+        for message in relayed.messages where isWanted(message.encoded()[1]) { body(message) }
     }
 }

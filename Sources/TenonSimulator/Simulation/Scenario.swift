@@ -86,7 +86,7 @@ package enum ScenarioCatalogue {
         calm, bench, processes, network, disks, damage, folders, clocks, handover, refusals,
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
-        members, membersEverything, moves, time,
+        members, membersEverything, moves, time, relay,
     ]
 
     /// The scenario of a name.
@@ -285,6 +285,18 @@ package enum ScenarioCatalogue {
             mix: mix)
         // The clients of this one take the time from the simulation, not from the cluster.
         scenario.workloads.removeAll { $0 == "sessions" }
+        return scenario
+    }()
+
+    private static let relay: Scenario = {
+        var mix = FaultMix(
+            FaultMix.shapes + [(.oneWay, 4), (.cutPair, 4), (.crash, 2), (.loss, 2), (.reset, 1)])
+        mix.gapMax = .seconds(4)
+        mix.lasts = .seconds(1)...(.seconds(10))
+        var scenario = Scenario(
+            "relay", "Five nodes, cuts that last, and messages that go around them.", mix: mix)
+        scenario.nodeCount = 5
+        scenario.tabletCount = 2
         return scenario
     }()
 

@@ -144,6 +144,7 @@ extension StatusReport {
             ("damagedEntries", counters.damagedEntries),
             ("appliesDelayed", counters.appliesDelayed),
             ("scrubbedBytes", counters.scrubbedBytes),
+            ("messagesRelayed", counters.messagesRelayed),
             ("clockHandOvers", counters.clockHandOvers), ("clockStops", counters.clockStops),
             ("untimelyEntries", counters.untimelyEntries),
             ("entriesRepaired", counters.entriesRepaired),
