@@ -62,6 +62,7 @@ package enum Mark: Int, CaseIterable, Sendable {
     case snapshotInstalled
     case snapshotGivenUp
     case snapshotSuperseded
+    case snapshotOfEarlierReplicaEnded
     case snapshotOvertakenByLog
     case snapshotRefusedAsBusy
     case storeJobRetriedLater

@@ -208,6 +208,34 @@ import Testing
         #expect(cluster.host(2).node?.tablet(.directory)?.retention != nil)
     }
 
+    /// The word about the earlier one never came, or came to a node that was down.
+    @Test func `word of a later replica's removal takes an earlier one away, too`() throws {
+        let cluster = formed(3, spares: 0)
+        let node = try #require(cluster.host(3).node)
+        let id = TabletID(2)
+        var record = try #require(node.tablet(id)).record
+        node.remove(id, ReplicaID(9), now: cluster.now)
+        #expect(node.tablet(id) == nil)
+        #expect(comes(cluster) { node.removingReplicas.isEmpty })
+        record.replica = ReplicaID(12)
+        node.create(record, now: cluster.now)
+        #expect(comes(cluster) { node.tablet(id)?.replica == ReplicaID(12) })
+        #expect(node.tablets.all.count { $0.id == id } == 1)
+    }
+
+    @Test func `a founder whose replicas all moved away has none after a restart`() throws {
+        let cluster = formed(3, spares: 0)
+        let node = try #require(cluster.host(3).node)
+        for id in [TabletID.directory, TabletID(2)] {
+            node.remove(id, ReplicaID(3), now: cluster.now)
+        }
+        #expect(comes(cluster) { node.removingReplicas.isEmpty })
+        cluster.cutPower(3)
+        cluster.startAll()
+        let again = try #require(cluster.host(3).node)
+        #expect(again.tablets.all.isEmpty)
+    }
+
     @Test func `replicas and leaders even out over the nodes, and then stay`() throws {
         let cluster = formed(3, spares: 1, tablets: 8, seed: 5)
         #expect(cluster.join(4) == nil)

@@ -83,19 +83,21 @@ extension Node {
         guard lowest != tombstones[id] else { return }
         tombstones[id] = lowest
         damagedTablets[id] = nil
-        if let tablet = tablet(id), tablet.replica == replica {
+        let living = tablet(id)
+        if let tablet = living {
+            // An earlier one than the word is about goes all the same: there is only one.
             let gone = Refusal(.staleDescriptor, "tablet \(id) is not on this node any more")
             with(tablet) { tablet.refuseAll(gone, into: &$0) }
             tablets.remove(id)
             snapshots.incoming.removeAll { $0.key.tablet == id }
             snapshots.abandonOutgoing(of: id)
             shareLogRetention()
-            notice(.info, "tablet \(id): replica \(replica) is removed from here")
+            notice(.info, "tablet \(id): replica \(tablet.replica) is removed from here")
         }
         reached(.replicaRemoved)
         digestRounds[id] = nil
         contentReports[id] = nil
-        removingReplicas[id] = replica
+        removingReplicas[id, default: []].append(living?.replica ?? replica)
         gathering.append(
             [
                 .metadata(key: ReplicaRecord.metadataKey(of: id), value: Bytes()),
@@ -106,7 +108,10 @@ extension Node {
 
     /// The tombstone is durable.
     func removeFolder(ofReplicaIn id: TabletID) {
-        guard let replica = removingReplicas.removeValue(forKey: id) else { return }
+        guard var replicas = removingReplicas.removeValue(forKey: id) else { return }
+        // They become durable in the order in which they were removed.
+        let replica = replicas.removeFirst()
+        if !replicas.isEmpty { removingReplicas[id] = replicas }
         let path = "\(opening.tabletsDirectory)/\(ReplicaRecord.folderName(id, replica))"
         let fileSystem = self.fileSystem
         start(.cleanUp, lane: .bulk) {

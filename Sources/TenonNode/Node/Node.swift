@@ -31,7 +31,7 @@ package final class Node {
     /// When the leader of the directory says again that it is.
     var nextDirectoryWord = Instant.zero
     /// Replicas whose tombstone is on its way to the log.
-    var removingReplicas: [TabletID: ReplicaID] = [:]
+    var removingReplicas: [TabletID: [ReplicaID]] = [:]
     /// Replicas of this node that a tablet led from here has no more.
     var departedHere: [(tablet: TabletID, replica: ReplicaID)] = []
     let opening: ReplicaOpening

@@ -109,7 +109,9 @@ package struct NodeStart {
                     Notice(.error, "a replica's record in the log is unreadable: \(error)"))
             }
         }
-        if records.isEmpty, recovery.tablets.isEmpty, !configuration.isJoining {
+        // A founder whose replicas were all removed has tombstones, and does not begin anew.
+        let isNew = records.isEmpty && recovery.tablets.isEmpty && recovery.tombstones.isEmpty
+        if isNew, !configuration.isJoining {
             newRecords = StaticDirectory.records(
                 of: identity.node, members: configuration.members.map(\.id),
                 count: configuration.tabletCount)

@@ -26,10 +26,16 @@ extension Node {
     func snapshotWanted(_ tablet: Tablet, by follower: ReplicaID, now: Instant) {
         guard let peer = tablet.node(of: follower) else { return }
         // One that is over may wait for its folder to be removed; it answers Raft no more.
-        let isUnderWay = snapshots.outgoing.contains {
+        let rival = snapshots.outgoing.firstIndex {
             $0.key.tablet == tablet.id && $0.key.peer == peer && $0.phase != .over
         }
-        guard !isUnderWay else { return }
+        if let rival {
+            guard snapshots.outgoing[rival].follower != follower else { return }
+            // It is for a replica that was on that node before. Raft asks again for this one.
+            reached(.snapshotOfEarlierReplicaEnded)
+            snapshots.outgoing[rival].end()
+            return tablet.raft.snapshotFailed(to: follower)
+        }
         guard snapshots.outgoing.count < Node.outgoingSnapshotsMax else {
             return tablet.raft.snapshotFailed(to: follower)
         }
