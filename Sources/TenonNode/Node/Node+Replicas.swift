@@ -86,6 +86,7 @@ extension Node {
         if let tablet = tablet(id), tablet.replica == replica {
             let gone = Refusal(.staleDescriptor, "tablet \(id) is not on this node any more")
             with(tablet) { tablet.refuseAll(gone, into: &$0) }
+            forgetRest(of: tablet)
             tablets.remove(id)
             snapshots.incoming.removeAll { $0.key.tablet == id }
             snapshots.abandonOutgoing(of: id)
