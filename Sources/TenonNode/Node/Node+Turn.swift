@@ -54,8 +54,11 @@ extension Node {
         tablet.raft.note(now: now)
         noteRelays(tablet)
         if tablet.needsTicks, tablet.raft.nextDeadline <= now {
-            if tablet.raft.isElectionDue, electing >= Node.electionsMax {
-                tablet.raft.deferElection(within: configuration.timers.electionMin)
+            // One that stands already asks again: its messages may have met links that were not up.
+            if tablet.raft.isElectionDue, electing >= Node.electionsMax, !tablet.isElecting {
+                tablet.raft.deferElection(
+                    within: max(
+                        configuration.timers.electionMin, Node.electionSpread(of: tablets.count)))
             } else {
                 tablet.raft.tick(now: now, wallTime: wallTime)
             }
