@@ -91,4 +91,7 @@ package enum Mark: Int, CaseIterable, Sendable {
     case relayRefused
     case relayBudgetSpent
     case snapshotEndedLeadership
+    case quietGroupsWokenBySilence
+    case quietGroupLeftByFollower
+    case diskStallNoted
 }

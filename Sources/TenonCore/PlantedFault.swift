@@ -73,6 +73,8 @@ package enum PlantedFault: Sendable {
     case ownClockTrusted
     /// A replica that lost entries goes on with what is left of its log, and votes (Rule L7).
     case damagedSuffixDropped
+    /// A change of the set of quiet groups is taken up whatever was missed before it (Rule C9).
+    case quietSetNumberIgnored
 
     // What the drills must notice: mostly not a wrong answer, but none for too long
 

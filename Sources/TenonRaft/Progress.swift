@@ -195,6 +195,9 @@ struct Progress: Sendable {
         if index == nil { probeEnd = match.next }
     }
 
+    /// A round trip to its node that began at `moment` spoke for the follower (Rule C9).
+    mutating func heard(at moment: Instant) { heardAt = max(heardAt, moment) }
+
     /// A heartbeat of `answer.round` made a round trip that ended at `now`.
     mutating func heard(_ answer: RaftMessage.HeartbeatAnswer, now: Instant) {
         guard answer.round > answeredRound else { return }

@@ -70,6 +70,8 @@ package struct NodeStatus: Hashable, Sendable {
         package var storesRebuilt: UInt64 = 0
         /// Consensus messages of other nodes that this one passed on (Rule C8).
         package var messagesRelayed: UInt64 = 0
+        /// Groups that rest here at the moment, led or followed (Rule C9).
+        package var groupsResting: UInt64 = 0
 
         package init() {}
 
@@ -84,7 +86,7 @@ package struct NodeStatus: Hashable, Sendable {
                 \.snapshotsInstalled, \.snapshotBytesHeldMax, \.damagedEntries,
                 \.appliesDelayed, \.scrubbedBytes, \.faultInjection, \.clockHandOvers,
                 \.clockStops, \.untimelyEntries, \.entriesRepaired, \.tabletsRepaired,
-                \.storesRebuilt, \.messagesRelayed,
+                \.storesRebuilt, \.messagesRelayed, \.groupsResting,
             ]
         }
     }

@@ -173,6 +173,7 @@
             case .configurationActiveOnApply: "members"
             case .replicaAddedUnderOldID: "moves"
             case .ownClockTrusted: "time"
+            case .quietSetNumberIgnored: "quiet"
             default: "everything"
             }
         }
@@ -219,6 +220,7 @@
                 .everyTimeoutRaisesTerm, .slowestVoterCounts:
                 []
             case .ownClockTrusted: [.timelyVersions]
+            case .quietSetNumberIgnored: [.quietSets]
             case .damagedSuffixDropped:
                 [
                     .committedKept, .leaderCompleteness, .stateMachineSafety, .durableQuorum,

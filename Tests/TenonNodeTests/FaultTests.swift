@@ -113,7 +113,15 @@ import Testing
     ) throws {
         let cluster = SimulatedCluster(small(6))
         #expect(cluster.form())
-        #expect(cluster.put("a", "1") != nil)
+        // A store that was never flushed has no manifest.
+        for number in 0..<60 {
+            #expect(
+                cluster.put(Bytes("k\(number)"), Bytes([UInt8](repeating: 1, count: 4_000))) != nil)
+        }
+        let isFlushed = cluster.run(within: .seconds(20), every: .milliseconds(50)) {
+            cluster.status(2).map { $0.flushed > 0 } ?? false
+        }
+        #expect(isFlushed)
         cluster.crash(2)
         cluster.host(2).disk.inject(DiskFault(kind, on: "MANIFEST.new"))
         #expect(!cluster.start(2))

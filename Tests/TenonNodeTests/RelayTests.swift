@@ -232,10 +232,11 @@ import Testing
             .nodeHeartbeat(
                 NodeHeartbeat(
                     boot: BootNumber(1), peerBoot: BootNumber(2), sentAt: cluster.now,
-                    reaches: [NodeID(1), NodeID(3)])),
+                    set: 7, reaches: [NodeID(1), NodeID(3)])),
             .nodeHeartbeatAnswer(
                 NodeHeartbeatAnswer(
-                    boot: BootNumber(1), peerBoot: BootNumber(2), sentAt: cluster.now)),
+                    boot: BootNumber(1), peerBoot: BootNumber(2), sentAt: cluster.now, namedSet: 7,
+                    heldSet: 6, left: [TabletID(2)])),
             .relayed(
                 RelayedMessages(
                     origin: sender.hello(to: NodeID(3), stream: .consensus),

@@ -33,7 +33,7 @@ extension Node {
         var isLeading = false
         for tablet in tablets.all where tablet.raft.role == .leader {
             isLeading = true
-            tablets.touch(tablet)
+            wake(tablet, now: now)
             tablet.handOver(now: now) { self.clock.isRight($0, at: now) }
         }
         if isLeading {

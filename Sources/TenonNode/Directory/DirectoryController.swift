@@ -9,6 +9,10 @@ import TenonWire
 struct DirectoryController {
     /// How often it looks at everything.
     static let interval = TimeSpan.milliseconds(100)
+    /// With so many tablets a look costs milliseconds: it is taken when there is news…
+    private static let manyTablets = 256
+    /// … or after so long, for what only time brings about.
+    private static let quietInterval = TimeSpan.seconds(2)
 
     /// The content of tablet 1 as last read here, and the entry after which it was read.
     var state = DirectoryState()
@@ -18,6 +22,11 @@ struct DirectoryController {
     /// Nothing is decided before this entry is applied: a change of ours.
     var waitsFor = LogIndex.zero
     var nextRound = Instant.zero
+    /// What a look may lead to other steps for has changed since the last one.
+    var hasNews = true
+    /// Who was there at the last look.
+    private var alive: [NodeID] = []
+    private var lookedAt = Instant.zero
     var moves = MoveHistory()
     /// What leaders reported and is not written down, and who leads; by tablet.
     private(set) var reports: [TabletID: TabletDescriptor] = [:]
@@ -30,15 +39,32 @@ struct DirectoryController {
         removed = []
         waitsFor = .zero
         moves = MoveHistory()
+        hasNews = true
     }
 
     mutating func take(_ report: TabletDescriptor) {
-        guard let known = reports[report.id], known.isNewer(than: report) else {
-            return reports[report.id] = report
+        if let known = reports[report.id], known == report || known.isNewer(than: report) {
+            return
         }
+        reports[report.id] = report
+        hasNews = true
+    }
+
+    /// Whether a look at everything is worth it now; it counts as taken then.
+    mutating func takeNews(alive: [NodeID], now: Instant) -> Bool {
+        let isDue =
+            hasNews || alive != self.alive
+            || state.directory.tablets.count < DirectoryController.manyTablets
+            || now >= lookedAt + DirectoryController.quietInterval
+        guard isDue else { return false }
+        hasNews = false
+        self.alive = alive
+        lookedAt = now
+        return true
     }
 
     mutating func note(removed replica: ReplicaID, of tablet: TabletID, on node: NodeID) {
+        hasNews = true
         removed.insert(
             Member.OfTablet(tablet: tablet, member: Member(replica: replica, node: node)))
     }

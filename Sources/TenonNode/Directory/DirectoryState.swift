@@ -10,6 +10,8 @@ struct DirectoryState {
     /// Nil until the first leader has set the directory up.
     private(set) var numbers: DirectoryNumbers?
     private var versions: [DirectoryKey: Timestamp] = [:]
+    /// Where each tablet stands in the directory: it may have many thousands.
+    private var places: [TabletID: Int] = [:]
 
     init() {}
 
@@ -29,9 +31,11 @@ struct DirectoryState {
             try reader.finish()
         }
         directory.tablets.sort { ($0.keyspace, $0.lower) < ($1.keyspace, $1.lower) }
+        for place in directory.tablets.indices { places[directory.tablets[place].id] = place }
     }
 
-    func tablet(_ id: TabletID) -> TabletDescriptor? { directory.tablets.first { $0.id == id } }
+    /// - Complexity: O(1).
+    func tablet(_ id: TabletID) -> TabletDescriptor? { places[id].map { directory.tablets[$0] } }
 
     /// What must hold of a record for a change that was made from this state.
     func condition(on key: DirectoryKey) -> Condition {

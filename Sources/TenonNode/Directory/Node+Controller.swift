@@ -12,6 +12,10 @@ extension Node {
             controller.waitsFor <= tablet.machine.appliedIndex
         else { return }
         controller.nextRound = now + DirectoryController.interval
+        let alive = controller.state.directory.nodes.map(\.id).filter {
+            $0 == id || peers[$0]?.isUp ?? false
+        }
+        guard controller.takeNews(alive: alive, now: now) else { return }
         if controller.state.numbers == nil {
             return write(setUpChange(), to: tablet)
         }
@@ -21,8 +25,9 @@ extension Node {
         }
         makeTablets()
         dropTablets()
-        let plan = controller.plan(
-            isAlive: { $0 == id || peers[$0]?.isUp ?? false }, now: now)
+        let plan = controller.plan(isAlive: { alive.contains($0) }, now: now)
+        // Steps are repeated until reports or records show what became of them.
+        if !plan.steps.isEmpty { controller.hasNews = true }
         write(plan.change, to: tablet)
         for step in plan.steps { carryOut(step) }
     }
@@ -30,6 +35,7 @@ extension Node {
     /// Proposes a change; what becomes of it shows when it is applied.
     private func write(_ change: DirectoryChange, to tablet: Tablet) {
         guard !change.isEmpty else { return }
+        controller.hasNews = true
         tablets.touch(tablet)
         tablet.agreedTime = agreedTime
         let index = tablet.proposeUpkeep(.transaction(change.transaction))

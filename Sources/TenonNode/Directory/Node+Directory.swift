@@ -68,6 +68,7 @@ extension Node {
         do throws(DecodingError) {
             controller.state = try DirectoryState(items, at: version)
             controller.stateIndex = index
+            controller.hasNews = true
         } catch {
             return notice(.error, "the directory cannot be read: \(error)")
         }
@@ -114,7 +115,7 @@ extension Node {
         registry.setMembers(nodes.map(\.id))
         let others = nodes.filter { $0.id != id }
         peers.setOthers(others.map(\.id))
-        heartbeats.setOthers(others.map(\.id))
+        for id in heartbeats.setOthers(others.map(\.id)) { restsToLookAt.append(id) }
         effects.peersWanted = others.map { ($0.id, $0.address) }
     }
 

@@ -1,11 +1,16 @@
 import TenonCore
+import TenonRaft
 
-/// A node's heartbeats with every peer: who is there, and by which way (Rules C1, C8).
+/// A node's heartbeats with every peer: who is there, and which quiet groups the two share.
 struct NodeHeartbeats {
     /// One peer.
     struct Peer {
         let node: NodeID
         var pulse = PeerPulse()
+        /// The quiet groups that are led here.
+        var leading = QuietSet()
+        /// The quiet groups that are led there.
+        var following = QuietFollowing()
         /// Through whom consensus messages go there at the moment (Rule C8); nil: directly.
         var via: NodeID?
         /// What this node relays of the peer's messages.
@@ -21,11 +26,17 @@ struct NodeHeartbeats {
 
     func place(of node: NodeID) -> Int? { peers.firstIndex { $0.node == node } }
 
-    /// The cluster has these other nodes now; what is known of those that stay is kept.
-    mutating func setOthers(_ others: [NodeID]) {
+    /// Nodes joined the cluster, or left it.
+    /// - Returns: the tablets whose rest is to be looked at.
+    mutating func setOthers(_ others: [NodeID]) -> [TabletID] {
+        var affected: [TabletID] = []
+        for place in peers.indices where !others.contains(peers[place].node) {
+            affected += peers[place].following.giveUp() + peers[place].leading.tablets
+        }
         peers.removeAll { !others.contains($0.node) }
         for node in others where place(of: node) == nil { peers.append(Peer(node: node)) }
         peers.sort { $0.node < $1.node }
+        return affected
     }
 
     /// Lets `body` change what is kept of `node`; nil when it is no peer.

@@ -11,10 +11,11 @@ struct PeerPulse {
     /// Whom the peer reaches, as it told at ``toldAt``.
     private(set) var reaches: [NodeID] = []
     private(set) var toldAt: Instant?
+    /// Whether the node has acted on the peer's being fresh, or on its not being so.
+    var wasFresh = false
 
     /// An answer arrived.
     /// - Returns: whether it answers a newer heartbeat than every one before.
-    @discardableResult
     mutating func answered(sentAt: Instant, now: Instant) -> Bool {
         guard sentAt <= now, answeredAt.map({ sentAt > $0 }) ?? true else { return false }
         answeredAt = sentAt

@@ -22,6 +22,7 @@ extension Node {
             for node in nodes { peers.send(.announceCluster(cluster), to: node) }
         case .begin(let cluster):
             notice(.info, "the cluster is formed: \(cluster)")
+            spreadElections(now: now)
             wantsTurn = true
         case .refuse(let reason):
             reached(.folderRefused)

@@ -10,13 +10,14 @@ extension Node {
         if !gathering.isEmpty, now >= logRetryAt {
             let batch = gathering.takeFirst(bytesMax: logBatchBytes)
             if !batch.tickets.isEmpty { hasEntries = true }
-            write(batch)
+            write(batch, now: now)
         } else if gathering.canMakeRoom {
             reached(.trimOvertookEntries)
-            write(gathering.takeRoomMakers())
+            write(gathering.takeRoomMakers(), now: now)
         } else if let due = sealAt, now >= due {
             sealAt = nil
             writing = LogGathering()
+            writingSince = now
             effects.logWork = .seal
         }
     }
@@ -27,8 +28,9 @@ extension Node {
         return isLogFull ? min(half, logStatus.freeBytes / 8 * 7) : half
     }
 
-    private func write(_ batch: LogGathering) {
+    private func write(_ batch: LogGathering, now: Instant) {
         writing = batch
+        writingSince = now
         sealAt = nil
         effects.logWork = .append(batch.records)
     }
@@ -127,6 +129,7 @@ extension Node {
         isLogShortNoted = isShort
         for tablet in tablets.all { tablet.raft.isLogFull = isShort }
         tablets.touchAll()
+        lookAtLedRests()
     }
 }
 

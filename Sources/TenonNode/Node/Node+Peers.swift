@@ -60,9 +60,14 @@ extension Node {
         formation.lost(node)
         if stream == .bulk { snapshotLinkDown(node) }
         guard isReset, stream == .consensus, isFormed else { return }
-        for tablet in tablets.all where tablet.needsTicks {
+        let concerned = tablets.all.filter { tablet in
+            tablet.needsTicks && (tablet.raft.role == .leader || tablet.leaderNode == node)
+        }
+        // Elections of thousands of groups in one moment would meet each other.
+        let spread = Node.electionSpread(of: concerned.count)
+        for tablet in concerned {
             tablets.touch(tablet)
-            tablet.raft.peerUnreachable(node: node, now: now)
+            tablet.raft.peerUnreachable(node: node, now: now, spread: spread)
         }
         wantsTurn = true
     }
@@ -137,6 +142,7 @@ extension Node {
             if isFormed { heard(heartbeat, from: node, now: now) }
         case .nodeHeartbeatAnswer(let answer):
             if isFormed { heard(answer, from: node, now: now) }
+        case .quietChange(let change): if isFormed { apply(change, from: node, now: now) }
         case .relayed(let relayed): heard(relayed, from: node, now: now)
         case .snapshotRequest(let tablet): snapshotRequested(of: tablet, by: node, now: now)
         }
@@ -152,6 +158,7 @@ extension Node {
             if tellsStranger(message, of: tablet, from: node) { return }
             tablet.strangers.note(message.from, on: node)
         }
+        if tablet.raft.isResting, tablet.raft.endsRest(message) { wake(tablet, now: now) }
         guard case .append(let append) = message.body, !append.entries.isEmpty else {
             return tablet.raft.step(message, now: now)
         }

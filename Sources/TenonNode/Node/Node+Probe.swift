@@ -33,12 +33,40 @@ package struct TabletProbe: Hashable, Sendable {
     }
 }
 
+/// A set of quiet groups that one node leads and another follows, as either end holds it (C9).
+package struct QuietProbe: Hashable, Sendable {
+    /// The boots of the node that leads and of the one that follows.
+    package var leads: BootNumber
+    package var follows: BootNumber
+    package var number: UInt64
+    /// In rising order.
+    package var tablets: [TabletID]
+}
+
 /// What the simulator's checks see of a node.
 extension Node {
     /// How much room its log has, in one line for messages.
     package var logSummary: String {
         "log free \(logStatus.freeBytes) of \(logStatus.capacityBytes), oldest held by "
             + "\(logStatus.oldestSegmentTablets)" + (isLogFull ? ", full" : "")
+    }
+
+    /// The quiet groups that `node` leads, as this node follows them.
+    package func probeQuietFollowed(of node: NodeID) -> QuietProbe? {
+        guard let place = heartbeats.place(of: node) else { return nil }
+        let following = heartbeats.peers[place].following
+        return QuietProbe(
+            leads: following.boot, follows: identity.boot, number: following.number,
+            tablets: following.tablets)
+    }
+
+    /// The quiet groups that this node leads, as `node` is told of them.
+    package func probeQuietLed(to node: NodeID) -> QuietProbe? {
+        guard let place = heartbeats.place(of: node) else { return nil }
+        let leading = heartbeats.peers[place].leading
+        return QuietProbe(
+            leads: identity.boot, follows: leading.peerBoot, number: leading.number,
+            tablets: leading.tablets)
     }
 
     /// How many tablets take part; damaged ones do not.

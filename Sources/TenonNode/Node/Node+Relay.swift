@@ -37,15 +37,19 @@ extension Node {
         }
         relayOutbox.removeAll(keepingCapacity: true)
         guard heartbeats.findWays(now: now, bound: relayAfter) else { return }
-        // Followers behind another way now are probed anew.
-        for tablet in tablets.all where tablet.raft.role == .leader { tablets.touch(tablet) }
+        // Followers behind another way now are probed anew, and none rests without a round trip.
+        for tablet in tablets.all where tablet.raft.role == .leader {
+            tablets.touch(tablet)
+            if tablet.raft.isResting { restsToLookAt.append(tablet.id) }
+        }
         wantsTurn = true
     }
 
     /// Tells a leader which of its followers are reached through others.
     func noteRelays(_ tablet: Tablet) {
         let relaysAny = heartbeats.relaysAny
-        guard relaysAny || tablet.hasRelays, tablet.raft.role == .leader else { return }
+        guard relaysAny || tablet.hasRelays, tablet.raft.role == .leader, !tablet.raft.isResting
+        else { return }
         tablet.hasRelays = relaysAny
         tablet.raft.noteRelays { heartbeats.via($0) != nil }
     }

@@ -88,6 +88,7 @@ extension Node {
             // An earlier one than the word is about goes all the same: there is only one.
             let gone = Refusal(.staleDescriptor, "tablet \(id) is not on this node any more")
             with(tablet) { tablet.refuseAll(gone, into: &$0) }
+            forgetRest(of: tablet)
             tablets.remove(id)
             snapshots.incoming.removeAll { $0.key.tablet == id }
             snapshots.abandonOutgoing(of: id)

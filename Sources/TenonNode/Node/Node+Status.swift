@@ -24,6 +24,7 @@ extension Node {
             status.counters.elections += tablet.elections
             status.counters.appliesDelayed += tablet.appliesDelayed
             status.counters.scrubbedBytes += tablet.scrub.bytesRead
+            if tablet.raft.isResting { status.counters.groupsResting += 1 }
             status.counters.untimelyEntries += tablet.untimelyEntries
         }
         status.counters.damagedEntries = lostEntryCount

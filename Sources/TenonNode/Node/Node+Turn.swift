@@ -12,6 +12,10 @@ extension Node {
     /// How long records that found the log full wait before they are tried again.
     static let logRetryDelay = TimeSpan.milliseconds(100)
 
+    /// Tablets that stand for election here at a time. When many lost their leader the others wait,
+    /// so that what is begun is done before it is late; the votes of those share a sync (Rule C9).
+    static let electionsMax = 256
+
     /// Closes the turn: everything that the events since the last turn make possible is done or
     /// ordered, and what is ordered is handed over.
     package func turn(now: Instant, wallTime: WallTime) -> Effects {
@@ -47,9 +51,17 @@ extension Node {
     ///   `time` is the agreed one.
     private func finish(_ tablet: Tablet, now: Instant, wallTime: WallTime, time: WallTime?) {
         var output = tablet.takeGathered()
+        tablet.raft.note(now: now)
         noteRelays(tablet)
         if tablet.needsTicks, tablet.raft.nextDeadline <= now {
-            tablet.raft.tick(now: now, wallTime: wallTime)
+            // One that stands already asks again: its messages may have met links that were not up.
+            if tablet.raft.isElectionDue, electing >= Node.electionsMax, !tablet.isElecting {
+                tablet.raft.deferElection(
+                    within: max(
+                        configuration.timers.electionMin, Node.electionSpread(of: tablets.count)))
+            } else {
+                tablet.raft.tick(now: now, wallTime: wallTime)
+            }
         }
         if tablet.upkeepIfDue(now: now, time: time, into: &output) {
             lookAfter(tablet, now: now)
@@ -58,6 +70,7 @@ extension Node {
         tablet.startStoreWork(now: now, into: &output)
         tablet.continueContentDigest(into: &output)
         take(output, of: tablet)
+        noteRest(tablet, now: now)
         askWhetherMember(tablet, now: now)
         tablets.schedule(tablet)
     }
@@ -79,6 +92,7 @@ extension Node {
         guard isFormed, now >= nextUpkeep else { return }
         nextUpkeep = now + Node.upkeepInterval
         lookAfterClock(now: now)
+        noteStall(now: now)
         wantFlushesForLogSpace()
     }
 
@@ -104,7 +118,7 @@ extension Node {
         var next = isFormed ? nextUpkeep : nextReminder
         if isFormed {
             if let due = tablets.nextDeadline { next = min(next, due) }
-            next = min(next, heartbeats.nextHeartbeat)
+            next = min(next, heartbeatDeadline)
         }
         if let sealAt, writing == nil { next = min(next, sealAt) }
         if writing == nil, !gathering.isEmpty { next = min(next, logRetryAt) }

@@ -49,14 +49,22 @@ package final class Node {
     package internal(set) var formation: Formation
     var hasEntries: Bool
 
-    /// Heartbeats with the other nodes, and the ways to them.
+    /// Heartbeats with the other nodes, the ways to them, and the quiet groups (Rule C9).
     var heartbeats: NodeHeartbeats
+    /// Tablets whose rest is to be looked at again, a part of them each turn.
+    var restsToLookAt = FIFO<TabletID>()
+    /// Tablets that stand for election here.
+    var electing = 0
     /// Messages of this turn that go through a third node (Rule C8).
     var relayOutbox: [(via: NodeID, to: NodeID, bytes: Int, messages: [RaftMessage])] = []
 
     var gathering = LogGathering()
     /// What the log thread is writing; nil when it is idle.
     var writing: LogGathering?
+    /// Since when it writes that.
+    var writingSince = Instant.zero
+    /// Whether it has for so long that leaderships are handed over.
+    var isDiskStalled = false
     /// The log was full: what gathered is tried again then.
     var logRetryAt = Instant.zero
     var isLogFull = false
@@ -137,6 +145,7 @@ package final class Node {
         shareLogRetention()
         applyKeyspaces()
         applyLeaderPriority()
+        if isFormed { spreadElections(now: now) }
         perform(formation.start(), now: now)
     }
 
@@ -210,6 +219,7 @@ package final class Node {
     package func prepareToStop(now: Instant) {
         isStopping = true
         for tablet in tablets.all where tablet.raft.role == .leader {
+            wake(tablet, now: now)
             tablet.handOver(now: now)
             tablets.touch(tablet)
         }

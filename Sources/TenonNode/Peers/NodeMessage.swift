@@ -27,9 +27,11 @@ package enum NodeMessage: Sendable {
     case repairAnswer(RepairAnswer)
     /// The sender's store of a tablet is lost: its leader is to send a snapshot (Rule L7).
     case snapshotRequest(TabletID)
-    /// The sender is there (Rule C1); answered at once.
+    /// The sender is there (Rules C1, C9); answered at once.
     case nodeHeartbeat(NodeHeartbeat)
     case nodeHeartbeatAnswer(NodeHeartbeatAnswer)
+    /// What changed in the sender's set of quiet groups (Rule C9).
+    case quietChange(QuietChange)
     /// Messages of another node than the one that sends them, or for another one (Rule C8).
     case relayed(RelayedMessages)
 }
@@ -136,6 +138,9 @@ extension NodeMessage {
         case .nodeHeartbeatAnswer(let answer):
             writer.uint8(21)
             answer.encode(to: &writer)
+        case .quietChange(let change):
+            writer.uint8(22)
+            change.encode(to: &writer)
         case .relayed(let relayed):
             writer.uint8(NodeMessage.relayedKind)
             relayed.encode(to: &writer)
@@ -168,6 +173,7 @@ extension NodeMessage {
         case 9: self = .cluster(try ClusterMessage(from: &reader))
         case 20: self = .nodeHeartbeat(try NodeHeartbeat(from: &reader))
         case 21: self = .nodeHeartbeatAnswer(try NodeHeartbeatAnswer(from: &reader))
+        case 22: self = .quietChange(try QuietChange(from: &reader))
         case NodeMessage.relayedKind: self = .relayed(try RelayedMessages(from: &reader))
         case 30: self = .clockQuestion(askedAt: Instant(nanoseconds: try reader.uint64()))
         case 31: self = .clockAnswer(try ClockAnswer(from: &reader))

@@ -19,6 +19,14 @@ final class Tablet {
 
     /// What the node's ``TabletTable`` keeps of it.
     var agenda = TabletAgenda()
+    /// Whether the group stands in a set of quiet ones that this node leads (Rule C9).
+    var isAnnounced = false
+    /// The node of the leader under which the group rests here.
+    var restsUnder: NodeID?
+    /// Before it the group does not rest: a follower would not.
+    var restNotBefore = Instant.zero
+    /// Whether it counts among those that stand for election here.
+    var isElecting = false
     /// Whether its leader was told that some follower is reached through another node.
     var hasRelays = false
 

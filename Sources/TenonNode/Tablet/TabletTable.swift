@@ -4,8 +4,8 @@ import TenonCore
 struct TabletAgenda {
     /// Whether the next turn looks at the tablet.
     var isTouched = false
-    /// Where it stands in ``TabletTimers``; -1 when nowhere.
-    var place = -1
+    /// Its slot in ``TabletTimers``; -1 before it has one.
+    var slot = -1
 }
 
 /// The tablets of a node, and which of them a turn is to look at: those that an event touched,

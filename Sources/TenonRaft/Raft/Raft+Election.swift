@@ -148,7 +148,7 @@ extension Raft {
         following.matched = max(following.matched, commit)
     }
 
-    private mutating func hearLeader(_ sender: ReplicaID, term newTerm: Term) {
+    mutating func hearLeader(_ sender: ReplicaID, term newTerm: Term) {
         precondition(
             newTerm > term || leader == nil || leader == sender,
             "two leaders of term \(term): \(leader ?? .none) and \(sender)")
@@ -160,6 +160,7 @@ extension Raft {
 
     /// No leader is known any more; what waited for one is given up.
     mutating func forgetLeader() {
+        isResting = false
         if role == .leader { abandonLeadership() }
         rejectFollowerReads()
         leader = nil
@@ -179,6 +180,7 @@ extension Raft {
         leader = configuration.replica
         leadership = Leadership()
         leadership.heartbeatDeadline = clock
+        leadership.busyAt = clock
         leadership.tickDeadline = clock
         leadership.uncommittedBytes = uncommittedBytes
         adoptMembershipAsLeader()
@@ -212,11 +214,17 @@ extension Raft {
 
     /// The connection to `node` was refused or reset (Rule C1). When the leader was there it is
     /// not waited for any longer; when a follower was, what was under way to it is sent again.
-    package mutating func peerUnreachable(node: NodeID, now: Instant) {
+    ///
+    /// - Parameter spread: over how long the elections of all groups that learn of it at the same
+    ///   time are spread; a heartbeat interval at least.
+    package mutating func peerUnreachable(
+        node: NodeID, now: Instant, spread: TimeSpan = .zero
+    ) {
         advanceClock(to: now)
         if role == .leader {
+            // One that rests sends nothing; its node wakes it when the other is back.
             for position in leadership.progress.indices
-            where leadership.progress[position].member.node == node
+            where !isResting && leadership.progress[position].member.node == node
                 && leadership.progress[position].state == .replicate
             {
                 leadership.progress[position].restart(round: leadership.lastRound)
@@ -229,7 +237,8 @@ extension Raft {
             // All followers learn of it in the same moment. A part of a heartbeat apart, the first
             // gets all votes; at exactly the same time they split them.
             electionDeadline =
-                clock + reluctance + randomSpan(below: configuration.heartbeatInterval)
+                clock + reluctance
+                + randomSpan(below: max(spread, configuration.heartbeatInterval))
         }
         checkInvariants()
     }
@@ -258,7 +267,7 @@ extension Raft {
         }
     }
 
-    private mutating func randomSpan(below bound: TimeSpan) -> TimeSpan {
+    mutating func randomSpan(below bound: TimeSpan) -> TimeSpan {
         TimeSpan(nanoseconds: random.below(bound.nanoseconds))
     }
 

@@ -56,6 +56,12 @@ extension Raft {
     }
 
     private func checkRole() {
+        if isResting {
+            precondition(
+                role == .leader || (role == .follower && leader != nil), "a \(role) that rests")
+            precondition(
+                commit == log.lastIndex, "a rest at \(commit) of a log to \(log.lastIndex)")
+        }
         guard role == .leader else {
             precondition(leadership.progress.isEmpty, "a \(role) that has followers")
             return

@@ -39,6 +39,7 @@ extension Raft {
     mutating func appendAsLeader(
         _ kind: EntryKind, _ payload: [UInt8], _ membership: Membership? = nil
     ) -> LogIndex {
+        becomeBusyWithGrace()
         let index = log.lastIndex.next
         log.append(Entry(index: index, term: term, kind: kind, payload: payload))
         leadership.uncommittedBytes += payload.count
@@ -108,9 +109,9 @@ extension Raft {
     }
 
     /// Says to which nodes messages are relayed at the moment (Rule C8): followers there are sent
-    /// one append at a time. One that does not lead takes no note.
+    /// one append at a time. One that does not lead, or rests, takes no note.
     package mutating func noteRelays(_ isRelayed: (NodeID) -> Bool) {
-        guard role == .leader else { return }
+        guard role == .leader, !isResting else { return }
         for position in leadership.progress.indices {
             let node = leadership.progress[position].member.node
             if leadership.progress[position].take(

@@ -56,6 +56,10 @@ extension Raft {
         var heartbeatDeadline = Instant.zero
         /// When the leader looks after itself next: reads put off heartbeats, but not this.
         var tickDeadline = Instant.zero
+        /// When it last had something to do but heartbeats.
+        var busyAt = Instant.zero
+        /// It rested until now, and no tick has come since.
+        var isWaking = false
         /// The number of the last round of heartbeats. Unique within the term.
         var lastRound: UInt64 = 0
         var reads = ReadQueue()

@@ -18,6 +18,7 @@ extension Raft {
             throw .notVoter
         }
         if let transfer = leadership.transfer { throw .underWay(to: transfer.target) }
+        becomeBusyWithGrace()
         // What was proposed in this turn is under way too.
         replicate()
         guard isKeepingUp(leadership.progress[position]) else { throw .notCaughtUp }
@@ -68,6 +69,13 @@ extension Raft {
 
     mutating func tickAsLeader() {
         leadership.tickDeadline = clock + configuration.heartbeatInterval
+        if isResting {
+            if clock >= leadership.heartbeatDeadline, leadership.reads.count > 0 {
+                broadcastHeartbeat()
+            }
+            return
+        }
+        finishWaking()
         if stepDownWithoutQuorum() { return }
         endLateTransfer()
         handOverWhenStalled()
@@ -148,7 +156,7 @@ extension Raft {
     package var isStalled: Bool { isLogStalled || isOverdue(stall.since) }
 
     /// Whether the oldest write under way has not ended for the stall bound.
-    var isLogStalled: Bool { isOverdue(writes.pending.first?.issuedAt) }
+    var isLogStalled: Bool { isDiskStalled || isOverdue(writes.pending.first?.issuedAt) }
 
     private func isOverdue(_ start: Instant?) -> Bool {
         guard let start else { return false }

@@ -55,6 +55,11 @@ package struct Raft: Sendable {
     package var priority = LeaderPriority.first
     /// Set while entries that were promised are not there (Rule L7).
     package internal(set) var lost: Lost?
+    /// The node's disk has not ended a write for the stall bound, for whichever group. Set by the
+    /// node.
+    package var isDiskStalled = false
+    /// Whether the node's heartbeats speak for this group (Rule C9); see ``rest()``.
+    package internal(set) var isResting = false
     /// The newest moment that the outside told.
     var clock: Instant
     var wallTime = WallTime(milliseconds: 0)
@@ -184,7 +189,7 @@ extension Raft {
         expireFollowerReads()
         if role == .leader {
             tickAsLeader()
-        } else if clock >= electionDeadline {
+        } else if !isResting, clock >= electionDeadline {
             standForElection()
         }
         checkInvariants()
@@ -194,9 +199,11 @@ extension Raft {
     package var nextDeadline: Instant {
         // Each round of reads is one of heartbeats too and puts the next off. With reads all the
         // time a leader would never look at its own disk.
-        let own =
+        var own =
             role == .leader
             ? min(leadership.heartbeatDeadline, leadership.tickDeadline) : electionDeadline
+        // A read's round is repeated all the same.
+        if isResting, leadership.reads.count == 0 { own = .distantFuture }
         return min(own, following.batches.first?.deadline ?? .distantFuture)
     }
 
@@ -206,6 +213,9 @@ extension Raft {
         guard message.tablet == configuration.tablet, message.to == configuration.replica,
             message.epoch == configuration.epoch, message.from != configuration.replica
         else { return }
+        if isResting, endsRest(message) {
+            if role == .leader { becomeBusyWithGrace() } else { wake(now: now) { _ in nil } }
+        }
         if agreeOnTerm(with: message) { dispatch(message) }
         checkInvariants()
     }

@@ -51,6 +51,8 @@ extension Check {
     /// Versions stay within 500 ms of the median of the clocks, but for logical steps, whatever a
     /// minority of clocks says (Rule S2).
     package static let timelyVersions = Check("versions near the clocks")
+    /// Both ends of a numbered set of quiet groups hold the same groups (Rule C9).
+    package static let quietSets = Check("quiet sets agree")
     /// When all faults are healed the cluster serves within a bound of time.
     package static let liveness = Check("liveness")
     /// When all is quiet all whole replicas are equal.

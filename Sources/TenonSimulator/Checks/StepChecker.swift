@@ -201,6 +201,7 @@ package final class StepChecker: ClusterObserver {
         if isStranger(host) { return checkStranger(node, host, effects) }
         checkCluster(node, host)
         for place in 0..<node.probeCount { checkTablet(node, place, host) }
+        checkQuietSets(node, host)
         for output in effects.peerOutput where output.stream == .consensus {
             checkMessages(output.bytes, of: host, node)
         }
@@ -249,6 +250,22 @@ package final class StepChecker: ClusterObserver {
                 .timelyVersions,
                 "\(host.name) applied version \(probe.lastVersion) in tablet \(tablet + 2), "
                     + "\(Int64(probe.lastVersion.wallTime.milliseconds) - latest) ms too early")
+        }
+    }
+
+    /// Both ends of a numbered set hold the same groups, but for what the follower left by itself.
+    private func checkQuietSets(_ node: Node, _ host: SimulatedHost) {
+        for other in cluster.hosts where other.id != host.id && !isStranger(other) {
+            guard let leader = other.node, let held = node.probeQuietFollowed(of: other.nodeID),
+                let led = leader.probeQuietLed(to: host.nodeID), held.number == led.number,
+                held.leads == led.leads, held.follows == led.follows
+            else { continue }
+            for tablet in held.tablets where !led.tablets.contains(tablet) {
+                fail(
+                    .quietSets,
+                    "\(host.name) rests with tablet \(tablet) in set \(held.number) of "
+                        + "\(other.name), which holds \(led.tablets)")
+            }
         }
     }
 

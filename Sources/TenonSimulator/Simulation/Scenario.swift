@@ -86,7 +86,7 @@ package enum ScenarioCatalogue {
         calm, bench, processes, network, disks, damage, folders, clocks, handover, refusals,
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
-        members, membersEverything, moves, time, relay,
+        members, membersEverything, moves, time, relay, quietGroups,
     ]
 
     /// The scenario of a name.
@@ -297,6 +297,17 @@ package enum ScenarioCatalogue {
             "relay", "Five nodes, cuts that last, and messages that go around them.", mix: mix)
         scenario.nodeCount = 5
         scenario.tabletCount = 2
+        return scenario
+    }()
+
+    private static let quietGroups: Scenario = {
+        var mix = FaultMix(
+            FaultMix.network + [(.crash, 3), (.powerCut, 2), (.pause, 2), (.handOver, 3)])
+        mix.gapMax = .seconds(2)
+        var scenario = Scenario(
+            "quiet", "Six tablets with little to do: groups that rest, and are woken.", mix: mix)
+        scenario.tabletCount = 6
+        scenario.operationsPerSecond = 6
         return scenario
     }()
 

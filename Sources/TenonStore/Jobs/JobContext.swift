@@ -5,12 +5,38 @@ struct JobContext: Sendable {
     let folder: StoreFolder
     let configuration: StoreConfiguration
     /// What is on disk when the job begins, and until it changes it.
-    let manifest: Manifest
+    private(set) var manifest: Manifest
     let levels: Levels
     /// No read below this comes any more.
     let floor: Timestamp
     /// Tables whose files are removed: the job lets go of them in its first slice.
     var retired: [Table]
+
+    init(
+        folder: StoreFolder, configuration: StoreConfiguration, manifest: Manifest,
+        levels: Levels, floor: Timestamp, retired: [Table]
+    ) {
+        self.folder = folder
+        self.configuration = configuration
+        self.manifest = manifest
+        self.levels = levels
+        self.floor = floor
+        self.retired = retired
+    }
+
+    /// Writes the store's first manifest when there is none, and makes the folder's name durable:
+    /// tables without a manifest are taken for ones that lost it.
+    mutating func found() throws(StoreError) {
+        guard !manifest.isFounded else { return }
+        let parent = folder.parentPath
+        try folder.unreferenced { fileSystem throws(FileError) in
+            try fileSystem.syncDirectory(parent)
+        }
+        var first = manifest
+        first.number = 1
+        try first.write(to: folder)
+        manifest = first
+    }
 }
 
 /// What a merge takes in, and where it puts what comes out.

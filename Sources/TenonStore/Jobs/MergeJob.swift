@@ -87,6 +87,7 @@ final class MergeJob: StoreJob, @unchecked Sendable {
 
     private func beginMerge() throws(StoreError) {
         context.retired = []
+        try context.found()
         if isPlanted(.appliedIndexApartFromData), let record = plan.record {
             var early = context.manifest
             early.flush = record

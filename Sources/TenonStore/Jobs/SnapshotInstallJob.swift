@@ -88,6 +88,7 @@ final class SnapshotInstallJob: StoreJob, @unchecked Sendable {
 
     private func begin() throws(StoreError) {
         context.retired = []
+        try context.found()
         let folder = context.folder.incoming
         let path = folder.path(of: Manifest.fileName)
         guard let manifest = try Manifest.read(from: folder) else {

@@ -35,6 +35,9 @@ struct Manifest: Sendable, Equatable {
     var flush: FlushRecord?
     var levels: [[TableEntry]] = Array(repeating: [], count: StoreConfiguration.levelsMax)
 
+    /// Whether there is one on disk.
+    var isFounded: Bool { number > 0 }
+
     static let fileName = "MANIFEST"
     static let newFileName = "MANIFEST.new"
     static let magic = Array("TENONMAN".utf8)

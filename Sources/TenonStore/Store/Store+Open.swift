@@ -4,10 +4,12 @@ extension Store {
     /// Opens the store in `directory`, or makes an empty one when there is none. Blocks: for
     /// start-up only.
     ///
-    /// When it returns, a fresh manifest, the folder and its name in the folder above are durable
-    /// (Rule L3; the folders above that are the caller's), files that no manifest names are gone,
-    /// and indexes and filters of all tables are in memory. The caller then applies the log from
-    /// behind ``flushed`` on, and refuses reads below ``historyFloor``.
+    /// When it returns, a fresh manifest is durable (Rule L3), files that no manifest names are
+    /// gone, and indexes and filters of all tables are in memory. A store that was never flushed
+    /// has no manifest, and costs no sync: its first job founds it on disk before the first table,
+    /// with the folder's name in the folder above (the folders above that are the caller's). The
+    /// caller then applies the log from behind ``flushed`` on, and refuses reads below
+    /// ``historyFloor``.
     /// - Throws: `damaged` when a file of the manifest is missing or wrong, or the manifest
     ///   itself is; `unknownFormat`, `noSpace`, `file`, `manifestFailed`,
     ///   `invalidConfiguration`.
@@ -19,15 +21,16 @@ extension Store {
         let folder = StoreFolder(fileSystem: fileSystem, path: directory)
         try folder.unreferenced { fileSystem throws(FileError) in
             try fileSystem.createDirectory(directory)
-            try fileSystem.syncDirectory(folder.parentPath)
         }
         let names = try folder.unreferenced { fileSystem throws(FileError) in
             try fileSystem.list(directory)
         }
         var manifest = try readManifest(of: folder, names: names, configuration)
         let levels = try openTables(of: manifest, in: folder)
-        manifest.number += 1
-        try manifest.write(to: folder)
+        if manifest.isFounded {
+            manifest.number += 1
+            try manifest.write(to: folder)
+        }
         try removeStrangers(names, manifest, folder)
         return Store(
             folder: folder, configuration: configuration, cache: cache, manifest: manifest,

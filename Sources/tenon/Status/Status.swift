@@ -145,6 +145,7 @@ extension StatusReport {
             ("appliesDelayed", counters.appliesDelayed),
             ("scrubbedBytes", counters.scrubbedBytes),
             ("messagesRelayed", counters.messagesRelayed),
+            ("groupsResting", counters.groupsResting),
             ("clockHandOvers", counters.clockHandOvers), ("clockStops", counters.clockStops),
             ("untimelyEntries", counters.untimelyEntries),
             ("entriesRepaired", counters.entriesRepaired),
