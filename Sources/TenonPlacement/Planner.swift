@@ -59,6 +59,9 @@ struct Planner {
 
     private func cannotCome(_ member: Member, to tablet: Placement.Tablet) -> Bool {
         guard !tablet.voters.contains(member) else { return false }
+        // Numbers only rise (Rule I3): it was a member before, of a directory that knew less than
+        // the tablet's leader, and its tombstone keeps it away.
+        if tablet.voters.contains(where: { member.replica < $0.replica }) { return true }
         return node(member.node).map { !$0.isAlive || !$0.keepsReplicas } ?? true
     }
 

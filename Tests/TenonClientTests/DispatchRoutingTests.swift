@@ -66,6 +66,27 @@ import Testing
         #expect(stage.error(of: id)?.kind == .invalid)
     }
 
+    @Test func `A node that joined since is found in a fresh directory`() throws {
+        var stage = try Stage()
+        try stage.settle()
+        let there = stage.submit(.ask(.status), .node(NodeID(4)))
+        #expect(stage.error(of: there) == nil)
+        var directory = Stage.directory()
+        directory.nodes.append(
+            Directory.Node(id: NodeID(4), name: "n4", address: "10.0.0.4:1", locality: ""))
+        let question = try #require(stage.sent.first { $0.request.body == .describe })
+        try stage.answer(question, .directory(directory))
+        stage.pass(.milliseconds(1))
+        try stage.openAll()
+        let asked = try #require(stage.sent.first { $0.request.body == .status })
+        #expect(stage.dispatch.links[asked.link].node == NodeID(4))
+        let nowhere = stage.submit(.ask(.status), .node(NodeID(9)))
+        let again = try #require(stage.sent.last { $0.request.body == .describe })
+        try stage.answer(again, .directory(directory))
+        stage.pass(.milliseconds(1))
+        #expect(stage.error(of: nowhere)?.kind == .invalid)
+    }
+
     @Test func `A call's place is not used again before its end was told`() throws {
         var stage = try Stage()
         try stage.settle()

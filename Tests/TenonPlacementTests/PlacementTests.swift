@@ -89,6 +89,15 @@ private func tablet(
         #expect(steps(all, [tablet(on: [1, 2, 3])]).isEmpty)
     }
 
+    /// The target was the voters that an older directory knew; replica 3 has a tombstone.
+    @Test func `a target that names a replica of before is given up`() {
+        var moved = tablet(on: [1, 2, 4])
+        moved.target = members([1, 2, 3])
+        #expect(
+            steps(nodes(1...4), [moved]).first
+                == .retarget(TabletID(2), target: members([1, 2, 4]), nextReplica: ReplicaID(100)))
+    }
+
     @Test func `a change under way goes on, and one that cannot end is given up`() {
         var moving = tablet(on: [1, 2, 3])
         moving.target = members([1, 2, 4])

@@ -164,8 +164,8 @@ struct PendingCall {
     var stage = Stage.unrouted
     /// It was sent to find out who leads.
     var isScout = false
-    /// Its keyspace was not in the directory, and a fresh one was asked for.
-    var soughtKeyspace = false
+    /// Its keyspace or node was not in the directory, and a fresh one was asked for.
+    var hasSought = false
     var attempts: Attempts
 }
 

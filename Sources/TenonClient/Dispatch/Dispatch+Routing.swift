@@ -15,8 +15,8 @@ extension Dispatch {
         case pause(String)
         /// As ``pause``, and the directory is asked for meanwhile: it is out of date.
         case stale(String)
-        /// The directory names no such keyspace: it may be new.
-        case unknownKeyspace(TenonError)
+        /// The directory names no such keyspace or node: it may be new.
+        case unknown(TenonError)
         case failure(TenonError)
     }
 
@@ -44,9 +44,9 @@ extension Dispatch {
             let pause = pending[place].attempts.unsent(problem, pausing: settings.pauses, &random)
             rest(place, for: pause, at: now)
             fetchDirectory(at: now)
-        case .unknownKeyspace(let error):
-            guard !pending[place].soughtKeyspace else { return complete(place, .failure(error)) }
-            pending[place].soughtKeyspace = true
+        case .unknown(let error):
+            guard !pending[place].hasSought else { return complete(place, .failure(error)) }
+            pending[place].hasSought = true
             pending[place].stage = .unrouted
             fetchDirectory(at: now)
         case .failure(let error):
@@ -134,7 +134,7 @@ extension Dispatch {
         case .key(let name, let key):
             guard routes.directory != nil else { return .directory }
             guard let keyspace = routes.keyspace(named: name) else {
-                return .unknownKeyspace(noKeyspace(name))
+                return .unknown(noKeyspace(name))
             }
             guard let place = routes.place(in: keyspace, holding: key) else {
                 return .stale("no tablet holds the key")
@@ -173,7 +173,7 @@ extension Dispatch {
 
     private func only(_ node: NodeID, _ deadline: Instant, _ now: Instant) -> Target {
         guard let link = link(of: node) else {
-            return .failure(TenonError(.invalid, .notApplied, "there is no node \(node)"))
+            return .unknown(TenonError(.invalid, .notApplied, "there is no node \(node)"))
         }
         guard links[link].isUsable(at: now) else {
             return .failure(TenonError(.unavailable, .notApplied, links[link].complaint))
