@@ -61,7 +61,8 @@ struct Planner {
         guard !tablet.voters.contains(member) else { return false }
         // Numbers only rise (Rule I3): it was a member before, of a directory that knew less than
         // the tablet's leader, and its tombstone keeps it away.
-        if tablet.voters.contains(where: { member.replica < $0.replica }) { return true }
+        let wasBefore = tablet.voters.contains { member.replica < $0.replica }
+        if wasBefore, !isPlanted(.replicaAddedUnderOldID) { return true }
         return node(member.node).map { !$0.isAlive || !$0.keepsReplicas } ?? true
     }
 
