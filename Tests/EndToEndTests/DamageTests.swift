@@ -63,12 +63,15 @@ struct DamageTests {
             let verified = try await cluster.tenon("verify", "--json")
             #expect(verified.exitCode == 1, "\(verified.output)\(verified.errors)")
             let report = try await cluster.report()
-            let replica = try #require(report["n1"]?.firstData, "\(cluster.log(of: "n1"))")
-            #expect(replica.health.contains("damage"), "\(replica)")
             let others = ["n2", "n3"].compactMap { report[$0]?.firstData }
             #expect(others.allSatisfy { $0.health == "whole" })
             #expect(Set(others.map(\.contentDigest)).count == 1)
             #expect(cluster.log(of: "n1").contains("damage"))
+            // How soon it is rebuilt nobody says: by now, perhaps.
+            let isWhole = try await Eventually.holds {
+                try await cluster.report()["n1"]?.firstData?.health == "whole"
+            }
+            #expect(isWhole, "\(cluster.log(of: "n1"))")
             #expect(try await cluster.tenon("put", "after", "1").exitCode == 0)
             #expect(try await cluster.tenon("get", "row-1999").exitCode == 0)
         }
