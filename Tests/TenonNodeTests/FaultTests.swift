@@ -265,19 +265,7 @@ import Testing
 
     /// Turns a bit over in the first place of the log that holds `marker`.
     private func damage(_ marker: [UInt8], in disk: SimulatedDisk) -> Bool {
-        let directory = SimulatedHost.directory + "/cell-0/log"
-        for name in (try? disk.list(directory)) ?? [] {
-            let path = directory + "/" + name
-            guard let bytes = disk.contents(of: path), bytes.count > marker.count else { continue }
-            for start in 0..<bytes.count - marker.count
-            where bytes[start] == marker[0]
-                && bytes[start..<start + marker.count].elementsEqual(marker)
-            {
-                disk.flipBit(0, at: start, of: path)
-                return true
-            }
-        }
-        return false
+        disk.damageLog(at: marker)
     }
 
     @Test func `a damaged table is found, and its replica rebuilt from the leader`() throws {

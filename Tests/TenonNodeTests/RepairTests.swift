@@ -13,21 +13,7 @@ import Testing
 struct RepairTests {
     /// Turns a bit over in the first place of a node's log that holds `marker`.
     private func damage(_ marker: String, of node: Int, in cluster: SimulatedCluster) -> Bool {
-        let disk = cluster.host(node).disk
-        let marker = Array(marker.utf8)
-        let directory = SimulatedHost.directory + "/cell-0/log"
-        for name in (try? disk.list(directory)) ?? [] {
-            let path = directory + "/" + name
-            guard let bytes = disk.contents(of: path), bytes.count > marker.count else { continue }
-            for start in 0..<bytes.count - marker.count
-            where bytes[start] == marker[0]
-                && bytes[start..<start + marker.count].elementsEqual(marker)
-            {
-                disk.flipBit(0, at: start, of: path)
-                return true
-            }
-        }
-        return false
+        cluster.host(node).disk.damageLog(at: Array(marker.utf8))
     }
 
     private func health(_ cluster: SimulatedCluster, _ node: Int) -> String {

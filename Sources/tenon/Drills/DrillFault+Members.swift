@@ -91,14 +91,14 @@ extension DrillFault {
         let number = session.number(of: node)
         let begin = DrillClock.now
         try await session.probe.client.direct(.drain(node: node.name))
-        try await until("\(node.name) leads nothing") { !$0.shows(number, leading: true) }
+        try await until("\(node.name) leads nothing") { !$0.show(leader: number) }
         var seen = FaultObservation()
         seen.found = "drained after \(DrillClock.now.since(begin).seconds) s"
         try await cluster.stop(node)
         try await Task.sleep(for: plan.duration)
         try start([node])
         try await awaitWhole()
-        if await session.probe.statuses().shows(number, leading: true) {
+        if await session.probe.statuses().show(leader: number) {
             seen.problems.append("\(node.name) leads although it is drained")
         }
         try await session.probe.client.direct(.undrain(node: node.name))
@@ -121,10 +121,9 @@ extension DrillFault {
 
 extension [NodeStatus?] {
     /// Whether a node says that it leads something.
-    fileprivate func shows(_ node: NodeID, leading: Bool) -> Bool {
+    fileprivate func show(leader node: NodeID) -> Bool {
         contains { status in
-            status?.node == node
-                && status?.tablets.contains { $0.role == "leader" } == leading
+            status?.node == node && status?.tablets.contains { $0.role == "leader" } == true
         }
     }
 }
