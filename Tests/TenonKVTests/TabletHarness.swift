@@ -77,7 +77,7 @@ final class TabletHarness {
     static func apply(_ entry: Entry, to state: StateMachine) throws -> [Outcome] {
         let blocks = PinnedBlocks()
         try load(blocks) { state.prepare(entry, blocks: blocks) }
-        return try state.apply(entry, blocks: blocks)
+        return try state.apply(entry, blocks: blocks, isSplitPlanned: entry.kind == .split)
     }
 
     @discardableResult
@@ -152,6 +152,7 @@ final class TabletHarness {
     func flush(configuration: Bytes = "members") throws {
         store.freezeMemtable(flush: try state.prepareFlush(configuration: configuration))
         try runJobs()
+        state.flushFinished()
     }
 
     func runJobs() throws {

@@ -8,10 +8,14 @@ extension StateMachine {
     /// ``prepare(_:blocks:)`` has answered `.ready` for the same entry and blocks in this turn of
     /// the loop; otherwise a read in the middle would find a block missing, which traps.
     ///
+    /// - Parameter isSplitPlanned: of a split's entry, whether the members in force are those it was
+    ///   planned for: the caller knows them, the same on every replica.
     /// - Throws: `unknownLogicVersion`, before any effect; `corruptEntry`. Either stops the
     ///   tablet: every later call throws the same.
     /// - Complexity: O(log keys) a plain put: one insertion into the memtable, one hash lookup.
-    package func apply(_ entry: Entry, blocks: PinnedBlocks) throws(KVError) -> [Outcome] {
+    package func apply(
+        _ entry: Entry, blocks: PinnedBlocks, isSplitPlanned: Bool = false
+    ) throws(KVError) -> [Outcome] {
         if let failure { throw failure }
         precondition(
             entry.index == appliedIndex.next,
@@ -20,6 +24,7 @@ extension StateMachine {
             entry.term >= appliedTerm,
             "term \(entry.term) applied after \(appliedTerm) of tablet \(tablet)")
         do throws(KVError) {
+            if entry.kind == .split { try applySplit(entry, isPlanned: isSplitPlanned) }
             let outcomes = try effects(of: entry, blocks: blocks)
             appliedIndex = entry.index
             appliedTerm = entry.term
@@ -117,18 +122,27 @@ extension StateMachine {
         switch kind {
         case .put:
             let condition = try Condition(from: &reader)
-            let key = try reader.key()
+            let key = try own(reader.key())
             let value = try reader.lengthPrefixedBytes("value", atMost: Limits.valueBytesMax)
             outcome = put(key, value, condition, at: version, run)
         case .delete:
             let condition = try Condition(from: &reader)
-            outcome = delete(try reader.key(), condition, at: version, run)
+            outcome = delete(try own(reader.key()), condition, at: version, run)
         case .deleteRange, .transaction, .raiseHistoryFloor, .contentDigest, .get:
             let operation = try Operation(kind: kind, from: &reader)
             outcome = try runRare(operation, at: version, run)
         }
         try reader.finish()
         return outcome
+    }
+
+    /// A leader proposes no write beside a split, so behind one there is none of a key of the half:
+    /// what it did would be lost.
+    private func own(_ key: Bytes) throws(DecodingError) -> Bytes {
+        guard lastSplit == nil || bounds.contains(key) || isPlanted(.writesBehindSplit) else {
+            throw .malformed("a key outside the tablet")
+        }
+        return key
     }
 
     private func put(
