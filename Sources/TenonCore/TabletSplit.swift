@@ -10,7 +10,7 @@ package struct TabletSplit: Hashable, Sendable {
     package var tablet: TabletID
     /// The bounds that it was planned for. The split raises the tablet's generation by one.
     package var generation: Generation
-    /// The members that it was planned for: with others in force the entry does nothing.
+    /// The members that it was planned for: with others in force a leader does not propose it.
     package var configuration: Generation
     /// The first key of the half; inside the tablet, not at its border.
     package var at: Bytes
@@ -60,9 +60,16 @@ package struct TabletSplit: Hashable, Sendable {
         half = try reader.identifier(TabletID.self)
         members = try [Member](from: &reader)
         at = try reader.lengthPrefixedBytes("split key", atMost: Limits.keyBytesMax).compacted()
-        guard half != tablet, !at.isEmpty, !members.isEmpty else {
+        guard half != tablet, !at.isEmpty, areMembersValid else {
             throw .malformed("a split into nothing")
         }
+    }
+
+    /// Whether the half can have them: replicas in strictly rising order, one on a node.
+    private var areMembersValid: Bool {
+        guard let first = members.first, first.replica != .none else { return false }
+        return zip(members, members.dropFirst()).allSatisfy { $0.replica < $1.replica }
+            && Set(members.map(\.node)).count == members.count
     }
 
     /// The entry's payload.

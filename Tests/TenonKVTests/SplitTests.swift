@@ -127,12 +127,6 @@ struct SplitTests {
         #expect(tablet.state.bounds == KeyInterval(lower: "b", upper: "y"))
         #expect(tablet.state.generation == .first && tablet.state.lastSplit == nil)
         #expect(tablet.state.logDigest == other.state.logDigest)
-        let entry = Entry(
-            index: tablet.state.appliedIndex.next, term: tablet.term, kind: .split,
-            payload: split().encoded())
-        // The members in force are others than it was planned for.
-        _ = try tablet.state.apply(entry, blocks: PinnedBlocks(), isSplitPlanned: false)
-        #expect(tablet.state.generation == .first)
     }
 
     @Test("What a split left behind is dropped by merges, but not before a flush says so")
@@ -189,6 +183,13 @@ struct SplitTests {
             tablet: TabletID(2), generation: .first, configuration: .first, at: "m",
             half: TabletID(2), members: SplitTests.members)
         #expect(throws: DecodingError.self) { try TabletSplit(payload: empty.encoded()) }
+        for members in [
+            [], SplitTests.members.reversed(), [SplitTests.members[0]] + SplitTests.members,
+        ] {
+            var order = split()
+            order.members = Array(members)
+            #expect(throws: DecodingError.self) { try TabletSplit(payload: order.encoded()) }
+        }
     }
 
     @Test("A flush record of the first format is a tablet that was never split")

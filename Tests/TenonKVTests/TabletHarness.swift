@@ -77,7 +77,7 @@ final class TabletHarness {
     static func apply(_ entry: Entry, to state: StateMachine) throws -> [Outcome] {
         let blocks = PinnedBlocks()
         try load(blocks) { state.prepare(entry, blocks: blocks) }
-        return try state.apply(entry, blocks: blocks, isSplitPlanned: entry.kind == .split)
+        return try state.apply(entry, blocks: blocks)
     }
 
     @discardableResult

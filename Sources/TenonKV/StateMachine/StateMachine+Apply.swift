@@ -8,14 +8,10 @@ extension StateMachine {
     /// ``prepare(_:blocks:)`` has answered `.ready` for the same entry and blocks in this turn of
     /// the loop; otherwise a read in the middle would find a block missing, which traps.
     ///
-    /// - Parameter isSplitPlanned: of a split's entry, whether the members in force are those it was
-    ///   planned for: the caller knows them, the same on every replica.
     /// - Throws: `unknownLogicVersion`, before any effect; `corruptEntry`. Either stops the
     ///   tablet: every later call throws the same.
     /// - Complexity: O(log keys) a plain put: one insertion into the memtable, one hash lookup.
-    package func apply(
-        _ entry: Entry, blocks: PinnedBlocks, isSplitPlanned: Bool = false
-    ) throws(KVError) -> [Outcome] {
+    package func apply(_ entry: Entry, blocks: PinnedBlocks) throws(KVError) -> [Outcome] {
         if let failure { throw failure }
         precondition(
             entry.index == appliedIndex.next,
@@ -24,8 +20,10 @@ extension StateMachine {
             entry.term >= appliedTerm,
             "term \(entry.term) applied after \(appliedTerm) of tablet \(tablet)")
         do throws(KVError) {
-            if entry.kind == .split { try applySplit(entry, isPlanned: isSplitPlanned) }
+            if entry.kind == .split { try applySplit(entry) }
             let outcomes = try effects(of: entry, blocks: blocks)
+            // Whether it had an effect is part of what replicas must agree in.
+            if entry.kind == .split { logDigest.combine(generation.rawValue) }
             appliedIndex = entry.index
             appliedTerm = entry.term
             checkInvariants()

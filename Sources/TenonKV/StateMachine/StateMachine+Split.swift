@@ -40,7 +40,7 @@ extension StateMachine {
     }
 
     /// The effect of a split's entry, once the half stands on its own.
-    func applySplit(_ entry: Entry, isPlanned: Bool) throws(KVError) {
+    func applySplit(_ entry: Entry) throws(KVError) {
         let split: TabletSplit
         do throws(DecodingError) {
             split = try TabletSplit(payload: entry.payload)
@@ -50,7 +50,7 @@ extension StateMachine {
         guard split.logicVersion <= .newest else {
             throw .unknownLogicVersion(split.logicVersion, at: entry.index)
         }
-        guard isPlanned, canSplit(split) else { return }
+        guard canSplit(split) else { return }
         lastSplit = AppliedSplit(split, at: entry.index, entry.term, upper: bounds.upper)
         bounds = KeyInterval(lower: bounds.lower, upper: split.at)
         generation = split.newGeneration

@@ -115,6 +115,7 @@ extension Node {
         splitWork.nextRound = now + SplitWork.interval
         for id in splitWork.watched.sorted() where !isHalfNew(of: id, now: now) {
             splitWork.watched.remove(id)
+            tablets.peek(id)?.split.hold = nil
         }
         guard now >= splitWork.nextSpread else { return }
         splitWork.nextSpread = now + SplitWork.spreadInterval
@@ -130,16 +131,12 @@ extension Node {
         else { return tablets.peek(id)?.isRebuilding ?? false }
         if let half = tablets.peek(record.tablet) {
             guard half.raft.commit <= done.index, half.replica == record.replica else {
-                tablet.split.hold = nil
                 return false
             }
             campaign(half, of: tablet, now: now)
             return true
         }
-        guard isUnknown(record) else {
-            tablet.split.hold = nil
-            return false
-        }
+        guard isUnknown(record) else { return false }
         // A snapshot took this tablet past the split, or the half could not be opened.
         reached(.halfMadeBlank)
         create(record, now: now)

@@ -52,9 +52,7 @@ extension Tablet {
     /// - Returns: whether the directory plans by what is over, and is to hear how it is.
     func beginSplit(_ order: TabletSplit, into output: inout TabletOutput) -> Bool {
         guard servesAsLeader, split.proposed == nil else { return false }
-        guard machine.canSplit(order), isPlanned(order, at: raft.lastPosition.index) else {
-            return true
-        }
+        guard machine.canSplit(order), isPlanned(order) else { return true }
         // One at a time: a snapshot of this tablet tells of the last split only.
         guard split.hold == nil, raft.commit >= raft.membershipIndex else {
             reached(.splitDeferred)
@@ -77,22 +75,24 @@ extension Tablet {
         return false
     }
 
-    /// Whether the members in force at `index` are those that the split was planned for.
-    private func isPlanned(_ order: TabletSplit, at index: LogIndex) -> Bool {
-        let membership = raft.membership(at: index)
+    /// Whether the members in force are those that the split was planned for. What is before the
+    /// entry in the log is the same on every replica: asked here, it need not be asked again when
+    /// the entry is applied, where a replica that began late does not know what was in force.
+    private func isPlanned(_ order: TabletSplit) -> Bool {
+        let membership = raft.membership
         return membership.generation == order.configuration && !membership.isJoint
-            && membership.learners.isEmpty && order.membership != nil
+            && membership.learners.isEmpty
     }
 
     // MARK: Every replica applies
 
-    /// The split that `entry` does; nil when it is none, or does nothing: the tablet was split
-    /// otherwise, or has other members than it was planned for. The same on every replica.
+    /// The split that `entry` does; nil when it is none, or does nothing, because the tablet has
+    /// other bounds than it was planned for. The same on every replica.
     func effectiveSplit(_ entry: Entry) -> AppliedSplit? {
         guard entry.kind == .split else { return nil }
         do throws(DecodingError) {
             let order = try TabletSplit(payload: entry.payload)
-            guard machine.canSplit(order), isPlanned(order, at: entry.index) else {
+            guard machine.canSplit(order) else {
                 reached(.splitWithoutEffect)
                 return nil
             }

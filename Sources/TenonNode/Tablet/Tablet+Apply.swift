@@ -19,8 +19,7 @@ extension Tablet {
             if let split, !isHalfStanding(for: split, into: &output) { return }
             let reads = fetched.element(entry.index, entry.term)
             do {
-                let outcomes = try machine.apply(
-                    entry, blocks: reads?.blocks ?? noBlocks, isSplitPlanned: split != nil)
+                let outcomes = try machine.apply(entry, blocks: reads?.blocks ?? noBlocks)
                 commands += max(1, outcomes.count) + (reads?.keys.count ?? 0)
                 finishApply(entry, outcomes, into: &output)
                 if let split { splitApplied(split, into: &output) }

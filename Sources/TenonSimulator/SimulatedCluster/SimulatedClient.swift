@@ -140,10 +140,11 @@ package final class SimulatedClient {
     private func route(
         _ call: Call, in keyspace: KeyspaceID
     ) -> (tablet: TabletID, generation: Generation) {
-        guard let directory, call.tablet != .directory, let key = call.body.firstKey,
-            let tablet = directory.tablet(of: keyspace, holding: key)
-        else { return (call.tablet, .first) }
-        return (tablet.id, tablet.generation)
+        guard let directory, call.tablet != .directory else { return (call.tablet, .first) }
+        let tablet =
+            call.body.firstKey.map { directory.tablet(of: keyspace, holding: $0) }
+            ?? directory.tablets.first { $0.id == call.tablet }
+        return tablet.map { ($0.id, $0.generation) } ?? (call.tablet, .first)
     }
 
     private func link(to rank: Int) -> ClientLink? {
