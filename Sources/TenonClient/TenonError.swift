@@ -27,6 +27,8 @@ public struct TenonError: Error, Hashable, Sendable {
         public static let denied = Kind(description: "denied")
         /// The calling task was cancelled.
         public static let cancelled = Kind(description: "cancelled")
+        /// The tablet that a call was cut to has other bounds: the caller's own part cuts it anew.
+        static let moved = Kind(description: "moved")
     }
 
     /// Whether a write may have taken effect, or may yet.

@@ -8,6 +8,8 @@ package enum EntryKind: UInt8, Sendable, Hashable {
     case commands = 2
     /// A configuration of the group, active on append (Rule C4).
     case configuration = 3
+    /// The tablet becomes two (``TabletSplit``).
+    case split = 4
 }
 
 /// One entry of a group's log. Entries with equal (index, term) are equal.

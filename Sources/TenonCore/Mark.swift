@@ -94,4 +94,13 @@ package enum Mark: Int, CaseIterable, Sendable {
     case quietGroupsWokenBySilence
     case quietGroupLeftByFollower
     case diskStallNoted
+    case splitDeferred
+    case splitWithoutEffect
+    case tabletSplit
+    case halfMade
+    case halfStoodAlready
+    case halfLeftToParent
+    case halfMadeBlank
+    case splitBeforeSnapshot
+    case splitPlannedAnew
 }

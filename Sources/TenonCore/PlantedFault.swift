@@ -75,6 +75,14 @@ package enum PlantedFault: Sendable {
     case damagedSuffixDropped
     /// A change of the set of quiet groups is taken up whatever was missed before it (Rule C9).
     case quietSetNumberIgnored
+    /// The half of a split tablet begins without the sessions (Rule S3).
+    case splitForgetsSessions
+    /// The half's store is copied without what is in memory only.
+    case splitBeforeFlush
+    /// The half counts as made before its store is copied.
+    case splitRecordBeforeCheckpoint
+    /// A leader goes on proposing writes behind a split that is not applied, and they run.
+    case writesBehindSplit
 
     // What the drills must notice: mostly not a wrong answer, but none for too long
 

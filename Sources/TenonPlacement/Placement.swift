@@ -43,11 +43,13 @@ package struct Placement: Sendable {
         package var nextReplica: ReplicaID
         /// 0 while it is not known.
         package var leader: NodeID
+        /// Its members are to stay as they are for now. It may have another leader.
+        package var isHeld: Bool
 
         package init(
             id: TabletID, replicas: Int, voters: [Member], learners: [Member] = [],
             isJoint: Bool = false, target: [Member] = [], nextReplica: ReplicaID,
-            leader: NodeID = NodeID(0)
+            leader: NodeID = NodeID(0), isHeld: Bool = false
         ) {
             self.id = id
             self.replicas = replicas
@@ -57,6 +59,7 @@ package struct Placement: Sendable {
             self.target = target
             self.nextReplica = nextReplica
             self.leader = leader
+            self.isHeld = isHeld
         }
 
         /// Whether members and target agree, so that a new change may begin.

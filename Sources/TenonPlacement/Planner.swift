@@ -82,7 +82,7 @@ struct Planner {
 
     /// Gives tablets the number of voters they should have, on nodes that keep replicas.
     mutating func repair() {
-        for place in tablets.indices where !isTouched[place] {
+        for place in tablets.indices where !isTouched[place] && !tablets[place].isHeld {
             guard movesUnderWay < Placement.movesMax else { return }
             guard let target = repaired(tablets[place]) else { continue }
             movesUnderWay += 1
@@ -165,7 +165,7 @@ struct Planner {
     /// Moves replicas from nodes that have more to nodes that have fewer. Two apart is as even as
     /// it need be: closer, every small change would set data in motion.
     mutating func balanceReplicas(_ history: inout MoveHistory, now: Instant) {
-        for place in tablets.indices where !isTouched[place] {
+        for place in tablets.indices where !isTouched[place] && !tablets[place].isHeld {
             guard movesUnderWay < Placement.movesMax else { return }
             guard let (from, to) = unevenPair(for: tablets[place]),
                 history.take(tablets[place].id, now: now)

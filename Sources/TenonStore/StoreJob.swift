@@ -24,6 +24,8 @@ package enum StoreJobKind: Sendable, Hashable {
     case flush
     case compaction(fromLevel: Int)
     case checkpoint
+    /// A checkpoint that becomes the store of another tablet.
+    case split
     case snapshotInstall
 }
 

@@ -8,6 +8,8 @@ package enum DirectoryKey: Hashable, Sendable {
     case node(NodeID)
     case keyspace(KeyspaceID)
     case tablet(TabletID)
+    /// A split of the tablet that is under way.
+    case split(TabletID)
 
     package var bytes: Bytes {
         switch self {
@@ -15,6 +17,7 @@ package enum DirectoryKey: Hashable, Sendable {
         case .node(let id): Bytes("node/" + DirectoryKey.decimal(UInt64(id.rawValue)))
         case .keyspace(let id): Bytes("keyspace/" + DirectoryKey.decimal(UInt64(id.rawValue)))
         case .tablet(let id): Bytes("tablet/" + DirectoryKey.decimal(id.rawValue))
+        case .split(let id): Bytes("split/" + DirectoryKey.decimal(id.rawValue))
         }
     }
 
@@ -28,6 +31,8 @@ package enum DirectoryKey: Hashable, Sendable {
             self = .keyspace(KeyspaceID(UInt32(truncatingIfNeeded: number)))
         } else if let number = DirectoryKey.number(bytes, after: "tablet/") {
             self = .tablet(TabletID(number))
+        } else if let number = DirectoryKey.number(bytes, after: "split/") {
+            self = .split(TabletID(number))
         } else {
             throw .malformed("a key that the directory does not know")
         }

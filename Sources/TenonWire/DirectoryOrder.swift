@@ -17,6 +17,8 @@ package enum DirectoryOrder: Hashable, Sendable {
     case dropKeyspace(name: String)
     /// Moves a tablet's replica from one node to another.
     case moveReplica(TabletID, from: String, to: String)
+    /// Makes two tablets of one: the new one begins at a key.
+    case splitTablet(TabletID, at: Bytes)
 
     /// Layout: kind 1 · fields in the order of the case.
     package func encode(to writer: inout ByteWriter) {
@@ -50,6 +52,10 @@ package enum DirectoryOrder: Hashable, Sendable {
             writer.identifier(tablet)
             writer.lengthPrefixed(from)
             writer.lengthPrefixed(to)
+        case .splitTablet(let tablet, let key):
+            writer.uint8(40)
+            writer.identifier(tablet)
+            writer.lengthPrefixed(key)
         }
     }
 
@@ -77,6 +83,9 @@ package enum DirectoryOrder: Hashable, Sendable {
         case 7:
             let tablet = try reader.identifier(TabletID.self)
             self = .moveReplica(tablet, from: try reader.name(), to: try reader.name())
+        case 40:
+            let tablet = try reader.identifier(TabletID.self)
+            self = .splitTablet(tablet, at: try reader.key())
         default: throw .unknownKind(field: "directory order", value: UInt64(kind))
         }
     }

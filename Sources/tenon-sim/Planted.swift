@@ -174,6 +174,9 @@
             case .replicaAddedUnderOldID: "moves"
             case .ownClockTrusted: "time"
             case .quietSetNumberIgnored: "quiet"
+            case .splitForgetsSessions, .splitBeforeFlush, .splitRecordBeforeCheckpoint,
+                .writesBehindSplit:
+                "splits"
             default: "everything"
             }
         }
@@ -221,6 +224,11 @@
                 []
             case .ownClockTrusted: [.timelyVersions]
             case .quietSetNumberIgnored: [.quietSets]
+            case .splitForgetsSessions: [.exactlyOnce, .replay, .linearizability]
+            case .splitBeforeFlush, .writesBehindSplit:
+                [.replay, .linearizability, .exactlyOnce, .bankTotal, .equalDigests]
+            case .splitRecordBeforeCheckpoint:
+                [.liveness, .convergence, .replay, .linearizability, .equalDigests, .noFalseDamage]
             case .damagedSuffixDropped:
                 [
                     .committedKept, .leaderCompleteness, .stateMachineSafety, .durableQuorum,

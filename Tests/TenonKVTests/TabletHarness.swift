@@ -152,6 +152,7 @@ final class TabletHarness {
     func flush(configuration: Bytes = "members") throws {
         store.freezeMemtable(flush: try state.prepareFlush(configuration: configuration))
         try runJobs()
+        state.flushFinished()
     }
 
     func runJobs() throws {

@@ -10,7 +10,7 @@ import Testing
     private static let record = ReplicaRecord(
         tablet: TabletID(2), replica: ReplicaID(7), keyspace: KeyspaceID(3),
         generation: Generation(4), lower: "a", upper: "b",
-        birth: LogPosition(index: LogIndex(5), term: Term(6)),
+        birth: LogPosition(index: LogIndex(5), term: Term(6)), parent: TabletID(8),
         membership: try! Membership(incoming: [Member(replica: ReplicaID(7), node: NodeID(1))]))
 
     private static let messages: [ClusterMessage] = [
@@ -20,8 +20,12 @@ import Testing
         .setMembers(TabletID(2), target: [Member(replica: ReplicaID(7), node: NodeID(1))]),
         .setLeader(TabletID(2), NodeID(3)), .createReplica(record),
         .removeReplica(TabletID(2), ReplicaID(7)), .replicaRemoved(TabletID(2), ReplicaID(7)),
-        .isMember(TabletID(2), ReplicaID(7)),
+        .isMember(TabletID(2), ReplicaID(7)), .splitTablet(split),
     ]
+
+    private static let split = TabletSplit(
+        tablet: TabletID(2), generation: Generation(4), configuration: Generation(5), at: "m",
+        half: TabletID(9), members: [Member(replica: ReplicaID(1), node: NodeID(1))])
 
     private func encoded(_ message: ClusterMessage) -> [UInt8] {
         var writer = ByteWriter()
@@ -54,5 +58,17 @@ import Testing
         #expect(try ReplicaRecord(decoding: record.encoded()) == record)
         #expect(ReplicaRecord.isMetadataKey(ReplicaRecord.metadataKey(of: record.tablet)))
         #expect(!ReplicaRecord.isMetadataKey(7))
+    }
+
+    @Test func `a replica's record of the first version has no parent`() throws {
+        var record = ClusterMessages.record
+        record.parent = TabletID(0)
+        var bytes = record.encoded().array
+        // Version 1 · tablet, replica 16 · keyspace 4 · generation 8 · birth 16, then the parent.
+        bytes[0] = 1
+        bytes.removeSubrange(45..<53)
+        #expect(try ReplicaRecord(decoding: Bytes(bytes)) == record)
+        bytes[0] = 3
+        #expect(throws: DecodingError.self) { try ReplicaRecord(decoding: Bytes(bytes)) }
     }
 }

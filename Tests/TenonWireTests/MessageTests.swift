@@ -36,6 +36,7 @@ private enum Samples {
         .direct(.createKeyspace(name: "accounts", replicas: 3, retention: .seconds(60))),
         .direct(.dropKeyspace(name: "accounts")),
         .direct(.moveReplica(TabletID(2), from: "n1", to: "n4")),
+        .direct(.splitTablet(TabletID(2), at: "m")),
         .acceptClock,
     ].map { Request(header: header, body: $0) }
 

@@ -17,6 +17,9 @@ struct Call: Sendable {
         case key(keyspace: String, Bytes)
         /// The leader of a tablet.
         case tablet(TabletID)
+        /// The leader of a tablet, as long as it has the bounds of this generation: what is asked was
+        /// cut to them. Fails as ``TenonError/Kind/moved`` when it has others.
+        case part(TabletID, Generation)
         /// This very node, once: its failure is the answer.
         case node(NodeID)
         /// Whoever answers.

@@ -186,7 +186,7 @@ extension Dispatch {
 
     private func tablet(of route: Call.Route) -> TabletID? {
         switch route {
-        case .tablet(let tablet): return tablet
+        case .tablet(let tablet), .part(let tablet, _): return tablet
         case .key(let name, let key):
             guard let keyspace = routes.keyspace(named: name),
                 let place = routes.place(in: keyspace, holding: key)

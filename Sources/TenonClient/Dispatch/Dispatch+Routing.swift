@@ -18,6 +18,8 @@ extension Dispatch {
         /// The directory names no such keyspace or node: it may be new.
         case unknown(TenonError)
         case failure(TenonError)
+        /// The tablet has other bounds than those that the call was cut to.
+        case moved
     }
 
     /// Sends the call at `place` to whom it concerns, or notes what it waits for.
@@ -51,6 +53,9 @@ extension Dispatch {
             fetchDirectory(at: now)
         case .failure(let error):
             complete(place, .failure(error))
+        case .moved:
+            let outcome = pending[place].attempts.outcome
+            complete(place, .failure(TenonError(.moved, outcome, "the tablet was split")))
         }
     }
 
@@ -146,6 +151,12 @@ extension Dispatch {
                 return .failure(
                     TenonError(.invalid, .notApplied, "there is no tablet \(tablet)"))
             }
+            return leader(at: place, deadline, now)
+        case .part(let tablet, let generation):
+            guard routes.directory != nil else { return .directory }
+            guard let place = routes.place(of: tablet),
+                routes.address(at: place).generation == generation
+            else { return .moved }
             return leader(at: place, deadline, now)
         case .node(let node):
             guard routes.directory != nil else { return .directory }

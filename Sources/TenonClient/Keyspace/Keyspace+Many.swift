@@ -21,18 +21,37 @@ extension Keyspace {
         try Keyspace.check(keys)
         let deadline = client.deadline(after: timeout)
         var found = [Stood<StoredValue?>?](repeating: nil, count: keys.count)
-        for group in try await byTablet(keys, deadline) {
-            let answer = try await client.perform(
-                .ask(.getMany(keys: group.places.map { keys[$0] }, at: version)),
-                .tablet(group.tablet), deadline: deadline)
-            guard case .values(let values, let point) = answer,
-                values.count == group.places.count
-            else { throw answer.isOfTheWrongKind }
-            for (place, value) in zip(group.places, values) {
-                found[place] = Stood(value?.compacted(), at: Point(point))
+        var left = Array(keys.indices)
+        // A tablet that was split meanwhile is asked again, and its half too.
+        while !left.isEmpty {
+            for group in try await byTablet(keys, left, deadline) {
+                guard let part = try await readPart(keys, group, at: version, deadline) else {
+                    continue
+                }
+                for (place, value) in zip(group.places, part) { found[place] = value }
             }
+            left.removeAll { found[$0] != nil }
         }
         return found.compactMap { $0 }
+    }
+
+    /// The values of keys of one tablet; nil when it was split before it answered.
+    private func readPart(
+        _ keys: [Bytes], _ group: (tablet: TabletDescriptor, places: [Int]), at version: Version?,
+        _ deadline: Instant
+    ) async throws(TenonError) -> [Stood<StoredValue?>]? {
+        let answer: Answer
+        do throws(TenonError) {
+            answer = try await client.perform(
+                .ask(.getMany(keys: group.places.map { keys[$0] }, at: version)),
+                .part(group.tablet.id, group.tablet.generation), deadline: deadline)
+        } catch {
+            guard error.kind == .moved else { throw error }
+            return nil
+        }
+        guard case .values(let values, let point) = answer, values.count == group.places.count
+        else { throw answer.isOfTheWrongKind }
+        return values.map { Stood($0?.compacted(), at: Point(point)) }
     }
 
     /// Removes the values of all keys from `from` up to and without `to` (nil: to the end).
@@ -46,11 +65,20 @@ extension Keyspace {
         try Keyspace.check(from: from, to: to)
         let deadline = client.deadline(after: timeout)
         var points: [Point] = []
-        for tablet in try await tablets(deadline) where tablet.overlaps(from: from, to: to) {
+        var rest: Bytes? = from
+        while let position = rest {
             do throws(TenonError) {
-                points.append(try await deletePart(of: tablet, from: from, to: to, deadline))
+                let tablets = try await tablets(deadline)
+                guard let tablet = tablets.first(where: { $0.overlaps(from: position, to: to) })
+                else { break }
+                points.append(try await deletePart(of: tablet, from: position, to: to, deadline))
+                rest = tablet.upper.flatMap { upper in
+                    to.map { upper < $0 } ?? true ? upper : nil
+                }
             } catch {
-                throw points.isEmpty ? error : error.afterAPart
+                // Of a tablet that was split before it did anything both parts are to be asked.
+                if error.kind == .moved, error.outcome == .notApplied { continue }
+                throw points.isEmpty ? error.settled : error.afterAPart
             }
         }
         guard let last = points.max(by: { $0.version < $1.version }) else { throw noTablet }
@@ -62,7 +90,8 @@ extension Keyspace {
     ) async throws(TenonError) -> Point {
         let part = tablet.part(from: from, to: to)
         let (outcome, point) = try await commit(
-            .deleteRange(from: part.from, to: part.to), .tablet(tablet.id), deadline)
+            .deleteRange(from: part.from, to: part.to), .part(tablet.id, tablet.generation),
+            deadline)
         guard case .written(let version) = outcome else { throw outcome.isOfTheWrongKind }
         return Point(tablet: point.tablet, version: version)
     }
@@ -81,9 +110,11 @@ extension Keyspace {
         let transaction = Transaction(conditions: conditions, then: then, else: `else`)
         try Keyspace.check(transaction)
         let deadline = client.deadline(after: timeout)
-        let tablet = try await tablet(of: transaction, deadline)
-        let (outcome, point) = try await commit(
-            .transaction(transaction), .tablet(tablet), deadline)
+        let (outcome, point) = try await following { () async throws(TenonError) in
+            let tablet = try await self.tablet(of: transaction, deadline)
+            return try await commit(
+                .transaction(transaction), .part(tablet.id, tablet.generation), deadline)
+        }
         guard case .transaction(let version, let succeeded, let results) = outcome else {
             throw outcome.isOfTheWrongKind
         }
@@ -94,7 +125,7 @@ extension Keyspace {
 
     private func tablet(
         of transaction: Transaction, _ deadline: Instant
-    ) async throws(TenonError) -> TabletID {
+    ) async throws(TenonError) -> TabletDescriptor {
         let ranges = transaction.ranges
         guard let first = ranges.first else {
             throw TenonError(.invalid, .notApplied, "a transaction of nothing")
@@ -106,7 +137,23 @@ extension Keyspace {
                 .invalid, .notApplied,
                 "the keys lie in several tablets, a transaction is of one: split it by tablet")
         }
-        return tablet.id
+        return tablet
+    }
+
+    /// What `body` gives, which looks at the tablets as they are: again, when the one that it asks
+    /// was split before it did anything.
+    func following<Result>(
+        _ body: () async throws(TenonError) -> Result
+    ) async throws(TenonError) -> Result {
+        while true {
+            do throws(TenonError) {
+                return try await body()
+            } catch {
+                guard error.kind == .moved, error.outcome == .notApplied else {
+                    throw error.settled
+                }
+            }
+        }
     }
 
     /// The tablets of this keyspace, in the order of keys.
@@ -119,16 +166,18 @@ extension Keyspace {
     }
 
     private func byTablet(
-        _ keys: [Bytes], _ deadline: Instant
-    ) async throws(TenonError) -> [(tablet: TabletID, places: [Int])] {
+        _ keys: [Bytes], _ wanted: [Int], _ deadline: Instant
+    ) async throws(TenonError) -> [(tablet: TabletDescriptor, places: [Int])] {
         let tablets = try await tablets(deadline)
         guard let keyspace = tablets.first?.keyspace else { throw noTablet }
         var placesOfTablet = [[Int]](repeating: [], count: tablets.count)
-        for (place, key) in keys.enumerated() {
-            guard let tablet = tablets.place(in: keyspace, holding: key) else { throw noTablet }
+        for place in wanted {
+            guard let tablet = tablets.place(in: keyspace, holding: keys[place]) else {
+                throw noTablet
+            }
             placesOfTablet[tablet].append(place)
         }
-        return zip(tablets, placesOfTablet).filter { !$1.isEmpty }.map { ($0.id, $1) }
+        return zip(tablets, placesOfTablet).filter { !$1.isEmpty }.map { ($0, $1) }
     }
 
     var noTablet: TenonError {
@@ -188,7 +237,12 @@ extension Keyspace {
 extension TenonError {
     /// This error, after an earlier part of the same call was done.
     fileprivate var afterAPart: TenonError {
-        TenonError(kind, .unknown, "a part was done before this: \(message)")
+        TenonError(settled.kind, .unknown, "a part was done before this: \(message)")
+    }
+
+    /// This error as callers know it: ``Kind/moved`` is the client's own.
+    var settled: TenonError {
+        kind == .moved ? TenonError(.unavailable, outcome, message) : self
     }
 }
 

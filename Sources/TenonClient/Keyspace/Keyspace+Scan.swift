@@ -43,13 +43,22 @@ extension Keyspace {
                 .invalid, .notApplied, "a limit of \(limit); it is 1 to \(Limits.scanItemsMax)")
         }
         let deadline = client.deadline(after: timeout)
+        return try await following { () async throws(TenonError) in
+            try await self.page(of: range, limit, version, page, deadline)
+        }
+    }
+
+    private func page(
+        of range: ScanRange, _ limit: Int, _ version: Version?, _ page: ScanToken?,
+        _ deadline: Instant
+    ) async throws(TenonError) -> ScanPage {
         let tablet = try Keyspace.tablet(of: range, page, in: try await tablets(deadline))
         let part = tablet.part(from: range.from, to: range.to)
         var request = ScanRequest(
             from: part.from, to: part.to, limit: limit, isReversed: range.isReversed, at: version)
         if case .within(_, let token)? = page?.place { request.page = token }
         let answer = try await client.perform(
-            .ask(.scan(request)), .tablet(tablet.id), deadline: deadline)
+            .ask(.scan(request)), .part(tablet.id, tablet.generation), deadline: deadline)
         guard case .page(let items, let next, let point) = answer else {
             throw answer.isOfTheWrongKind
         }
@@ -82,17 +91,25 @@ extension Keyspace {
         of range: ScanRange, timeout: Duration? = nil
     ) async throws(TenonError) -> [Point] {
         let deadline = client.deadline(after: timeout)
-        var points: [Point] = []
-        for tablet in try await tablets(deadline)
-        where tablet.overlaps(from: range.from, to: range.to) {
-            let part = tablet.part(from: range.from, to: range.to)
-            let answer = try await client.perform(
-                .ask(.scan(ScanRequest(from: part.from, to: part.to, limit: 1))),
-                .tablet(tablet.id), deadline: deadline)
-            guard case .page(_, _, let point) = answer else { throw answer.isOfTheWrongKind }
-            points.append(Point(point))
+        return try await following { () async throws(TenonError) in
+            var points: [Point] = []
+            for tablet in try await tablets(deadline)
+            where tablet.overlaps(from: range.from, to: range.to) {
+                points.append(try await point(of: tablet, range, deadline))
+            }
+            return points
         }
-        return points
+    }
+
+    private func point(
+        of tablet: TabletDescriptor, _ range: ScanRange, _ deadline: Instant
+    ) async throws(TenonError) -> Point {
+        let part = tablet.part(from: range.from, to: range.to)
+        let answer = try await client.perform(
+            .ask(.scan(ScanRequest(from: part.from, to: part.to, limit: 1))),
+            .part(tablet.id, tablet.generation), deadline: deadline)
+        guard case .page(_, _, let point) = answer else { throw answer.isOfTheWrongKind }
+        return Point(point)
     }
 
     /// The tablet that the next page is of.
@@ -101,7 +118,10 @@ extension Keyspace {
     ) throws(TenonError) -> TabletDescriptor {
         let found: TabletDescriptor? =
             switch page?.place {
-            case .within(let id, _): tablets.first { $0.id == id }
+            case .within(let id, let token):
+                Keyspace.place(of: token).map {
+                    Keyspace.tablet(at: $0, range.isReversed, in: tablets)
+                } ?? tablets.first { $0.id == id }
             case .border(let key): Keyspace.tablet(at: key, range.isReversed, in: tablets)
             case nil where range.isReversed:
                 Keyspace.tablet(at: range.to, true, in: tablets)
@@ -111,6 +131,16 @@ extension Keyspace {
             throw TenonError(.invalid, .notApplied, "the page token does not fit the range")
         }
         return found
+    }
+
+    /// Where a node's token goes on: a split may have given that key to another tablet. Nil for what
+    /// is no token, which the node says.
+    private static func place(of token: Bytes) -> Bytes? {
+        do throws(DecodingError) {
+            return try PageToken(token).key
+        } catch {
+            return nil
+        }
     }
 
     /// Forward: the tablet that holds `key`. Backward: the one that holds what is right below it

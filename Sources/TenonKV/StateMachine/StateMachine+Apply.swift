@@ -20,7 +20,10 @@ extension StateMachine {
             entry.term >= appliedTerm,
             "term \(entry.term) applied after \(appliedTerm) of tablet \(tablet)")
         do throws(KVError) {
+            if entry.kind == .split { try applySplit(entry) }
             let outcomes = try effects(of: entry, blocks: blocks)
+            // Whether it had an effect is part of what replicas must agree in.
+            if entry.kind == .split { logDigest.combine(generation.rawValue) }
             appliedIndex = entry.index
             appliedTerm = entry.term
             checkInvariants()
@@ -117,18 +120,27 @@ extension StateMachine {
         switch kind {
         case .put:
             let condition = try Condition(from: &reader)
-            let key = try reader.key()
+            let key = try own(reader.key())
             let value = try reader.lengthPrefixedBytes("value", atMost: Limits.valueBytesMax)
             outcome = put(key, value, condition, at: version, run)
         case .delete:
             let condition = try Condition(from: &reader)
-            outcome = delete(try reader.key(), condition, at: version, run)
+            outcome = delete(try own(reader.key()), condition, at: version, run)
         case .deleteRange, .transaction, .raiseHistoryFloor, .contentDigest, .get:
             let operation = try Operation(kind: kind, from: &reader)
             outcome = try runRare(operation, at: version, run)
         }
         try reader.finish()
         return outcome
+    }
+
+    /// A leader proposes no write beside a split, so behind one there is none of a key of the half:
+    /// what it did would be lost.
+    private func own(_ key: Bytes) throws(DecodingError) -> Bytes {
+        guard lastSplit == nil || bounds.contains(key) || isPlanted(.writesBehindSplit) else {
+            throw .malformed("a key outside the tablet")
+        }
+        return key
     }
 
     private func put(

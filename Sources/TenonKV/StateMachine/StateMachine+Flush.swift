@@ -1,61 +1,6 @@
 package import TenonCore
 package import TenonStore
 
-/// The payload of a tablet's flush record (Rule L5):
-/// ```
-/// format 2 · reserved 2 · tablet 8 · last version 8 · history floor 8 · session floor 8
-/// · log digest 8 · configuration length 4 · configuration (opaque here)
-/// ```
-private struct FlushedState {
-    var tablet: TabletID
-    var lastVersion: Timestamp
-    var historyFloor: Timestamp
-    var sessionFloor: Timestamp
-    var logDigest: Digest
-    var configuration: Bytes
-
-    private static let format: UInt16 = 1
-
-    func encoded() -> Bytes {
-        var writer = ByteWriter(capacity: 48 + configuration.count)
-        writer.uint16(FlushedState.format)
-        writer.uint16(0)
-        writer.identifier(tablet)
-        writer.identifier(lastVersion)
-        writer.identifier(historyFloor)
-        writer.identifier(sessionFloor)
-        writer.uint64(logDigest.value)
-        writer.lengthPrefixed(configuration)
-        return Bytes(writer.take())
-    }
-
-    init(_ state: StateMachine, configuration: Bytes) {
-        tablet = state.tablet
-        lastVersion = state.lastVersion
-        historyFloor = state.historyFloor
-        sessionFloor = state.sessionFloor
-        logDigest = state.logDigest
-        self.configuration = configuration
-    }
-
-    init(_ payload: Bytes) throws(DecodingError) {
-        var reader = ByteReader(payload)
-        let format = try reader.uint16()
-        guard format == FlushedState.format else {
-            throw .unknownKind(field: "flush record format", value: UInt64(format))
-        }
-        guard try reader.uint16() == 0 else { throw .malformed("reserved bytes of a flush record") }
-        tablet = try reader.identifier(TabletID.self)
-        lastVersion = try reader.identifier(Timestamp.self)
-        historyFloor = try reader.identifier(Timestamp.self)
-        sessionFloor = try reader.identifier(Timestamp.self)
-        logDigest = Digest(value: try reader.uint64())
-        configuration = try reader.lengthPrefixedBytes(
-            "configuration", atMost: FlushRecord.payloadBytesMax)
-        try reader.finish()
-    }
-}
-
 extension StateMachine {
     /// How many rows of sessions ``prepareFlush(configuration:)`` would write at most: too many
     /// for one turn of the loop are staged before. - Complexity: O(1).
@@ -80,9 +25,18 @@ extension StateMachine {
         if let failure { throw failure }
         sessions.writeChanges(to: store, at: lastVersion)
         flushedConfiguration = configuration
+        flushedBounds = bounds
         return FlushRecord(
             index: appliedIndex, term: appliedTerm,
             payload: FlushedState(self, configuration: configuration).encoded())
+    }
+
+    /// The flush that ``prepareFlush(configuration:)`` prepared is durable: nobody comes back to
+    /// bounds before it, so what lies outside those that it recorded may go.
+    package func flushFinished() {
+        // Only splits leave keys behind.
+        guard let flushedBounds, generation > .first else { return }
+        store.restrict(toUserKeysFrom: flushedBounds.lower, upTo: flushedBounds.upper)
     }
 
     /// What ``PlantedFault/sessionsLostInSnapshot`` does.
@@ -105,12 +59,19 @@ extension StateMachine {
             lastVersion = flushed.lastVersion
             historyFloor = flushed.historyFloor
             logDigest = flushed.logDigest
+            if let extent = flushed.extent {
+                bounds = extent.bounds
+                generation = extent.generation
+                lastSplit = extent.lastSplit
+            }
             flushedConfiguration = flushed.configuration.compacted()
             sessions = SessionTable(bounds: configuration, floor: flushed.sessionFloor)
         } catch {
             throw .damagedState("flush record: \(error)")
         }
         store.raiseHistoryFloor(to: historyFloor)
+        flushedBounds = bounds
+        flushFinished()
         return true
     }
 

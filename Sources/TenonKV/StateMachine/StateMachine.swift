@@ -61,8 +61,12 @@ package final class StateMachine {
     }
 
     package let tablet: TabletID
-    /// The keys of this tablet. Static until splits come.
-    package let bounds: KeyInterval
+    /// The keys of this tablet: a split makes them fewer.
+    package internal(set) var bounds: KeyInterval
+    /// Counts the changes of ``bounds``.
+    package internal(set) var generation: Generation
+    /// The last split of this tablet; nil when it never was split.
+    package internal(set) var lastSplit: AppliedSplit?
     package let configuration: Configuration
     let store: Store
 
@@ -79,6 +83,8 @@ package final class StateMachine {
     package internal(set) var flushedConfiguration = Bytes()
 
     var sessions: SessionTable
+    /// The bounds that the flush under way, or the newest one, records.
+    var flushedBounds: KeyInterval?
     /// The highest version that reads may ask for although nothing was applied there yet.
     var observed = Timestamp.zero
     /// Set by what stopped the tablet.
@@ -87,27 +93,32 @@ package final class StateMachine {
     /// The state machine over what `store` holds: all that its last flush recorded, or nothing.
     /// Blocks on reads of system keys: for start-up. ``StateMachineRestore`` does not.
     ///
+    /// - Parameters:
+    ///   - bounds: the keys that the tablet began with, as long as no flush says otherwise.
+    ///   - generation: the same of its bounds' changes.
     /// - Throws: `invalidConfiguration`; `damagedState` when the system keys are not what was
     ///   written or belong to another tablet; `store` when they cannot be read.
     package convenience init(
-        store: Store, tablet: TabletID, bounds: KeyInterval,
+        store: Store, tablet: TabletID, bounds: KeyInterval, generation: Generation = .first,
         configuration: Configuration = Configuration()
     ) throws(KVError) {
         try configuration.validate()
         self.init(
-            unrestored: store, tablet: tablet, bounds: bounds, configuration: configuration)
+            unrestored: store, tablet: tablet, bounds: bounds, generation: generation,
+            configuration: configuration)
         var restore = try StateMachineRestore(of: self)
         try restore.run()
     }
 
     /// One that has not taken back yet what the store holds.
     init(
-        unrestored store: Store, tablet: TabletID, bounds: KeyInterval,
+        unrestored store: Store, tablet: TabletID, bounds: KeyInterval, generation: Generation,
         configuration: Configuration
     ) {
         self.store = store
         self.tablet = tablet
         self.bounds = bounds
+        self.generation = generation
         self.configuration = configuration
         sessions = SessionTable(bounds: configuration, floor: .zero)
     }

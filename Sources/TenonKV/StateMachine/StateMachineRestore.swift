@@ -26,13 +26,14 @@ package struct StateMachineRestore {
     /// - Throws: `invalidConfiguration`; `damagedState` when the flush record is not what was
     ///   written or belongs to another tablet.
     package init(
-        store: Store, tablet: TabletID, bounds: KeyInterval,
+        store: Store, tablet: TabletID, bounds: KeyInterval, generation: Generation = .first,
         configuration: StateMachine.Configuration
     ) throws(KVError) {
         try configuration.validate()
         try self.init(
             of: StateMachine(
-                unrestored: store, tablet: tablet, bounds: bounds, configuration: configuration))
+                unrestored: store, tablet: tablet, bounds: bounds, generation: generation,
+                configuration: configuration))
     }
 
     init(of machine: StateMachine) throws(KVError) {

@@ -19,8 +19,10 @@ struct DirectoryController {
     var stateIndex = LogIndex.zero
     /// The scan under way.
     var scan: DirectoryScan?
-    /// Nothing is decided before this entry is applied: a change of ours.
+    /// Nothing is decided before this entry is applied: a change of ours, of this term.
     var waitsFor = LogIndex.zero
+    /// In which this node leads the directory, or last did.
+    private(set) var term = Term.zero
     var nextRound = Instant.zero
     /// What a look may lead to other steps for has changed since the last one.
     var hasNews = true
@@ -32,6 +34,14 @@ struct DirectoryController {
     private(set) var reports: [TabletID: TabletDescriptor] = [:]
     /// Replicas of dropped tablets of which their nodes said that they are gone.
     private(set) var removed: Set<Member.OfTablet> = []
+
+    /// This node leads the directory in `newTerm`. What an earlier term of its own waited for may
+    /// never come: another leader may have taken its place in the log.
+    mutating func lead(in newTerm: Term) {
+        guard term != newTerm else { return }
+        forget()
+        term = newTerm
+    }
 
     /// This node does not lead the directory any more: another begins from what is written.
     mutating func forget() {
@@ -81,6 +91,11 @@ struct DirectoryController {
             newer.target = tablet.target
             newer.nextReplica = tablet.nextReplica
             change.put(newer)
+            if let split = state.split(of: tablet.id), isDone(split, by: report),
+                state.tablet(split.half) == nil
+            {
+                change.put(half(of: split, tablet))
+            }
         }
         return change
     }
@@ -172,7 +187,7 @@ struct DirectoryController {
                     id: tablet.id, replicas: replicas(of: tablet), voters: tablet.voters,
                     learners: tablet.learners, isJoint: tablet.isJoint, target: tablet.target,
                     nextReplica: tablet.nextReplica,
-                    leader: reports[tablet.id]?.leader ?? NodeID(0))
+                    leader: reports[tablet.id]?.leader ?? NodeID(0), isHeld: isHeld(tablet))
             }.sorted { $0.id < $1.id })
     }
 

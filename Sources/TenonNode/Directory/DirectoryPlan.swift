@@ -27,11 +27,12 @@ extension DirectoryState {
             try createKeyspace(name, replicas, retention, numbers, &change)
         case .dropKeyspace(let name): try dropKeyspace(name, &change)
         case .moveReplica(let tablet, let from, let to): try move(tablet, from, to, &change)
+        case .splitTablet(let tablet, let key): try split(tablet, at: key, numbers, &change)
         }
         return change
     }
 
-    private func invalid(_ message: String) -> Refusal { Refusal(.invalid, message) }
+    func invalid(_ message: String) -> Refusal { Refusal(.invalid, message) }
 
     private func node(named name: String) throws(Refusal) -> Directory.Node {
         if let node = directory.node(named: name) { return node }
@@ -177,6 +178,12 @@ extension DirectoryState {
             throw invalid("there is no keyspace \(name); there are \(names)")
         }
         guard !keyspace.isDropped else { return }
+        let parts = directory.tablets.filter { $0.keyspace == keyspace.id }
+        if let part = parts.first(where: { split(of: $0.id) != nil }) {
+            throw Refusal(
+                .unavailable, "tablet \(part.id) of \(name) is being split: try again later",
+                retryAfterMilliseconds: 500)
+        }
         keyspace.isDropped = true
         change.put(keyspace)
     }
@@ -189,11 +196,12 @@ extension DirectoryState {
         guard var tablet = tablet(id) else { throw invalid("there is no tablet \(id)") }
         let source = try node(named: from)
         let destination = try node(named: to)
-        guard tablet.target.isEmpty, tablet.learners.isEmpty, !tablet.isJoint else {
+        guard tablet.isSettled else {
             throw Refusal(
                 .unavailable, "tablet \(id) is on its way already: try again later",
                 retryAfterMilliseconds: 500)
         }
+        guard split(of: id) == nil else { throw beingSplit(id) }
         guard let leaving = tablet.voters.first(where: { $0.node == source.id }) else {
             throw invalid("tablet \(id) has no replica on \(from)")
         }
@@ -214,6 +222,9 @@ extension DirectoryState {
 }
 
 extension TabletDescriptor {
+    /// Whether it has the members that it is to have.
+    var isSettled: Bool { target.isEmpty && learners.isEmpty && !isJoint }
+
     /// Whether a replica of it is on the node, or on its way there.
     func isOn(_ node: NodeID) -> Bool {
         voters.contains { $0.node == node } || learners.contains { $0.node == node }

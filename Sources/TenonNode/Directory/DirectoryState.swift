@@ -9,6 +9,8 @@ struct DirectoryState {
     private(set) var directory = Directory(nodes: [], keyspaces: [], tablets: [])
     /// Nil until the first leader has set the directory up.
     private(set) var numbers: DirectoryNumbers?
+    /// Splits that are under way, by tablet.
+    private(set) var splits: [TabletSplit] = []
     private var versions: [DirectoryKey: Timestamp] = [:]
     /// Where each tablet stands in the directory: it may have many thousands.
     private var places: [TabletID: Int] = [:]
@@ -27,6 +29,7 @@ struct DirectoryState {
             case .node: directory.nodes.append(try Directory.Node(from: &reader))
             case .keyspace: directory.keyspaces.append(try Directory.Keyspace(from: &reader))
             case .tablet: directory.tablets.append(try TabletDescriptor(from: &reader))
+            case .split: splits.append(try TabletSplit(from: &reader))
             }
             try reader.finish()
         }
@@ -36,6 +39,9 @@ struct DirectoryState {
 
     /// - Complexity: O(1).
     func tablet(_ id: TabletID) -> TabletDescriptor? { places[id].map { directory.tablets[$0] } }
+
+    /// The split of a tablet that is under way; nil when none is.
+    func split(of id: TabletID) -> TabletSplit? { splits.first { $0.tablet == id } }
 
     /// What must hold of a record for a change that was made from this state.
     func condition(on key: DirectoryKey) -> Condition {
@@ -87,6 +93,12 @@ struct DirectoryChange {
         var writer = ByteWriter()
         tablet.encode(to: &writer)
         put(.tablet(tablet.id), writer)
+    }
+
+    mutating func put(_ split: TabletSplit) {
+        var writer = ByteWriter()
+        split.encode(to: &writer)
+        put(.split(split.tablet), writer)
     }
 
     mutating func delete(_ key: DirectoryKey) {

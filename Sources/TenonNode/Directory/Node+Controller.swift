@@ -19,9 +19,12 @@ extension Node {
         if controller.state.numbers == nil {
             return write(setUpChange(), to: tablet)
         }
-        for change in [controller.reportedChange(), controller.clearedChange()]
-        where !change.isEmpty {
-            return write(change, to: tablet)
+        let due = [
+            controller.reportedChange(), controller.splitChange(), controller.clearedChange(),
+        ]
+        for change in due where !change.isEmpty { return write(change, to: tablet) }
+        for (order, nodes) in controller.splitOrders {
+            for node in nodes { tell(.splitTablet(order), to: node) }
         }
         makeTablets()
         dropTablets()

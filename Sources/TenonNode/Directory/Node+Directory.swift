@@ -21,6 +21,7 @@ extension Node {
     func lookAfterDirectory(now: Instant) {
         if let tablet = tablets.peek(.directory) { readDirectory(tablet) }
         if let tablet = ledDirectory {
+            controller.lead(in: tablet.raft.term)
             cluster.leader = id
             lead(tablet, now: now)
         } else if cluster.leader == id {
@@ -88,6 +89,8 @@ extension Node {
     func adopt(_ copy: Directory) {
         let before = cluster.directory.nodes
         guard cluster.update(copy) else { return }
+        // Clients route by what any node knows: the others are not to wait for the next word.
+        nextDirectoryWord = .zero
         if copy.nodes != before {
             adoptNodes(copy.nodes)
             applyLeaderPriority()

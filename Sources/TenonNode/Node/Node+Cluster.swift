@@ -1,4 +1,5 @@
 import TenonCore
+import TenonKV
 import TenonRaft
 import TenonWire
 
@@ -37,11 +38,13 @@ extension Node {
         case .wantDirectory: tell(.directory(cluster.directory), to: node)
         case .directory(let directory): adopt(directory)
         case .report(let reports):
-            guard ledDirectory != nil else { return }
+            guard let directory = ledDirectory else { return }
+            controller.lead(in: directory.raft.term)
             for report in reports { controller.take(report) }
         case .setMembers(let tablet, let target): memberWork.targets[tablet] = target
         case .setLeader(let tablet, let node): handOver(tablet, to: node, now: now)
         case .createReplica(let record): create(record, now: now)
+        case .splitTablet(let order): split(order, now: now)
         case .removeReplica(let tablet, let replica):
             remove(tablet, replica, now: now)
             tell(.replicaRemoved(tablet, replica), to: node)
@@ -70,6 +73,8 @@ extension Node {
         guard let directory = ledDirectory, isDirectoryRead(directory),
             let numbers = controller.state.numbers
         else { return }
+        // A half has members before the directory has heard of it.
+        if controller.state.splits.contains(where: { $0.half == id }) { return }
         if let tablet = controller.state.tablet(id) {
             guard !tablet.isJoint, replica < tablet.nextReplica,
                 !tablet.everyone.contains(where: { $0.replica == replica })
@@ -97,6 +102,7 @@ extension Node {
     /// Brings tablets led from here towards the members they are to have, and reports.
     func lookAfterMembers(now: Instant) {
         takeOwnMessages(now: now)
+        lookAfterSplits(now: now)
         guard now >= memberWork.nextRound else { return }
         memberWork.nextRound = now + MemberWork.interval
         for id in memberWork.targets.keys.sorted() { advance(id, now: now) }
@@ -144,14 +150,20 @@ extension Node {
         }
         guard !memberWork.reportsDue.isEmpty else { return }
         var reports: [TabletDescriptor] = []
+        var deferred: [TabletID] = []
         for id in memberWork.reportsDue.sorted() {
             guard reports.count < ClusterMessage.reportsMax else { break }
             memberWork.reportsDue.remove(id)
             guard let tablet = tablets.peek(id), tablet.servesAsLeader,
-                tablet.raft.commit >= tablet.raft.membershipIndex
-            else { continue }
+                tablet.machine.appliedIndex >= tablet.raft.membershipIndex
+            else {
+                // Bounds and members belong together: those of what is applied.
+                if tablets.peek(id)?.raft.role == .leader { deferred.append(id) }
+                continue
+            }
             reports.append(tablet.report)
         }
+        memberWork.reportsDue.formUnion(deferred)
         if !reports.isEmpty { tell(.report(reports), to: cluster.leader) }
     }
 

@@ -57,6 +57,8 @@ extension Node {
         for done in written.tickets {
             if done.ticket == Node.removalTicket {
                 removeFolder(ofReplicaIn: done.tablet)
+            } else if done.ticket == Node.halfTicket {
+                halfRecorded(of: done.tablet)
             } else {
                 tablet(done.tablet)?.raft.persisted(done.ticket)
             }

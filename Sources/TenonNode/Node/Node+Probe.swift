@@ -24,6 +24,10 @@ package struct TabletProbe: Hashable, Sendable {
     package var isQuarantined: Bool
     /// The newest configuration in its log, which is the one in force (Rule C4).
     package var membership: Membership
+    /// Where its log began; zero unless it is the half of a tablet that was split.
+    package var birth: LogPosition
+    /// The tablet that was split; 0 for none.
+    package var parent: TabletID
 
     /// One line for messages.
     package var summary: String {
@@ -84,7 +88,13 @@ extension Node {
             flushed: tablet.store.flushed?.index ?? .zero,
             logDigest: tablet.machine.logDigest.value,
             lastVersion: tablet.machine.lastVersion, isQuarantined: tablet.problem != nil,
-            membership: raft.membershipInLog)
+            membership: raft.membershipInLog, birth: tablet.record.birth,
+            parent: tablet.record.parent)
+    }
+
+    /// Splits that the directory's leader has not brought to their end; empty on other nodes.
+    package var probeSplits: [TabletSplit] {
+        ledDirectory == nil ? [] : controller.state.splits
     }
 
     /// The term of an entry of the tablet at `place`; nil when its log does not hold it.

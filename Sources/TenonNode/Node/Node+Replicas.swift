@@ -31,13 +31,26 @@ extension Node {
             guard tablet.replica < record.replica else { return }
             remove(record.tablet, tablet.replica, now: now)
         }
-        guard damagedTablets[record.tablet] == nil, openingReplicas[record.tablet] == nil,
+        // It makes its own half when it comes to the split.
+        if let parent = tablet(record.parent), parent.problem == nil,
+            parent.machine.appliedIndex < record.birth.index
+        {
+            return reached(.halfLeftToParent)
+        }
+        guard openingReplicas[record.parent] == nil, damagedTablets[record.tablet] == nil,
+            openingReplicas[record.tablet] == nil,
             removingReplicas[record.tablet] == nil
         else { return }
+        open(record)
+    }
+
+    /// Opens store and state machine of a replica that is to be here.
+    func open(_ record: ReplicaRecord) {
         openingReplicas[record.tablet] = record.replica
         let opening = self.opening
         start(.openReplica(record), lane: .bulk) {
             do {
+                try opening.clearLeftovers(of: record)
                 return .replicaOpened(try opening.openStore(record))
             } catch let error as StoreError {
                 return .storeFailure(error)
@@ -53,6 +66,7 @@ extension Node {
             return notice(.warning, "tablet \(record.tablet): no replica here: \(outcome)")
         }
         if let lowest = tombstones[record.tablet], record.replica < lowest { return }
+        if isPlanted(.splitForgetsSessions), record.birth > .zero { opened.machine.loseSessions() }
         do throws(RestoreError) {
             let tablet = try opening.tablet(
                 record, nil, opened, seed: generator.next(), now: now)
@@ -113,7 +127,11 @@ extension Node {
         // They become durable in the order in which they were removed.
         let replica = replicas.removeFirst()
         if !replicas.isEmpty { removingReplicas[id] = replicas }
-        let path = "\(opening.tabletsDirectory)/\(ReplicaRecord.folderName(id, replica))"
+        removeFolder("\(opening.tabletsDirectory)/\(ReplicaRecord.folderName(id, replica))")
+    }
+
+    /// Removes a folder that nobody refers to.
+    func removeFolder(_ path: String) {
         let fileSystem = self.fileSystem
         start(.cleanUp, lane: .bulk) {
             do throws(FileError) {

@@ -41,6 +41,8 @@ package final class Node {
     var controller = DirectoryController()
     /// What this node does for the tablets that it leads and that change their members.
     var memberWork = MemberWork()
+    /// Splits that this node's tablets are in, or have come out of.
+    var splitWork = SplitWork()
     var clients: [ConnectionID: ClientConnection] = [:]
     var touchedClients: [ClientConnection] = []
     var peers: PeerLinks
@@ -141,6 +143,9 @@ package final class Node {
             start.newRecords.map {
                 .metadata(key: ReplicaRecord.metadataKey(of: $0.tablet), value: $0.encoded())
             })
+        for tablet in tablets.all where tablet.split.hold != nil {
+            splitWork.watched.insert(tablet.id)
+        }
         noteLosses()
         shareLogRetention()
         applyKeyspaces()
@@ -196,7 +201,9 @@ package final class Node {
         if let made = output.checkpoint { checkpointsMade.append(made) }
         if output.isSnapshotInstallFailed { snapshotInstallFailed(tablet) }
         if output.isSnapshotInstalled { installedSnapshots.append(tablet.id) }
-        if output.isReportDue { memberWork.reportsDue.insert(tablet.id) }
+        if output.isReportDue { reportDue(of: tablet) }
+        if output.isSplitDone { splitWork.watched.insert(tablet.id) }
+        if output.isHalfDue { halfDue(of: tablet) }
         for member in output.departed { tellRemoved(tablet.id, member) }
         if output.isContentDigestDone { contentDigestDone(tablet) }
         if output.wantsTurn {

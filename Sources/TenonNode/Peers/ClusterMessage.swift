@@ -27,6 +27,9 @@ package enum ClusterMessage: Sendable {
     /// To the leader of the directory, from a replica that hears no leader: is it still a member?
     case isMember(TabletID, ReplicaID)
 
+    /// From the leader of the directory to a tablet's leader: split it.
+    case splitTablet(TabletSplit)
+
     /// Reports in one message.
     static let reportsMax = 512
 }
@@ -66,6 +69,9 @@ extension ClusterMessage {
             writer.identifier(version)
         case .isMember(let tablet, let replica):
             encode(10, tablet, replica, to: &writer)
+        case .splitTablet(let split):
+            writer.uint8(40)
+            split.encode(to: &writer)
         }
     }
 
@@ -105,6 +111,7 @@ extension ClusterMessage {
             case 9: self = .replicaRemoved(tablet, replica)
             default: self = .isMember(tablet, replica)
             }
+        case 40: self = .splitTablet(try TabletSplit(from: &reader))
         case 11: self = .haveDirectory(try reader.identifier(Timestamp.self))
         default: throw .unknownKind(field: "cluster message", value: UInt64(kind))
         }

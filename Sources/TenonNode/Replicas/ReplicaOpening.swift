@@ -24,6 +24,16 @@ struct ReplicaOpening: @unchecked Sendable {
     let cache: BlockCache
     let epoch: Epoch
 
+    /// Removes the folder of a replica without a manifest: one that a crash or a failure left half
+    /// made, and that no record of the log speaks of. Blocks.
+    func clearLeftovers(of record: ReplicaRecord) throws(FileError) {
+        let folder = "\(tabletsDirectory)/\(record.folderName)"
+        guard try fileSystem.exists(folder), try !Store.stands(in: folder, fileSystem) else {
+            return
+        }
+        try fileSystem.removeTree(folder)
+    }
+
     /// Opens store and state machine of a replica. Blocks.
     func openStore(_ record: ReplicaRecord) throws -> OpenedReplica {
         let store = try Store.open(
@@ -32,6 +42,7 @@ struct ReplicaOpening: @unchecked Sendable {
         let machine = try StateMachine(
             store: store, tablet: record.tablet,
             bounds: KeyInterval(lower: record.lower, upper: record.upper),
+            generation: record.generation,
             configuration: configuration.sessions)
         return OpenedReplica(store: store, machine: machine)
     }

@@ -14,12 +14,15 @@ package struct ReplicaRecord: Hashable, Sendable {
     package var upper: Bytes?
     /// Where the tablet's log began (``Raft/Configuration/birth``).
     package var birth: LogPosition
+    /// The tablet that it was split off from; 0 when it was not.
+    package var parent: TabletID
     /// The configuration in force before the first entry that this replica was sent.
     package var membership: Membership
 
     package init(
         tablet: TabletID, replica: ReplicaID, keyspace: KeyspaceID, generation: Generation,
-        lower: Bytes, upper: Bytes?, birth: LogPosition = .zero, membership: Membership
+        lower: Bytes, upper: Bytes?, birth: LogPosition = .zero, parent: TabletID = TabletID(0),
+        membership: Membership
     ) {
         self.tablet = tablet
         self.replica = replica
@@ -28,6 +31,7 @@ package struct ReplicaRecord: Hashable, Sendable {
         self.lower = lower
         self.upper = upper
         self.birth = birth
+        self.parent = parent
         self.membership = membership
     }
 
@@ -42,7 +46,7 @@ package struct ReplicaRecord: Hashable, Sendable {
 
     /// The highest bit tells the keys of replicas from those of nodes (``PeerMemory``).
     private static let keyBit: UInt64 = 1 << 63
-    private static let formatVersion: UInt8 = 1
+    private static let formatVersion: UInt8 = 2
 
     /// Under which key of the log's metadata the record of a tablet's replica stands. An empty
     /// value there says that the node has none.
@@ -51,8 +55,8 @@ package struct ReplicaRecord: Hashable, Sendable {
     /// Whether a key of the log's metadata is a replica's.
     static func isMetadataKey(_ key: UInt64) -> Bool { key & keyBit != 0 }
 
-    /// Layout: version 1 · tablet 8 · replica 8 · keyspace 4 · generation 8 · birth 16 · lower ·
-    /// (flag 1, upper) · membership.
+    /// Layout: version 1 · tablet 8 · replica 8 · keyspace 4 · generation 8 · birth 16 · parent 8 ·
+    /// lower · (flag 1, upper) · membership. Version 1 has no parent.
     package func encode(to writer: inout ByteWriter) {
         writer.uint8(ReplicaRecord.formatVersion)
         writer.identifier(tablet)
@@ -61,6 +65,7 @@ package struct ReplicaRecord: Hashable, Sendable {
         writer.identifier(generation)
         writer.identifier(birth.index)
         writer.identifier(birth.term)
+        writer.identifier(parent)
         writer.lengthPrefixed(lower)
         writer.flag(upper != nil)
         if let upper { writer.lengthPrefixed(upper) }
@@ -69,7 +74,7 @@ package struct ReplicaRecord: Hashable, Sendable {
 
     package init(from reader: inout ByteReader) throws(DecodingError) {
         let version = try reader.uint8()
-        guard version == ReplicaRecord.formatVersion else {
+        guard version == 1 || version == ReplicaRecord.formatVersion else {
             throw .unknownKind(field: "replica record version", value: UInt64(version))
         }
         tablet = try reader.identifier(TabletID.self)
@@ -78,6 +83,7 @@ package struct ReplicaRecord: Hashable, Sendable {
         generation = try reader.identifier(Generation.self)
         birth = LogPosition(
             index: try reader.identifier(LogIndex.self), term: try reader.identifier(Term.self))
+        parent = version == 1 ? TabletID(0) : try reader.identifier(TabletID.self)
         lower = try reader.lengthPrefixedBytes("lower", atMost: Limits.keyBytesMax)
         upper =
             try reader.flag("upper")

@@ -62,7 +62,7 @@ extension Node {
         case .receiving:
             let isLate = now.since(transfer.lastProgress) > OutgoingSnapshot.patience
             if isLate && !transfer.isWriting { abandon(key, "its sender went silent") }
-        case .installing: install(key)
+        case .installing: install(key, now: now)
         }
     }
 
@@ -107,7 +107,7 @@ extension Node {
         tell(key, .received, chunk: snapshots.incoming[place].written)
         if receiver.isComplete {
             snapshots.incoming[place].phase = .installing
-            install(key)
+            install(key, now: now)
         } else {
             writeNext(key)
         }
@@ -115,7 +115,7 @@ extension Node {
 
     /// Lets the store take the snapshot up once it is free. Nothing is applied meanwhile, so
     /// that no write goes to a memtable that is about to be dropped.
-    private func install(_ key: SnapshotKey) {
+    private func install(_ key: SnapshotKey, now: Instant) {
         guard let place = snapshots.incomingPlace(key), let tablet = tablets.peek(key.tablet),
             !snapshots.incoming[place].isInstallStarted,
             let receiver = snapshots.incoming[place].receiver
@@ -127,6 +127,9 @@ extension Node {
             // The log brought the follower further meanwhile.
             snapshots.incoming.remove(at: place)
             return tell(key, .installed, chunk: 0)
+        }
+        guard !mustSplitFirst(tablet, receiver.manifest.flush, from: key.peer, now: now) else {
+            return
         }
         guard tablet.storeJob == nil, let job = tablet.store.installSnapshotJob(receiver) else {
             return
@@ -146,6 +149,8 @@ extension Node {
             removeDamagedStore(of: tablet)
         }
         with(tablet) { tablet.beginAfterSnapshot(now: now, into: &$0) }
+        tablet.splitsReplaced()
+        if tablet.split.hold != nil { splitWork.watched.insert(tablet.id) }
         reached(.snapshotInstalled)
         counters.snapshotsInstalled += 1
         notice(

@@ -15,11 +15,14 @@ extension Tablet {
                 return
             }
             guard !waitsForOwnLog(entry), isFetched(entry, into: &output) else { return }
+            let split = effectiveSplit(entry)
+            if let split, !isHalfStanding(for: split, into: &output) { return }
             let reads = fetched.element(entry.index, entry.term)
             do {
                 let outcomes = try machine.apply(entry, blocks: reads?.blocks ?? noBlocks)
                 commands += max(1, outcomes.count) + (reads?.keys.count ?? 0)
                 finishApply(entry, outcomes, into: &output)
+                if let split { splitApplied(split, into: &output) }
             } catch {
                 quarantine("entry \(entry.index): \(error)", into: &output)
             }
@@ -50,6 +53,7 @@ extension Tablet {
         digests.note(entry.index, machine.logDigest.value)
         if entry.kind == .configuration { configurationCommitted(at: entry.index, into: &output) }
         if entry.kind == .noop { output.isReportDue = true }
+        if entry.index == split.proposed { split.proposed = nil }
         answerDigestQuestion(at: entry.index, into: &output)
         if let proposal = proposals.first, proposal.index <= entry.index {
             answerProposal(outcomes, of: entry, into: &output)

@@ -1,4 +1,5 @@
 import TenonCore
+import TenonKV
 import TenonRaft
 import TenonWire
 
@@ -30,8 +31,9 @@ extension Tablet {
                 !membership.incoming.contains($0)
             }
         return TabletDescriptor(
-            id: id, keyspace: record.keyspace, generation: generation, lower: record.lower,
-            upper: record.upper, leader: leaderNode, configuration: membership.generation,
+            id: id, keyspace: record.keyspace, generation: generation,
+            lower: machine.bounds.lower, upper: machine.bounds.upper, leader: leaderNode,
+            configuration: membership.generation,
             voters: voters.inOrder,
             learners: membership.learners.filter { !voters.contains($0) },
             isJoint: membership.isJoint)
@@ -55,7 +57,7 @@ extension Tablet {
     /// Goes a step towards `target` as voters. Returns whether it is reached.
     func advanceMembers(towards target: [Member], now: Instant) -> Bool {
         let membership = raft.membership
-        guard servesAsLeader, !membership.isJoint else { return false }
+        guard servesAsLeader, !membership.isJoint, split.proposed == nil else { return false }
         if membership.incoming == target, membership.learners.isEmpty { return true }
         let coming = target.filter { !membership.incoming.contains($0) }
         do {

@@ -72,6 +72,9 @@ extension Tablet {
         output.isReportDue = true
         if change.role == .candidate { noteElection() }
         if change.role == .leader { lastClientVersion = max(lastClientVersion, clock.last) }
-        if change.role != .leader { refuseAll(notServing, into: &output) }
+        if change.role != .leader {
+            split.proposed = nil
+            refuseAll(notServing, into: &output)
+        }
     }
 }

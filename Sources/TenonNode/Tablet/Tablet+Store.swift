@@ -13,14 +13,16 @@ extension Tablet {
     func startStoreWork(now: Instant, into output: inout TabletOutput) {
         guard storeJob == nil, !isApplyPaused, now >= storeRetryAt, problem == nil else { return }
         freezeIfDue(into: &output)
-        guard let job = store.nextJob() else { return }
+        guard let job = halfJob() ?? store.nextJob() else { return }
         run(job, into: &output)
     }
 
     /// Freezes the memtable for a flush. Never above what is durable in this node's own log
     /// (Rule L5): an entry may be committed by the others while it is not durable here.
     private func freezeIfDue(into output: inout TabletOutput) {
-        guard store.wantsFlush || isFlushWanted, store.canFreeze else { return }
+        guard store.wantsFlush || isFlushWanted || wantsFlushForSplit, store.canFreeze else {
+            return
+        }
         let isDurable = machine.appliedIndex <= raft.durableIndex
         guard isDurable || isPlanted(.flushAheadOfLog) else { return }
         if let flushed = store.flushed, flushed.index == machine.appliedIndex {
@@ -78,8 +80,11 @@ extension Tablet {
 
     private func finished(_ result: StoreJobResult, into output: inout TabletOutput) {
         switch result.kind {
-        case .flush: trim(into: &output)
+        case .flush:
+            machine.flushFinished()
+            trim(into: &output)
         case .compaction: break
+        case .split: halfMade(into: &output)
         case .checkpoint:
             if let key = checkpointFor { output.checkpoint = (key, result.snapshot) }
             checkpointFor = nil
@@ -94,7 +99,7 @@ extension Tablet {
         output.wantsTurn = true
         do {
             restoring = try StateMachineRestore(
-                store: store, tablet: id, bounds: machine.bounds,
+                store: store, tablet: id, bounds: machine.bounds, generation: machine.generation,
                 configuration: machine.configuration)
         } catch {
             restoreFailed(error, into: &output)
@@ -137,6 +142,7 @@ extension Tablet {
         reached(.storeJobAbandoned)
         storeJob = nil
         checkpointFor = nil
+        split.halfFailed()
         isApplyPaused = false
         store.abandonJob()
         switch error {
@@ -160,7 +166,8 @@ extension Tablet {
     func trim(into output: inout TabletOutput) {
         guard let flushed = store.flushed else { return }
         // Space comes first: a follower that is sent a snapshot may need another one.
-        let bound = isTrimming ? flushed.index : min(flushed.index, trimHold ?? flushed.index)
+        var bound = isTrimming ? flushed.index : min(flushed.index, trimHold ?? flushed.index)
+        if let hold = split.hold, !raft.isLogFull { bound = min(bound, hold) }
         let bytes = isTrimming ? 0 : retainedLogBytes
         let point = raft.trimPoint(
             notAbove: bound, keepingBytes: bytes, entriesMax: Tablet.entriesTrimmedPerTurn)

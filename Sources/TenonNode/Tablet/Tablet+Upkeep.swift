@@ -117,7 +117,7 @@ extension Tablet {
     /// Whether there is something to be done that needs no event and no moment to come.
     var hasWork: Bool {
         raft.hasReady || !gatheredReads.isEmpty
-            || (!builder.isEmpty && servesAsLeader && agreedTime != nil)
+            || (!builder.isEmpty && servesAsLeader && agreedTime != nil && split.proposed == nil)
             || (!isApplyPaused && reads.hasReady(applied: machine.appliedIndex))
     }
 

@@ -83,7 +83,9 @@ extension Tablet {
     /// Proposes what was gathered (Rule S6), with versions from the agreed clock.
     func closeEntry(at time: WallTime?, into output: inout TabletOutput) {
         agreedTime = time
-        guard !builder.isEmpty, servesAsLeader, let time else { return }
+        // Behind a split that is not applied nobody knows which keys are still this tablet's.
+        let isBehindSplit = split.proposed != nil && !isPlanted(.writesBehindSplit)
+        guard !builder.isEmpty, servesAsLeader, !isBehindSplit, let time else { return }
         let full = builder
         builder = CommandBatchBuilder()
         let waiters = gatheredWrites

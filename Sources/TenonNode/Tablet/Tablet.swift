@@ -77,6 +77,8 @@ final class Tablet {
     var checkpointFor: SnapshotKey?
     /// The log is kept from here on for a follower that is being sent a snapshot.
     var trimHold: LogIndex?
+    /// A split of this tablet, from the proposal on until the half stands on its own.
+    var split = SplitState()
 
     /// When ``upkeep(now:wallTime:into:)`` last looked at what cannot wait a second.
     var lastLook = Instant.zero
@@ -132,12 +134,13 @@ final class Tablet {
         self.machine = machine
         clock = HybridClock(last: machine.lastVersion)
         lastClientVersion = machine.lastVersion
+        split.hold = machine.lastSplit?.index.previous
     }
 
     var id: TabletID { record.tablet }
     var replica: ReplicaID { record.replica }
     /// What requests are routed by.
-    var generation: Generation { record.generation }
+    var generation: Generation { machine.generation }
 
     /// Whether this replica leads and everything before its term is applied, so that its clock
     /// and its state machine know all that was ever committed.

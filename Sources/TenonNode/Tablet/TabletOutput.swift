@@ -24,6 +24,10 @@ struct TabletOutput {
     var isReportDue = false
     /// Members that a committed configuration has no more.
     var departed: [Member] = []
+    /// A split is the next entry to apply, or a step of it is done: see ``SplitState/Half``.
+    var isHalfDue = false
+    /// The tablet has the lower keys only, from this turn on.
+    var isSplitDone = false
     var isSnapshotInstalled = false
     var isSnapshotInstallFailed = false
     var notices: [Notice] = []

@@ -90,6 +90,25 @@ extension Raft {
         return true
     }
 
+    /// A snapshot of `sender` tells that the entry at `position` is committed. When this log holds
+    /// that very entry, all before it are committed too and the same here: they are handed out,
+    /// instead of being skipped by the snapshot.
+    ///
+    /// Only of the leader that this replica follows: what was committed up to its term is in its
+    /// log, so it may count on it here too. Of anybody else this would say to a leader of an older
+    /// term that its own entry of that index is here.
+    package mutating func learnCommitted(
+        _ position: LogPosition, from sender: ReplicaID, now: Instant
+    ) {
+        advanceClock(to: now)
+        guard role == .follower, leader == sender, position.index > commit,
+            log.term(at: position.index) == position.term
+        else { return }
+        following.matched = max(following.matched, position.index)
+        advanceCommit(to: position.index)
+        checkInvariants()
+    }
+
     /// The follower has installed a snapshot at `index`, or soon will: find out what it lacks.
     package mutating func snapshotSent(to replica: ReplicaID, at index: LogIndex) {
         endSnapshot(to: replica, at: min(index, log.lastIndex))

@@ -53,6 +53,9 @@ extension Check {
     package static let timelyVersions = Check("versions near the clocks")
     /// Both ends of a numbered set of quiet groups hold the same groups (Rule C9).
     package static let quietSets = Check("quiet sets agree")
+    /// A voter that held a split's entry makes its half of its own store: it may be one of those
+    /// whose word made the split committed.
+    package static let halvesOfVoters = Check("voters keep their halves")
     /// When all faults are healed the cluster serves within a bound of time.
     package static let liveness = Check("liveness")
     /// When all is quiet all whole replicas are equal.

@@ -19,6 +19,8 @@ final class DiskShadow {
         var aside: [LogPosition] = []
         /// The end of what was durable before entries of it were lost; zero while nothing is.
         var promised = LogPosition.zero
+        /// Splits that were durable here.
+        var splits: Set<LogPosition> = []
         /// What the last start found, by index.
         var entriesFound: [LogPosition] = []
 
@@ -63,6 +65,13 @@ final class DiskShadow {
             replica == self.replica && holds(index, term)
         }
 
+        private mutating func noteSplits(_ entries: [Entry]) {
+            if !splits.isEmpty { splits = splits.filter { $0.index < entries[0].index } }
+            for entry in entries where entry.kind == .split {
+                splits.insert(LogPosition(index: entry.index, term: entry.term))
+            }
+        }
+
         mutating func apply(_ record: LogRecord) {
             if let owner = record.replica, owner > replica {
                 self = Self()
@@ -74,6 +83,7 @@ final class DiskShadow {
                 if kept < terms.count { terms.removeSubrange(max(0, kept)...) }
                 for entry in entries where entry.index > base.index { terms.append(entry.term) }
                 aside = []
+                noteSplits(entries)
             case .repaired(_, _, let entries):
                 for entry in entries where entry.index == last.next { terms.append(entry.term) }
                 takeAside()
@@ -107,6 +117,14 @@ final class DiskShadow {
     init(tabletCount: Int) {
         replicas = Array(repeating: Replica(), count: tabletCount)
         lowestReplicas = Array(repeating: .none, count: tabletCount)
+    }
+
+    /// Makes room for tablets that came since.
+    func follow(count: Int) {
+        while replicas.count < count {
+            replicas.append(Replica())
+            lowestReplicas.append(.none)
+        }
     }
 
     /// What is known of a copy of the folder, which is nobody's newest one.

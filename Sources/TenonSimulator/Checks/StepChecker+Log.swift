@@ -99,6 +99,9 @@ extension StepChecker {
             if isSame, found?.verdict != .whole || before.lacksPromised {
                 shadow.replicas[place].owe(before)
             }
+            if isSame {
+                shadow.replicas[place].keepSplits(of: before)
+            }
         }
     }
 
@@ -216,6 +219,12 @@ extension DiskShadow.Replica {
         terms = found.entries.map(\.term)
         if !isKnown { entriesFound = found.entries.map(\.position) }
         hardState = found.hardState ?? HardState()
+        for entry in found.entries where entry.kind == .split { splits.insert(entry.position) }
+    }
+
+    /// Those that are trimmed by now.
+    mutating func keepSplits(of earlier: Self) {
+        splits.formUnion(earlier.splits.filter { $0.index <= base.index })
     }
 }
 

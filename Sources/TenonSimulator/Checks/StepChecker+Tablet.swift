@@ -7,13 +7,17 @@ internal import TenonWire
 extension StepChecker {
     func checkTablet(_ node: Node, _ place: Int, _ host: SimulatedHost) {
         let probe = node.probe(place)
+        follow(probe)
         guard let tablet = followed(probe.tablet) else { return }
         let rank = rank(of: host)
         let before =
             lastProbes[rank][tablet].flatMap { $0.replica == probe.replica ? $0 : nil }
             ?? StepChecker.blank(probe)
         guard probe != before else { return }
-        if lastProbes[rank][tablet]?.replica != probe.replica { checkNumber(probe, host, tablet) }
+        if lastProbes[rank][tablet]?.replica != probe.replica {
+            checkNumber(probe, host, tablet)
+            checkHalf(probe, host, tablet)
+        }
         lastProbes[rank][tablet] = probe
         if probe.isQuarantined {
             if !damaged.contains(host.id) {
@@ -48,6 +52,21 @@ extension StepChecker {
             .numberUsedOnce,
             "\(host.name) has replica \(probe.replica) of tablet \(tablet + 1) again, of which it "
                 + "removed all below \(lowest)")
+    }
+
+    /// A half that is new here and has nothing yet: as long as it has committed nothing anywhere it
+    /// must not be that of a voter that held the split's entry.
+    private func checkHalf(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
+        guard probe.birth > .zero, probe.applied < probe.birth.index,
+            truths[tablet].lastCommitted == probe.birth.index, !damaged.contains(host.id),
+            let parent = followed(probe.parent)
+        else { return }
+        let isHeld = shadow(of: host.disk).replicas[parent].splits.contains(probe.birth)
+        guard isHeld else { return }
+        fail(
+            .halvesOfVoters,
+            "\(host.name) begins tablet \(tablet + 1) without content, and held the split of "
+                + "tablet \(parent + 1) at \(probe.birth.index)")
     }
 
     /// A replica as it was made: what is compared with when it was not there before.

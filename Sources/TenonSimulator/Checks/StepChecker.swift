@@ -14,6 +14,8 @@ package final class StepChecker: ClusterObserver {
     package private(set) var failure: CheckFailure?
     unowned let cluster: SimulatedCluster
     var truths: [TabletTruth]
+    /// Halves of split tablets that were seen.
+    private var halves: Set<TabletID> = []
     /// What is on each disk, by the disk: a folder that is copied takes it along.
     private var shadows: [ObjectIdentifier: DiskShadow] = [:]
     /// What each node's tablets looked like after its last turn, by place of node and tablet.
@@ -54,8 +56,11 @@ package final class StepChecker: ClusterObserver {
     // MARK: Shadows
 
     func shadow(of disk: SimulatedDisk) -> DiskShadow {
-        if let shadow = shadows[ObjectIdentifier(disk)] { return shadow }
-        let shadow = DiskShadow(tabletCount: cluster.groupCount)
+        if let shadow = shadows[ObjectIdentifier(disk)] {
+            shadow.follow(count: truths.count)
+            return shadow
+        }
+        let shadow = DiskShadow(tabletCount: truths.count)
         shadows[ObjectIdentifier(disk)] = shadow
         return shadow
     }
@@ -83,8 +88,11 @@ package final class StepChecker: ClusterObserver {
         guard let node = membership.node(of: replica),
             let host = cluster.hosts.first(where: { $0.nodeID == node })
         else { return false }
-        let shadow = shadows[ObjectIdentifier(newestDisk(of: host))]
-        return shadow?.replicas[tablet].holds(index, term, as: replica) ?? (index == .zero)
+        guard let shadow = shadows[ObjectIdentifier(newestDisk(of: host))] else {
+            return index == .zero
+        }
+        shadow.follow(count: truths.count)
+        return shadow.replicas[tablet].holds(index, term, as: replica)
     }
 
     /// Disks that were taken out while a stranger's is in, by host.
@@ -156,6 +164,7 @@ package final class StepChecker: ClusterObserver {
         }
         for place in 0..<node.probeCount {
             let probe = node.probe(place)
+            follow(probe)
             guard let tablet = followed(probe.tablet) else { continue }
             if probe.applied > .zero, !damaged.contains(host.id) {
                 check(
@@ -282,6 +291,19 @@ package final class StepChecker: ClusterObserver {
     func followed(_ tablet: TabletID) -> Int? {
         let place = Int(tablet.rawValue) - 1
         return place < truths.count ? place : nil
+    }
+
+    /// Follows the half of a tablet that was split from the first time on that it is seen.
+    func follow(_ probe: TabletProbe) {
+        guard probe.birth > .zero, halves.insert(probe.tablet).inserted else { return }
+        let place = Int(probe.tablet.rawValue) - 1
+        // Of two halves the later one may be seen first.
+        while truths.count <= place { truths.append(TabletTruth()) }
+        truths[place] = TabletTruth(birth: probe.birth, version: probe.lastVersion)
+        for rank in lastProbes.indices {
+            let missing = truths.count - lastProbes[rank].count
+            lastProbes[rank] += Array(repeating: nil, count: missing)
+        }
     }
 
     func rank(of host: SimulatedHost) -> Int { Int(host.id.rawValue) - 1 }

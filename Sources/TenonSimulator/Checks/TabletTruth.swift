@@ -13,21 +13,31 @@ struct TabletTruth {
     }
 
     /// By index: the entries that were ever written anywhere.
-    private var entries: [[KnownEntry]] = [[]]
+    private var entries: [[KnownEntry]]
     /// By index from 0: the terms of committed entries.
-    private(set) var committed: [Term] = [.zero]
+    private(set) var committed: [Term]
     /// By index: the term in which somebody first took it for committed; these rise.
-    private var committedIn: [Term] = [.zero]
+    private var committedIn: [Term]
     /// By index: the log digest after it was applied; nil while unknown.
-    private var digests: [UInt64?] = [nil]
+    private var digests: [UInt64?]
     /// The newest version that was applied anywhere, and where.
-    var newest = (index: LogIndex.zero, version: Timestamp.zero)
+    var newest: (index: LogIndex, version: Timestamp)
     private var leaders: [Term: ReplicaID] = [:]
     private var votes: [Ballot: ReplicaID] = [:]
 
     private struct Ballot: Hashable {
         var term: Term
         var voter: ReplicaID
+    }
+
+    /// Of a tablet whose log begins after `birth`, with versions above `version`.
+    init(birth: LogPosition = .zero, version: Timestamp = .zero) {
+        let count = Int(birth.index.rawValue) + 1
+        entries = Array(repeating: [], count: count)
+        committed = Array(repeating: birth.term, count: count)
+        committedIn = committed
+        digests = Array(repeating: nil, count: count)
+        newest = (birth.index, version)
     }
 
     var lastCommitted: LogIndex { LogIndex(UInt64(committed.count - 1)) }

@@ -80,6 +80,21 @@ final class ClusterOperator {
             tablet.id, from: draw(holders, &draws).name, to: draw(others, &draws).name)
     }
 
+    // MARK: Splitting
+
+    /// Splits the tablet that the key drawn from `seed` lies in, at that key: where the keys of a
+    /// workload begin, so that what belongs together stays in one tablet.
+    func split(seed: UInt64) {
+        guard !isBusy, let directory, directory.version > .zero else { return }
+        var draws = SeededGenerator(seed: seed)
+        let founding = draw(
+            StaticDirectory.tablets(count: cluster.options.tabletCount), &draws)
+        let key = KeyRoom.border(
+            of: draw(WorkloadCatalogue.names, &draws), inTabletFrom: founding.lower)
+        guard let tablet = directory.tablet(of: .default, holding: key) else { return }
+        order(.splitTablet(tablet.id, at: key))
+    }
+
     // MARK: Joining
 
     /// Has the node of a free machine join, when there is one.

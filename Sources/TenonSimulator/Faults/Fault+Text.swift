@@ -62,6 +62,7 @@ extension Fault: CustomStringConvertible {
         case .change(let seed): "change \(seed)"
         case .move(let seed): "move \(seed)"
         case .ambush: "ambush"
+        case .split(let seed): "split \(seed)"
         case .clockJump(let node, let step): "clock-jump \(node) \(step)"
         case .clockDrift(let node, let pace): "clock-drift \(node) \(pace)"
         case .clockShift(let target, let step, let isAccepted):
@@ -151,6 +152,10 @@ extension Fault: CustomStringConvertible {
                 words.word().flatMap { UInt64($0) }.map { .move(seed: $0) }
             }
         case "ambush": words.after { _ in .ambush }
+        case "split":
+            words.after { words in
+                words.word().flatMap { UInt64($0) }.map { .split(seed: $0) }
+            }
         case "clock-jump": words.numbers(2) { .clockJump($0[0], milliseconds: $0[1]) }
         case "clock-drift": words.numbers(2) { .clockDrift($0[0], perMillion: $0[1]) }
         case "clock-shift":

@@ -76,6 +76,8 @@ package enum Fault: Hashable, Sendable {
     /// Strikes once, when within six seconds some leader ends a joint configuration: see ``Ambush``.
     /// The power comes back after 200 ms, the ways are open again after 4 s.
     case ambush
+    /// An operator splits a tablet; which one and where is drawn from `seed`. Nothing to heal.
+    case split(seed: UInt64)
 
     // Clocks.
 
@@ -119,7 +121,7 @@ package enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
     case diskFull, diskStall, rot, rotHeader
     case clockJump, clockLeap, clockDrift, clockFar, clockFarAll
-    case change, move, ambush
+    case change, move, ambush, split
 }
 
 extension Fault {
@@ -148,6 +150,7 @@ extension Fault {
         case .change: "change of members"
         case .move: "move"
         case .ambush: "ambush"
+        case .split: "split"
         case .clockJump: "clock jump"
         case .clockDrift: "clock drift"
         case .clockShift(let target, _, let isAccepted):

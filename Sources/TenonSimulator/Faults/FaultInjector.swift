@@ -112,6 +112,7 @@ final class FaultInjector {
         case .change(let seed): change(seed)
         case .move(let seed): move(seed)
         case .ambush: lieInAmbush(until: cluster.now + Ambush.patience)
+        case .split(let seed): split(seed)
         case .clockJump(let node, let step): jump(node, step)
         case .clockDrift(let node, let pace): drift(node, pace)
         case .clockShift(let target, let step, let isAccepted):
@@ -388,6 +389,11 @@ final class FaultInjector {
         let release = down(.nodes(strike.losers)) { cluster.cutPower($0, keeping: .nothing) }
         cluster.schedule(after: Ambush.downFor, release)
         cluster.schedule(after: Ambush.partedFor, mend)
+    }
+
+    private func split(_ seed: UInt64) -> () -> Void {
+        administrator.split(seed: seed)
+        return {}
     }
 
     // MARK: Clocks

@@ -145,6 +145,7 @@ struct FaultDrawing {
         case .change: .change(seed: generator.next())
         case .move: .move(seed: generator.next())
         case .ambush: .ambush
+        case .split: .split(seed: generator.next())
         case .clockJump, .clockLeap, .clockDrift, .clockFar, .clockFarAll: drawClock(kind)
         }
     }

@@ -28,6 +28,9 @@ package final class SimulatedClient {
     private var call: Call?
     /// The newest version seen: the cluster may live in another time than the simulation.
     private var newestSeen = Timestamp.zero
+    /// What it routes by, since a node refused what it was asked as badly routed; until then by the
+    /// tablets that the founders made.
+    private var directory: Directory?
 
     /// How long one attempt may take before another node is asked.
     private static let attemptTimeout = TimeSpan.milliseconds(800)
@@ -120,15 +123,28 @@ package final class SimulatedClient {
 
     private func encode(_ call: Call) -> [UInt8] {
         let left = UInt32(call.deadline.since(cluster.now).wholeMilliseconds)
+        let keyspace = cluster.keyspaces[call.tablet] ?? .default
+        let route = route(call, in: keyspace)
         let header = RequestHeader(
-            epoch: .first, timeoutMilliseconds: left,
-            keyspace: cluster.keyspaces[call.tablet] ?? .default, tablet: call.tablet,
-            generation: .first)
+            epoch: .first, timeoutMilliseconds: left, keyspace: keyspace, tablet: route.tablet,
+            generation: route.generation)
         var writer = ByteWriter()
         writer.frame(.request, id: call.request) {
             Request(header: header, body: call.body).encode(to: &$0)
         }
         return writer.take()
+    }
+
+    /// The tablet that has the call's key now, as far as this client knows: the one it was made for,
+    /// or what was split off from that.
+    private func route(
+        _ call: Call, in keyspace: KeyspaceID
+    ) -> (tablet: TabletID, generation: Generation) {
+        guard let directory, call.tablet != .directory else { return (call.tablet, .first) }
+        let tablet =
+            call.body.firstKey.map { directory.tablet(of: keyspace, holding: $0) }
+            ?? directory.tablets.first { $0.id == call.tablet }
+        return tablet.map { ($0.id, $0.generation) } ?? (call.tablet, .first)
     }
 
     private func link(to rank: Int) -> ClientLink? {
@@ -178,12 +194,16 @@ package final class SimulatedClient {
         if case .refusal(let refusal) = answer {
             refused(refusal, call)
         } else {
-            finish(.answer(answer))
+            // A key's history goes on over the splits of its tablet: one line of versions.
+            finish(.answer(answer.standing(in: call.tablet)))
         }
     }
 
     private func refused(_ refusal: Refusal, _ call: Call) {
         self.call?.lastRefusal = refusal
+        if refusal.reason == .staleDescriptor {
+            directory = cluster.hosts[target].node?.describe() ?? directory
+        }
         // A first attempt that was refused for certain was never applied.
         if call.attempt == 1, !refusal.isOutcomeUnknown { self.call?.mayBeApplied = false }
         switch refusal.reason {
@@ -194,6 +214,62 @@ package final class SimulatedClient {
             again(after: SimulatedClient.pause, atNext: true)
         case .invalid, .tooLarge, .diskFull, .historyGone, .denied, .wrongEpoch:
             finish(self.call?.mayBeApplied == true ? .unknown(refusal) : .notApplied(refusal))
+        }
+    }
+}
+
+extension RequestBody {
+    /// A key that decides which tablet is asked; nil when none does.
+    fileprivate var firstKey: Bytes? {
+        switch self {
+        case .get(let key, _): key
+        case .getMany(let keys, _): keys.first
+        case .scan(let scan): scan.from
+        case .write(let command): RequestBody.firstKey(of: command)
+        default: nil
+        }
+    }
+
+    private static func firstKey(of command: Bytes) -> Bytes? {
+        do throws(DecodingError) {
+            var reader = ByteReader(command)
+            switch try Command(from: &reader).operation {
+            case .put(let key, _, _), .delete(let key, _), .get(let key): return key
+            case .deleteRange(let from, _): return from
+            case .transaction(let transaction):
+                return transaction.conditions.first?.key
+                    ?? (transaction.then + transaction.else).lazy.compactMap(\.key).first
+            case .raiseHistoryFloor, .contentDigest: return nil
+            }
+        } catch {
+            preconditionFailure("a client's own command cannot be read: \(error)")
+        }
+    }
+}
+
+extension Operation {
+    fileprivate var key: Bytes? {
+        switch self {
+        case .put(let key, _, _), .delete(let key, _), .get(let key): key
+        case .deleteRange(let from, _): from
+        case .transaction, .raiseHistoryFloor, .contentDigest: nil
+        }
+    }
+}
+
+extension Answer {
+    /// The same answer, as one of `tablet`.
+    fileprivate func standing(in tablet: TabletID) -> Answer {
+        switch self {
+        case .outcome(let outcome, let point):
+            .outcome(outcome, at: ReadPoint(tablet: tablet, version: point.version))
+        case .value(let value, let point):
+            .value(value, at: ReadPoint(tablet: tablet, version: point.version))
+        case .values(let values, let point):
+            .values(values, at: ReadPoint(tablet: tablet, version: point.version))
+        case .page(let items, let next, let point):
+            .page(items, next: next, at: ReadPoint(tablet: tablet, version: point.version))
+        case .directory, .status, .done, .refusal: self
         }
     }
 }

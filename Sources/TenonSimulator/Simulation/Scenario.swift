@@ -86,7 +86,7 @@ package enum ScenarioCatalogue {
         calm, bench, processes, network, disks, damage, folders, clocks, handover, refusals,
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
-        members, membersEverything, moves, time, relay, quietGroups,
+        members, membersEverything, moves, time, relay, quietGroups, splits,
     ]
 
     /// The scenario of a name.
@@ -266,12 +266,26 @@ package enum ScenarioCatalogue {
     private static let membersEverything: Scenario = {
         var mix = FaultMix(
             FaultMix.processes + FaultMix.network + FaultMix.disks + FaultMix.clocks
-                + [(.change, 30)])
+                + [(.change, 30), (.split, 8)])
         mix.gapMax = .seconds(1)
         var scenario = Scenario(
             "members-everything", "Nodes that join and leave under all faults that lose nothing.",
             mix: mix)
         scenario.spareCount = 2
+        return scenario
+    }()
+
+    private static let splits: Scenario = {
+        var mix = FaultMix([
+            (.split, 12), (.crash, 4), (.crashAll, 2), (.powerCut, 3), (.powerCutAll, 2),
+            (.dieWriting, 4), (.isolate, 3), (.handOver, 2), (.diskStall, 1), (.failedSync, 1),
+            (.failedWrite, 1), (.diskFull, 1), (.loss, 1), (.narrow, 2),
+        ])
+        mix.gapMax = .milliseconds(600)
+        mix.lasts = .milliseconds(50)...(.seconds(2))
+        var scenario = Scenario(
+            "splits", "Tablets that become two while nodes, links and disks fail.", mix: mix)
+        scenario.tabletCount = 2
         return scenario
     }()
 

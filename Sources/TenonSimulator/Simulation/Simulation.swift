@@ -118,8 +118,18 @@ package final class Simulation {
         return report.failure == nil && isMet
     }
 
-    private var tablets: [TabletID] {
-        [.directory] + StaticDirectory.tablets(count: scenario.tabletCount).map(\.id)
+    private var tablets: [TabletID] { [.directory] + dataTablets.map(\.id) }
+
+    /// Those that the founders made, and their halves as far as any node knows.
+    private var dataTablets: [TabletDescriptor] {
+        let founding = StaticDirectory.tablets(count: scenario.tabletCount)
+        guard injector.counts.contains(where: { $0.name == Fault.split(seed: 0).name }) else {
+            return founding
+        }
+        let newest = cluster.hosts.compactMap { $0.node?.describe() }
+            .max { $0.version < $1.version }
+        let known = newest?.tablets.filter { $0.keyspace == .default } ?? []
+        return known.count > founding.count ? known : founding
     }
 
     /// Whether every tablet has a leader that serves.
@@ -130,15 +140,18 @@ package final class Simulation {
     /// Once faults stop, a write to every tablet succeeds within a bound of virtual time.
     private func checkLiveness() {
         let end = cluster.now + Simulation.livenessBound
-        for tablet in StaticDirectory.tablets(count: scenario.tabletCount) {
-            // Behind the lower bound, before every other border.
-            let key = Bytes(tablet.lower.array + Array("!".utf8))
+        for tablet in dataTablets {
+            // Behind the lower bound, before every other border and every workload's keys.
+            let isHalf = tablet.generation > .first && !tablet.lower.isEmpty
+            let key = isHalf ? tablet.lower : Bytes(tablet.lower.array + Array("!".utf8))
             var isWritten = false
+            var last: CallResult?
             while !isWritten, cluster.now < end, report.failure == nil {
                 var result: CallResult?
                 let body = cluster.client.write(.put(key: key, value: key, condition: .none))
                 cluster.client.start(body, tablet: tablet.id, within: .seconds(5)) { result = $0 }
                 _ = pass(atMost: .seconds(6)) { result != nil }
+                last = result
                 if case .answer(.outcome(.written, _)) = result { isWritten = true }
             }
             if !isWritten {
@@ -146,7 +159,8 @@ package final class Simulation {
                     .liveness,
                     "tablet \(tablet.id) took no write within "
                         + "\(Simulation.livenessBound.wholeMilliseconds) ms after "
-                        + "all faults were healed")
+                        + "all faults were healed: \(last.map { "\($0)" } ?? "no answer"); "
+                        + "under way \(splitsUnderWay)")
             }
         }
     }
@@ -155,10 +169,17 @@ package final class Simulation {
     private func checkConvergence() {
         let isEqual = pass(atMost: Simulation.convergenceBound) {
             self.tablets.allSatisfy { self.difference(in: $0) == nil }
+                && self.splitsUnderWay.isEmpty
         }
         guard !isEqual else { return }
-        let differences = tablets.compactMap { difference(in: $0) }
+        let differences =
+            tablets.compactMap { difference(in: $0) }
+            + splitsUnderWay.map { "the split of tablet \($0.tablet) does not end" }
         fail(.convergence, differences.joined(separator: "; "))
+    }
+
+    private var splitsUnderWay: [TabletSplit] {
+        cluster.hosts.flatMap { $0.node?.probeSplits ?? [] }
     }
 
     /// What keeps the whole replicas of a tablet from being equal; nil when they are.

@@ -9,11 +9,16 @@ package struct KeyRoom: Hashable, Sendable {
     /// One room in every tablet.
     package static func rooms(of workload: String, in parameters: WorkloadParameters) -> [KeyRoom] {
         parameters.tablets.map { tablet in
-            // The first tablet begins at the empty key, and all others at digits or above.
-            let lower = tablet.lower.isEmpty ? Bytes("!") : tablet.lower
-            return KeyRoom(
-                tablet: tablet.id, prefix: Bytes(lower.array + Array("/\(workload)/".utf8)))
+            let border = border(of: workload, inTabletFrom: tablet.lower)
+            return KeyRoom(tablet: tablet.id, prefix: Bytes(border.array + Array("/".utf8)))
         }
+    }
+
+    /// A key below all of a workload's keys in a tablet, and above all keys of those before it.
+    package static func border(of workload: String, inTabletFrom lower: Bytes) -> Bytes {
+        // The first tablet begins at the empty key, and all others at digits or above.
+        let lower = lower.isEmpty ? Bytes("!") : lower
+        return Bytes(lower.array + Array("/\(workload)".utf8))
     }
 
     /// Key number `number`, up to 99, in the order of the numbers.

@@ -12,6 +12,13 @@ extension Store {
         guard !isJobOut, flushed != nil else { return nil }
         return CheckpointJob(to: directory, makeContext())
     }
+
+    /// The same as a store of its own: with `record` in the place of the flush's. Durable with the
+    /// folder's name when the job is finished. Nothing of the folder is believed before.
+    package func splitJob(to directory: String, record: FlushRecord) -> (any StoreJob)? {
+        guard !isJobOut, flushed != nil else { return nil }
+        return CheckpointJob(to: directory, makeContext(), record: record)
+    }
 }
 
 /// Links the tables of a store into another folder. Each slice makes some links.
@@ -27,16 +34,19 @@ final class CheckpointJob: StoreJob, @unchecked Sendable {
     private var context: JobContext
     private let target: StoreFolder
     private let tables: [TableEntry]
+    /// What another tablet's store begins with; nil for a copy of this one.
+    private let record: FlushRecord?
     private var phase = Phase.begin
     private var linked = 0
 
-    let kind = StoreJobKind.checkpoint
+    var kind: StoreJobKind { record == nil ? .checkpoint : .split }
 
     /// How many links a slice makes.
     private static let linksPerSlice = 64
 
-    init(to directory: String, _ context: JobContext) {
+    init(to directory: String, _ context: JobContext, record: FlushRecord? = nil) {
         self.context = context
+        self.record = record
         target = StoreFolder(fileSystem: context.folder.fileSystem, path: directory)
         tables = context.manifest.tables.sorted { $0.number < $1.number }
     }
@@ -86,11 +96,19 @@ final class CheckpointJob: StoreJob, @unchecked Sendable {
     }
 
     private func finish() throws(StoreError) -> StoreJobResult {
-        guard let record = context.manifest.flush else {
+        guard let flushed = context.manifest.flush else {
             preconditionFailure("a checkpoint of a store that never flushed")
         }
-        try context.manifest.write(to: target)
-        let manifest = context.manifest.encoded
+        var copy = context.manifest
+        copy.flush = record ?? flushed
+        try copy.write(to: target)
+        if record != nil {
+            try target.unreferenced { fileSystem throws(FileError) in
+                try fileSystem.syncDirectory(target.parentPath)
+            }
+            return StoreJobResult(kind: .split)
+        }
+        let manifest = copy.encoded
         var files = tables.map {
             SnapshotFile(name: $0.number.fileName, bytes: $0.bytes, checksum: $0.checksum)
         }
@@ -98,7 +116,7 @@ final class CheckpointJob: StoreJob, @unchecked Sendable {
             SnapshotFile(
                 name: Manifest.fileName, bytes: manifest.count, checksum: CRC32C(manifest)))
         var result = StoreJobResult(kind: .checkpoint)
-        result.snapshot = SnapshotManifest(files: files, flush: record)
+        result.snapshot = SnapshotManifest(files: files, flush: flushed)
         return result
     }
 }

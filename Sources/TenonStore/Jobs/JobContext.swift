@@ -9,18 +9,22 @@ struct JobContext: Sendable {
     let levels: Levels
     /// No read below this comes any more.
     let floor: Timestamp
+    /// The prefixed keys of users that belong to the tablet; nil for all.
+    let userRange: (lower: [UInt8], upper: [UInt8]?)?
     /// Tables whose files are removed: the job lets go of them in its first slice.
     var retired: [Table]
 
     init(
         folder: StoreFolder, configuration: StoreConfiguration, manifest: Manifest,
-        levels: Levels, floor: Timestamp, retired: [Table]
+        levels: Levels, floor: Timestamp,
+        userRange: (lower: [UInt8], upper: [UInt8]?)?, retired: [Table]
     ) {
         self.folder = folder
         self.configuration = configuration
         self.manifest = manifest
         self.levels = levels
         self.floor = floor
+        self.userRange = userRange
         self.retired = retired
     }
 
@@ -36,6 +40,13 @@ struct JobContext: Sendable {
         first.number = 1
         try first.write(to: folder)
         manifest = first
+    }
+
+    /// Whether a key belongs to another tablet: what a split left behind.
+    func isForeign(_ key: [UInt8]) -> Bool {
+        guard let userRange, key.first == KeySpaceTag.user.rawValue else { return false }
+        return compareKeys(key, userRange.lower) < 0
+            || userRange.upper.map { compareKeys(key, $0) >= 0 } ?? false
     }
 }
 

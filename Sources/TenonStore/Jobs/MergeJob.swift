@@ -124,6 +124,7 @@ final class MergeJob: StoreJob, @unchecked Sendable {
     }
 
     private func take(_ cursor: EntryCursor) throws(StoreError) {
+        if context.isForeign(cursor.key) { return }
         let isNewKey = filter.isNewKey(cursor.key)
         let keeps = filter.keeps(
             cursor.key, cursor.version, isTombstone: cursor.isTombstone

@@ -52,7 +52,7 @@ extension Store {
         defer { retired = [] }
         return JobContext(
             folder: folder, configuration: configuration, manifest: manifest, levels: levels,
-            floor: historyFloor, retired: retired)
+            floor: historyFloor, userRange: userRange, retired: retired)
     }
 
     /// Takes over what a job made. Everything of it is durable already. - Complexity: O(tables).

@@ -37,6 +37,13 @@ extension Store {
             levels: levels)
     }
 
+    /// Whether a store stands in `directory`. A folder without one was left half made. Blocks.
+    package static func stands(
+        in directory: String, _ fileSystem: any FileSystem
+    ) throws(FileError) -> Bool {
+        try fileSystem.exists(directory + "/" + Manifest.fileName)
+    }
+
     private static func readManifest(
         of folder: StoreFolder, names: [String], _ configuration: StoreConfiguration
     ) throws(StoreError) -> Manifest {

@@ -28,7 +28,7 @@ package struct StoreCounters: Hashable, Sendable {
         switch result.kind {
         case .flush: flushes += 1
         case .compaction: compactions += 1
-        case .checkpoint, .snapshotInstall: break
+        case .checkpoint, .split, .snapshotInstall: break
         }
         bytesWritten += result.bytesWritten
         bytesRead += result.bytesRead

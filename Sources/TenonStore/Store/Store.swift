@@ -35,6 +35,10 @@ package final class Store {
     /// No read is below this; compaction drops what no read at or above it sees (Rule S4).
     package internal(set) var historyFloor: Timestamp
 
+    /// The prefixed keys of users that belong to the tablet; nil for all. The others may be in
+    /// tables yet: nobody reads them, and merges drop them.
+    var userRange: (lower: [UInt8], upper: [UInt8]?)?
+
     /// Rises whenever reads may have to look at other blocks than before. While it stays, a read
     /// whose blocks are pinned misses none, whatever is written meanwhile.
     package internal(set) var contentGeneration: UInt64 = 0
@@ -116,6 +120,12 @@ package final class Store {
         memtable.freeze()
         frozen = (memtable, record)
         memtable = Memtable(after: memtable.lastVersion)
+    }
+
+    /// Allows merges to drop users' keys outside [`lower`, `upper`): no read of them comes any more,
+    /// not even after a restart, which begins at what the newest flush recorded.
+    package func restrict(toUserKeysFrom lower: Bytes, upTo upper: Bytes?) {
+        userRange = (StoreKey.user(lower).prefixed, upper.map { StoreKey.user($0).prefixed })
     }
 
     /// Allows compaction to drop what no read at or above `floor` sees. Never goes down.

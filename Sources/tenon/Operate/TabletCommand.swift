@@ -6,14 +6,16 @@ import TenonWire
 /// `tenon tablet`: the pieces of the keyspaces.
 struct TabletCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "tablet", abstract: "List and move tablets, and hand their leadership over.",
+        commandName: "tablet",
+        abstract: "List, split and move tablets, and hand their leadership over.",
         discussion: """
             EXAMPLES
               tenon tablet list
+              tenon tablet split accounts --at m
               tenon tablet move 2 --from n1 --to n4
               tenon tablet transfer 2 --to n3
             """,
-        subcommands: [List.self, Move.self, Transfer.self])
+        subcommands: [List.self, Split.self, Move.self, Transfer.self])
 }
 
 extension TabletCommand {
