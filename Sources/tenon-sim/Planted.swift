@@ -174,8 +174,8 @@
             case .replicaAddedUnderOldID: "moves"
             case .ownClockTrusted: "time"
             case .quietSetNumberIgnored: "quiet"
-            case .splitForgetsSessions, .splitBeforeFlush, .splitRecordBeforeCheckpoint,
-                .writesBehindSplit:
+            case .splitForgetsSessions: "split-sessions"
+            case .splitBeforeFlush, .splitRecordBeforeCheckpoint, .writesBehindSplit:
                 "splits"
             default: "everything"
             }

@@ -87,6 +87,7 @@ package enum ScenarioCatalogue {
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
         members, membersEverything, moves, time, relay, quietGroups, splits,
+        splitSessions,
     ]
 
     /// The scenario of a name.
@@ -286,6 +287,19 @@ package enum ScenarioCatalogue {
         var scenario = Scenario(
             "splits", "Tablets that become two while nodes, links and disks fail.", mix: mix)
         scenario.tabletCount = 2
+        return scenario
+    }()
+
+    private static let splitSessions: Scenario = {
+        var mix = FaultMix([
+            (.split, 12), (.resetClients, 4), (.loss, 4), (.crash, 2), (.isolate, 2),
+        ])
+        mix.gapMax = .milliseconds(600)
+        mix.lasts = .milliseconds(50)...(.seconds(2))
+        var scenario = Scenario(
+            "split-sessions", "Retries and late duplicates of writes to tablets that became two.",
+            mix: mix)
+        scenario.workloads = ["sessions", "counters"]
         return scenario
     }()
 
