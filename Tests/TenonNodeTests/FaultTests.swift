@@ -217,7 +217,7 @@ import Testing
 
     @Test func `a log write that a power cut tore is cut off, and nothing acknowledged is lost`() {
         var tornTails = 0
-        for seed in UInt64(1)...8 {
+        for seed in UInt64(1)...16 {
             let cluster = SimulatedCluster(ClusterOptions(seed: seed))
             #expect(cluster.form())
             #expect(cluster.put("before", "1") != nil)
@@ -226,7 +226,7 @@ import Testing
                 cluster.client.write(.put(key: "a", value: value(1), condition: .none)),
                 tablet: TabletID(2), within: .seconds(5)
             ) { _ in }
-            cluster.run(for: .microseconds(700 + 200 * Int(seed)))
+            cluster.run(for: .microseconds(200 + 100 * Int(seed)))
             for node in 1...3 { cluster.cutPower(node) }
             #expect(cluster.form())
             tornTails += cluster.hosts.count { $0.noticed("torn tail") }

@@ -1,4 +1,5 @@
 import TenonCore
+import TenonKV
 import TenonLog
 import TenonRaft
 import TenonSimulator
@@ -56,6 +57,8 @@ import Testing
 
     @Test func `a write wakes its group and no other, and the group rests again`() {
         let cluster = formed(2)
+        // The directory balances the leaders of a new cluster first.
+        cluster.run(for: .seconds(10))
         _ = awaitRest(cluster)
         let terms = terms(cluster)
         #expect(cluster.put(key, "1") != nil)
@@ -65,6 +68,39 @@ import Testing
         #expect(self.terms(cluster) == terms)
         let areEqual = cluster.awaitEqualReplicas()
         #expect(areEqual)
+    }
+
+    @Test func `groups that nobody uses rest as soon as they are elected`() {
+        let cluster = formed(12, tablets: 24)
+        let isQuiet = cluster.run(within: .seconds(5), every: .milliseconds(5)) {
+            resting(cluster) == [24, 24, 24]
+        }
+        #expect(isQuiet)
+        // Their leaders' first entries count for nothing: no heartbeats while others are elected.
+        let led = (1...3).flatMap { tablets(cluster, $0) }.filter { $0.raft.role == .leader }
+        #expect(led.count == 24 && led.allSatisfy { $0.raft.idleSince == .zero })
+        #expect((1...3).allSatisfy { cluster.host($0).node?.electing == 0 })
+    }
+
+    @Test func `a tablet that was written to once writes little before it is quiet for good`() {
+        let cluster = formed(13)
+        _ = awaitRest(cluster)
+        #expect(cluster.put(key, "1") != nil)
+        let first = tablets(cluster, 1)[0].raft.lastPosition.index
+        cluster.run(for: .seconds(90))
+        let isQuiet = awaitRest(cluster)
+        #expect(isQuiet)
+        let tablet = tablets(cluster, 1)[0]
+        // The retention is a minute: an eighth of it at a time, and the last step.
+        #expect(tablet.raft.lastPosition.index.rawValue - first.rawValue <= 10)
+        #expect(tablet.machine.historyFloor >= tablet.lastClientVersion)
+        let isRead = (1...3).allSatisfy { place in
+            guard let node = cluster.host(place).node,
+                let directory = node.tablets.peek(.directory)
+            else { return false }
+            return node.isDirectoryRead(directory)
+        }
+        #expect(isRead)
     }
 
     @Test func `a read is served while the group rests`() {

@@ -12,7 +12,7 @@ struct DirectoryController {
     /// With so many tablets a look costs milliseconds: it is taken when there is news…
     private static let manyTablets = 256
     /// … or after so long, for what only time brings about.
-    private static let quietInterval = TimeSpan.seconds(2)
+    private static let quietInterval = TimeSpan.seconds(10)
 
     /// The content of tablet 1 as last read here, and the entry after which it was read.
     var state = DirectoryState()

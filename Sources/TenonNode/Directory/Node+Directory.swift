@@ -35,10 +35,10 @@ extension Node {
 
     /// Whether the content of tablet 1 as read here is what is applied.
     func isDirectoryRead(_ tablet: Tablet) -> Bool {
-        controller.stateIndex == tablet.machine.appliedIndex
+        controller.stateIndex >= tablet.writtenIndex
     }
 
-    /// Reads tablet 1 again when something was applied to it; a page a turn.
+    /// Reads tablet 1 again when something was written in it; a page a turn.
     private func readDirectory(_ tablet: Tablet) {
         guard tablet.problem == nil, !tablet.isApplyPaused else { return }
         if controller.scan == nil {

@@ -67,9 +67,10 @@ struct QuietSet {
     }
 
     /// Another process of the peer: every group leaves the set.
-    /// - Returns: whether that is news.
-    mutating func meet(_ boot: BootNumber) -> Bool {
-        guard boot != peerBoot else { return false }
+    /// - Returns: the groups that left.
+    mutating func meet(_ boot: BootNumber) -> [TabletID] {
+        guard boot != peerBoot else { return [] }
+        let left = tablets
         peerBoot = boot
         number += 1
         elements = [:]
@@ -77,7 +78,7 @@ struct QuietSet {
         base = number
         sentNumber = 0
         heldNumber = 0
-        return true
+        return left
     }
 
     /// What the peer is to be told; nil when it was told everything.
@@ -114,13 +115,17 @@ struct QuietSet {
     /// - Parameters:
     ///   - held: the number that it holds; 0 when it holds no set.
     ///   - named: the number that it was asked about; everything up to it was sent before.
-    mutating func answered(held: UInt64, named: UInt64) {
+    /// - Returns: the groups that it holds from now on, and some that left again.
+    @discardableResult
+    mutating func answered(held: UInt64, named: UInt64) -> [TabletID] {
         let isKnown = held >= base && held <= number
         heldNumber = held <= number ? held : 0
         // So far as nothing was sent after it, what was sent up to `named` did not arrive.
         if !isKnown || held < named, named >= sentNumber { sentNumber = isKnown ? held : 0 }
-        guard isKnown else { return }
-        changes.removeFirst(changes.prefix { $0.number <= held }.count)
+        guard isKnown else { return [] }
+        let taken = changes.prefix { $0.number <= held }
+        changes.removeFirst(taken.count)
         base = held
+        return taken.map(\.tablet)
     }
 }

@@ -142,7 +142,10 @@ extension Node {
             guard meet(answer.boot, of: &peer),
                 peer.pulse.answered(sentAt: answer.sentAt, now: now)
             else { return [] }
-            peer.leading.answered(held: answer.heldSet, named: answer.namedSet)
+            // Those that may rest from now on.
+            for id in peer.leading.answered(held: answer.heldSet, named: answer.namedSet) {
+                if let tablet = tablets.peek(id), !tablet.raft.isResting { tablets.touch(tablet) }
+            }
             return answer.left.filter { peer.leading.isHeld($0) }
         }
         for id in left ?? [] {
@@ -159,8 +162,7 @@ extension Node {
         guard boot >= peer.pulse.boot else { return false }
         peer.pulse.boot = boot
         restsToLookAt.append(contentsOf: peer.following.meet(boot))
-        let resting = peer.leading.tablets
-        if peer.leading.meet(boot) { restsToLookAt.append(contentsOf: resting) }
+        restsToLookAt.append(contentsOf: peer.leading.meet(boot))
         return true
     }
 
@@ -212,9 +214,16 @@ extension Node {
         }
     }
 
-    /// Counts who stands for election.
-    private func noteElecting(_ tablet: Tablet) {
-        let isElecting = tablet.raft.role == .preCandidate || tablet.raft.role == .candidate
+    /// Counts whose election is not over: who stands, and who was elected and has not gone to rest
+    /// yet, as each does at once that nobody asks for anything. So what is begun keeps pace with
+    /// what the loops and the disks get done, and is done before anybody takes it for late.
+    private func noteElecting(_ tablet: Tablet, now: Instant) {
+        let isElecting =
+            switch tablet.raft.role {
+            case .preCandidate, .candidate: true
+            case .leader: tablet.raft.isNew(now: now) && !tablet.isAnnounced
+            case .follower: false
+            }
         guard isElecting != tablet.isElecting else { return }
         tablet.isElecting = isElecting
         electing += isElecting ? 1 : -1
@@ -257,7 +266,7 @@ extension Node {
     /// A tablet's turn is over: lets its group rest when it is quiet, and takes it out of the
     /// sets when it is not. Whatever ended a rest, this is where the others get to know.
     func noteRest(_ tablet: Tablet, now: Instant) {
-        noteElecting(tablet)
+        defer { noteElecting(tablet, now: now) }
         if let node = tablet.restsUnder, !tablet.raft.isResting || tablet.leaderNode != node {
             tablet.restsUnder = nil
             _ = heartbeats.with(node) { $0.following.leave(tablet.id) }

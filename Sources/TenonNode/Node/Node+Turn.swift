@@ -12,9 +12,10 @@ extension Node {
     /// How long records that found the log full wait before they are tried again.
     static let logRetryDelay = TimeSpan.milliseconds(100)
 
-    /// Tablets that stand for election here at a time. When many lost their leader the others wait,
-    /// so that what is begun is done before it is late; the votes of those share a sync (Rule C9).
-    static let electionsMax = 256
+    /// Tablets whose elections are under way here at a time. When many lost their leader the others
+    /// wait, so that what is begun is done before it is late; the votes of those share a sync
+    /// (Rule C9).
+    static let electionsMax = 128
 
     /// Closes the turn: everything that the events since the last turn make possible is done or
     /// ordered, and what is ordered is handed over.

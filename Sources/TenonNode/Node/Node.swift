@@ -55,7 +55,7 @@ package final class Node {
     var heartbeats: NodeHeartbeats
     /// Tablets whose rest is to be looked at again, a part of them each turn.
     var restsToLookAt = FIFO<TabletID>()
-    /// Tablets that stand for election here.
+    /// Tablets whose election is under way here.
     var electing = 0
     /// Messages of this turn that go through a third node (Rule C8).
     var relayOutbox: [(via: NodeID, to: NodeID, bytes: Int, messages: [RaftMessage])] = []

@@ -60,6 +60,8 @@ extension Tablet {
         }
         if outcomes.count == 1, case .upkeep(let version) = outcomes[0] {
             beginContentDigest(askedBy: entry, at: version)
+        } else if !outcomes.isEmpty {
+            writtenIndex = entry.index
         }
     }
 

@@ -117,6 +117,7 @@ extension Tablet {
                 output.wantsTurn = true
             case .done(let restored)?:
                 machine = restored
+                writtenIndex = restored.appliedIndex
                 if isPlanted(.sessionsLostInSnapshot) { machine.loseSessions() }
                 restoring = nil
                 output.isSnapshotInstalled = true

@@ -144,14 +144,15 @@ extension Tablet {
     }
 
     /// The floor follows now minus the retention until it has passed the last write of a client;
-    /// then there is nothing more to drop, and a quiet tablet writes nothing.
+    /// then there is nothing more to drop, and a quiet tablet writes nothing. It follows in steps
+    /// of an eighth of the retention: each is an entry, and a node has many tablets.
     private func raiseHistoryFloor(at time: WallTime) {
         guard let retention else { return }
         let floor = min(
             Timestamp(time).earlier(by: retention), machine.lastVersion)
-        guard floor > machine.historyFloor, machine.historyFloor < lastClientVersion else {
-            return
-        }
+        guard floor > machine.historyFloor, machine.historyFloor < lastClientVersion,
+            floor >= lastClientVersion || floor.earlier(by: retention / 8) > machine.historyFloor
+        else { return }
         proposeUpkeep(.raiseHistoryFloor(to: floor))
     }
 

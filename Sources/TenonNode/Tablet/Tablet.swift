@@ -85,6 +85,8 @@ final class Tablet {
     var lastUpkeep = Instant.zero
     /// The version of the last write of a client that this replica knows of.
     var lastClientVersion: Timestamp
+    /// No entry that was applied after this one changed a key.
+    var writtenIndex: LogIndex
     var lastDigestIndex = LogIndex.zero
     /// When the last turn looked at this tablet.
     var lastTurn = Instant.zero
@@ -134,6 +136,7 @@ final class Tablet {
         self.machine = machine
         clock = HybridClock(last: machine.lastVersion)
         lastClientVersion = machine.lastVersion
+        writtenIndex = machine.appliedIndex
         split.hold = machine.lastSplit?.index.previous
     }
 

@@ -179,8 +179,8 @@ extension Raft {
         role = .leader
         leader = configuration.replica
         leadership = Leadership()
+        leadership.electedAt = clock
         leadership.heartbeatDeadline = clock
-        leadership.busyAt = clock
         leadership.tickDeadline = clock
         leadership.uncommittedBytes = uncommittedBytes
         adoptMembershipAsLeader()

@@ -22,8 +22,17 @@ extension Raft {
         }
     }
 
-    /// Since when a leader has had nothing to do; nil on others.
+    /// Since when a leader has had nothing to do; nil on others. A new one that was asked for
+    /// nothing yet has had nothing for ever: where thousands are elected together, each rests as
+    /// soon as its first entry is everywhere, and the others are not late for its heartbeats.
     package var idleSince: Instant? { role == .leader ? leadership.busyAt : nil }
+
+    /// Whether this replica was elected less than an election timeout ago and was asked for nothing
+    /// yet: its group rests as soon as its first entry is everywhere.
+    package func isNew(now: Instant) -> Bool {
+        role == .leader && leadership.busyAt == .zero && !isResting
+            && now.since(leadership.electedAt) < configuration.electionTimeoutMin
+    }
 
     /// Where the group stands when nothing is under way and every member on a node that `isHere`
     /// has everything; nil otherwise, and on those who do not lead.
@@ -94,7 +103,7 @@ extension Raft {
                 let node = leadership.progress[position].member.node
                 if let moment = heardAt(node) { leadership.progress[position].heard(at: moment) }
             }
-            becomeBusy()
+            endRest()
         } else {
             if let moment = leader.flatMap({ membership.node(of: $0) }).flatMap(heardAt) {
                 leaderHeardAt = max(leaderHeardAt ?? moment, moment)
@@ -135,20 +144,19 @@ extension Raft {
         }
     }
 
-    /// A leader has something to do. One that rested has heard nobody of late, which is no reason
-    /// to step down: its node would have told.
-    mutating func becomeBusy() {
-        leadership.busyAt = clock
-        guard isResting else { return }
+    private mutating func endRest() {
         isResting = false
         leadership.heartbeatDeadline = clock
     }
 
-    /// A leader whose rest ends by an event of its own: whom its node's heartbeats spoke for counts
-    /// as heard when the next tick tells what time it is, for a group that rests is told none.
-    mutating func becomeBusyWithGrace() {
-        if isResting { leadership.isWaking = true }
-        becomeBusy()
+    /// A leader has something to do. One that rested has heard nobody of late, which is no reason
+    /// to step down: whom its node's heartbeats spoke for counts as heard when the next tick tells
+    /// what time it is, for a group that rests is told none.
+    mutating func becomeBusy() {
+        leadership.busyAt = clock
+        guard isResting else { return }
+        leadership.isWaking = true
+        endRest()
     }
 
     /// The first tick after such an end.

@@ -39,7 +39,7 @@ extension Raft {
     mutating func appendAsLeader(
         _ kind: EntryKind, _ payload: [UInt8], _ membership: Membership? = nil
     ) -> LogIndex {
-        becomeBusyWithGrace()
+        if kind != .noop { becomeBusy() }
         let index = log.lastIndex.next
         log.append(Entry(index: index, term: term, kind: kind, payload: payload))
         leadership.uncommittedBytes += payload.count

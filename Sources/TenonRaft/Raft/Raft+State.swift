@@ -56,8 +56,9 @@ extension Raft {
         var heartbeatDeadline = Instant.zero
         /// When the leader looks after itself next: reads put off heartbeats, but not this.
         var tickDeadline = Instant.zero
-        /// When it last had something to do but heartbeats.
+        /// When it last had something to do but heartbeats and its first entry; zero before.
         var busyAt = Instant.zero
+        var electedAt = Instant.zero
         /// It rested until now, and no tick has come since.
         var isWaking = false
         /// The number of the last round of heartbeats. Unique within the term.

@@ -18,7 +18,8 @@ extension Raft {
             throw .notVoter
         }
         if let transfer = leadership.transfer { throw .underWay(to: transfer.target) }
-        becomeBusyWithGrace()
+        becomeBusy()
+        finishWaking()
         // What was proposed in this turn is under way too.
         replicate()
         guard isKeepingUp(leadership.progress[position]) else { throw .notCaughtUp }

@@ -214,7 +214,7 @@ extension Raft {
             message.epoch == configuration.epoch, message.from != configuration.replica
         else { return }
         if isResting, endsRest(message) {
-            if role == .leader { becomeBusyWithGrace() } else { wake(now: now) { _ in nil } }
+            if role == .leader { becomeBusy() } else { wake(now: now) { _ in nil } }
         }
         if agreeOnTerm(with: message) { dispatch(message) }
         checkInvariants()

@@ -214,7 +214,7 @@ struct ClusterRestart: AsyncParsableCommand {
     func run() async throws {
         try await target.act(in: folder, saying: "restarted") { cluster, node in
             try await cluster.restart(node)
-            try await cluster.awaitServing()
+            try await cluster.awaitServing(launched: [node])
         }
     }
 }

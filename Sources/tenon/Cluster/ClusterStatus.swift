@@ -99,11 +99,12 @@ struct TextTable: CustomStringConvertible {
         let widths = header.indices.map { column in
             lines.map { $0[column].count }.max() ?? 0
         }
+        let areNumeric = header.indices.map(isNumeric)
         return lines.map { line in
-            zip(line.indices, widths).map { column, width in
+            line.indices.map { column in
                 let cell = line[column]
-                let padding = String(repeating: " ", count: width - cell.count)
-                return isNumeric(column) ? padding + cell : cell + padding
+                let padding = String(repeating: " ", count: widths[column] - cell.count)
+                return areNumeric[column] ? padding + cell : cell + padding
             }.joined(separator: "  ").trimmingTrailingSpaces
         }.joined(separator: "\n")
     }

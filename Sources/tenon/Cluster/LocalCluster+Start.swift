@@ -25,7 +25,7 @@ extension LocalCluster {
         let cluster = try make(in: directory, as: request)
         do {
             for node in cluster.layout.nodes { try cluster.launch(node) }
-            try await cluster.awaitServing()
+            try await cluster.awaitServing(launched: cluster.layout.nodes)
         } catch {
             cluster.kill()
             cluster.forgetIfNeverBegun()
@@ -109,9 +109,10 @@ extension LocalCluster {
 
     /// Waits until a leader serves every tablet.
     ///
+    /// - Parameter launched: nodes that were just started, and may be gone already.
     /// - Throws: ``ClusterError/nodeEnded(name:log:)`` as soon as a node's process is gone.
-    func awaitServing(seconds: Int = startSecondsMax) async throws {
-        let watched = runningNodes
+    func awaitServing(launched: [Node] = [], seconds: Int = startSecondsMax) async throws {
+        let watched = runningNodes + launched
         var reason = "not asked yet"
         let deadline = ContinuousClock.now + .seconds(seconds)
         try await ClusterProbe.with(self) { probe in

@@ -51,6 +51,8 @@ struct StatusReport: Sendable {
     }
 
     let nodes: [Node]
+    /// The highest applied index of each tablet, against which lag is counted.
+    private let appliedMax: [TabletID: UInt64]
 
     /// Asks every node of the directory, all at once.
     init(asking client: TenonClient) async throws(TenonError) {
@@ -64,6 +66,11 @@ struct StatusReport: Sendable {
             return answers
         }
         nodes = answers.sorted { $0.place < $1.place }.map(\.node)
+        var appliedMax: [TabletID: UInt64] = [:]
+        for tablet in nodes.flatMap({ $0.status?.tablets ?? [] }) {
+            appliedMax[tablet.tablet] = max(appliedMax[tablet.tablet] ?? 0, tablet.applied)
+        }
+        self.appliedMax = appliedMax
     }
 
     private static func ask(_ client: TenonClient, _ node: Directory.Node) async -> Node {
@@ -72,15 +79,6 @@ struct StatusReport: Sendable {
         } catch {
             return Node(node: node, status: nil, problem: error.message)
         }
-    }
-
-    /// The highest applied index of each tablet, against which lag is counted.
-    private var appliedMax: [TabletID: UInt64] {
-        var highest: [TabletID: UInt64] = [:]
-        for tablet in nodes.flatMap({ $0.status?.tablets ?? [] }) {
-            highest[tablet.tablet] = max(highest[tablet.tablet] ?? 0, tablet.applied)
-        }
-        return highest
     }
 
     private func lag(_ tablet: NodeStatus.Tablet) -> UInt64 {
