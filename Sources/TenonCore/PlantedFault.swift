@@ -140,9 +140,5 @@ package func isPlanted(_ fault: PlantedFault) -> Bool {
             default: false
             }
         }
-
-        /// Whether no check sees it yet, in hundreds of seeds: hunted only when it is named.
-        /// Docs/Simulation.md says which, and why.
-        package var isTooRare: Bool { self == .replicaAddedUnderOldID }
     }
 #endif

@@ -40,7 +40,7 @@
 
         private var faults: [PlantedFault] {
             PlantedFault.allCases.filter {
-                only.isEmpty ? !$0.isForDrills && !$0.isTooRare : only.contains("\($0)")
+                only.isEmpty ? !$0.isForDrills : only.contains("\($0)")
             }
         }
 

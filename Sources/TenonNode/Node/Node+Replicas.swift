@@ -22,11 +22,7 @@ extension Node {
     /// what is left of an earlier one (Rule I3).
     func create(_ record: ReplicaRecord, now: Instant) {
         guard isFormed, !isStopping else { return }
-        if let lowest = tombstones[record.tablet], record.replica < lowest,
-            !isPlanted(.replicaAddedUnderOldID)
-        {
-            return reached(.replicaRefusedByTombstone)
-        }
+        if isUsedUp(record) { return reached(.replicaRefusedByTombstone) }
         if let tablet = tablet(record.tablet) {
             guard tablet.replica < record.replica else { return }
             remove(record.tablet, tablet.replica, now: now)
@@ -42,6 +38,14 @@ extension Node {
             removingReplicas[record.tablet] == nil
         else { return }
         open(record)
+    }
+
+    /// Whether a replica of this number, or of a higher one, was removed from here before.
+    private func isUsedUp(_ record: ReplicaRecord) -> Bool {
+        guard let lowest = tombstones[record.tablet], !isPlanted(.replicaAddedUnderOldID) else {
+            return false
+        }
+        return record.replica < lowest
     }
 
     /// Opens store and state machine of a replica that is to be here.
@@ -65,7 +69,7 @@ extension Node {
         guard case .replicaOpened(let opened) = outcome else {
             return notice(.warning, "tablet \(record.tablet): no replica here: \(outcome)")
         }
-        if let lowest = tombstones[record.tablet], record.replica < lowest { return }
+        if isUsedUp(record) { return }
         if isPlanted(.splitForgetsSessions), record.birth > .zero { opened.machine.loseSessions() }
         do throws(RestoreError) {
             let tablet = try opening.tablet(
