@@ -24,6 +24,8 @@ struct Progress: Sendable {
     private(set) var state = ReplicationState.probe
     /// The follower has this durably.
     private(set) var match = LogIndex.zero
+    /// When that last rose.
+    private(set) var advancedAt: Instant
     /// The first entry to send next.
     private(set) var next: LogIndex
     /// Whether messages to it go through a third node, so that nothing is known of their order:
@@ -53,6 +55,7 @@ struct Progress: Sendable {
         self.member = member
         self.next = next
         heardAt = now
+        advancedAt = now
     }
 
     var replica: ReplicaID { member.replica }
@@ -94,7 +97,8 @@ struct Progress: Sendable {
     }
 
     /// The follower has everything through `index` durably.
-    mutating func accepted(_ index: LogIndex) {
+    mutating func accepted(_ index: LogIndex, now: Instant) {
+        if index > match { advancedAt = now }
         match = max(match, index)
         next = max(next, match.next)
         agreed(through: index)

@@ -269,7 +269,7 @@ import Testing
         var progress = Progress(member: members([2])[0], next: 2, now: .zero)
         progress.agreed(through: 1)
         #expect(progress.state == .replicate)
-        progress.accepted(5)
+        progress.accepted(5, now: .zero)
         #expect(progress.match == 5)
         #expect(progress.next == 6)
     }

@@ -213,10 +213,40 @@ import Testing
             if case .append = message.body { message.from == 1 } else { false }
         }
         _ = try group.propose("a", at: 1)
-        group.advance(by: .milliseconds(600))
+        group.advance(by: .milliseconds(900))
+        #expect(group.leader == 1 && !group[1].isMuted)
+        group.advance(by: .milliseconds(200))
         #expect(group[1].isMuted)
         group.advance(by: .milliseconds(2_000))
         #expect(group.leader == 2 || group.leader == 3)
+    }
+
+    @Test func `where all disks stall together the leader stays`() throws {
+        var group = TestGroup(3)
+        group.elect(1)
+        group.advance(by: .milliseconds(100))
+        for _ in 0..<5 {
+            group.stalled = [1, 2, 3]
+            let index = try group.propose("a", at: 1)
+            group.advance(by: .milliseconds(900))
+            #expect(group.leader == 1 && !group[1].isMuted)
+            group.stalled = []
+            group.settle()
+            group.advance(by: .milliseconds(100))
+            #expect(group[2].commit >= index)
+        }
+        #expect(group.leader == 1 && group[1].term == 1)
+        #expect(!group.delivered.contains { $0.body == .timeoutNow })
+    }
+
+    @Test func `of the others the leadership goes to one whose disk goes on`() throws {
+        var group = TestGroup(3)
+        group.elect(1)
+        group.advance(by: .milliseconds(100))
+        group.stalled = [1, 2]
+        _ = try group.propose("a", at: 1)
+        group.advance(by: .milliseconds(700))
+        #expect(group.leader != 1 && group.leader != 2)
     }
 
     @Test func `where no voter has room the leader stays, and hands over once one has`() throws {
@@ -324,7 +354,7 @@ import Testing
             if case .append = message.body { message.from == 1 } else { false }
         }
         _ = try group.propose("a", at: 1)
-        group.advance(by: .milliseconds(600))
+        group.advance(by: .milliseconds(1_100))
         #expect(group[1].isMuted)
         group.stalled = []
         group.drop = { _ in false }

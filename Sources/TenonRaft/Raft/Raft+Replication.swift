@@ -157,7 +157,7 @@ extension Raft {
     }
 
     private mutating func accept(_ match: LogIndex, at position: Int) {
-        leadership.progress[position].accepted(match)
+        leadership.progress[position].accepted(match, now: clock)
         output.isReplicationDue = true
         advanceCommitAsLeader()
         sendTimeoutNowIfDue()

@@ -67,6 +67,8 @@ extension Raft {
         var transfer: Transfer?
         /// Bytes of the entries after the commit index.
         var uncommittedBytes = 0
+        /// Since when it stalls and nobody could take over; nil when that is not so.
+        var stalledAloneAt: Instant?
         /// Its disk stalls and nobody could take over: it sends no heartbeats, so that others
         /// elect a leader.
         var isMuted = false

@@ -102,16 +102,24 @@ extension Raft {
     /// that keeps up. One voter alone has nobody to make room for.
     private mutating func handOverWhenStalled() {
         if isPlanted(.stalledLeaderStays) { return }
-        if !isStalled || isLogFull { unmute() }
+        if !isStalled || isLogFull {
+            leadership.stalledAloneAt = nil
+            unmute()
+        }
         guard isStalled || isLogFull, !leadership.isMuted, leadership.transfer == nil,
             !otherVotersProgress.isEmpty
         else { return }
         replicate()
         if let successor {
             reached(.leaderHandsOverWhenStalled)
+            leadership.stalledAloneAt = nil
             beginTransfer(to: successor)
         } else if isStalled {
-            muteForOthers()
+            // For as long again nobody is asked to do better: where one disk or one machine is
+            // behind all stalls, they end together.
+            let since = leadership.stalledAloneAt ?? clock
+            leadership.stalledAloneAt = since
+            if clock.since(since) >= configuration.stallBound { muteForOthers() }
         }
     }
 
@@ -128,8 +136,15 @@ extension Raft {
     /// wait for room like entries, and an election would only end the leadership that there is.
     private var successor: ReplicaID? {
         guard quorumHasRoom else { return nil }
-        return otherVotersProgress.filter { isKeepingUp($0) && !$0.isLogFull }
+        return otherVotersProgress.filter { isKeepingUp($0) && isGoingOn($0) && !$0.isLogFull }
             .max { ($0.match, $1.replica) < ($1.match, $0.replica) }?.replica
+    }
+
+    /// Whether the follower's disk does what it is asked to: it has everything, or got on lately.
+    /// One that stalls like this one would only hand the leadership back.
+    private func isGoingOn(_ progress: Progress) -> Bool {
+        progress.match == log.lastIndex
+            || clock < progress.advancedAt + configuration.stallBound / 2
     }
 
     private var quorumHasRoom: Bool {
