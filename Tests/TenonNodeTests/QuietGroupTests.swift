@@ -82,6 +82,22 @@ import Testing
         #expect((1...3).allSatisfy { cluster.host($0).node?.electing == 0 })
     }
 
+    @Test func `groups without a quorum keep nobody else from electing`() {
+        let cluster = formed(14)
+        _ = awaitRest(cluster)
+        cluster.crash(2)
+        cluster.crash(3)
+        let areStanding = cluster.run(within: .seconds(10)) {
+            tablets(cluster, 1).allSatisfy { $0.raft.role == .preCandidate }
+        }
+        #expect(areStanding)
+        cluster.run(for: .seconds(2))
+        #expect(cluster.host(1).node?.electing == 0)
+        cluster.start(2)
+        let isQuiet = awaitRest(cluster, [1, 2])
+        #expect(isQuiet)
+    }
+
     @Test func `a tablet that was written to once writes little before it is quiet for good`() {
         let cluster = formed(13)
         _ = awaitRest(cluster)

@@ -235,6 +235,26 @@ import Testing
             comes(cluster) { (1...3).allSatisfy { replica($0, Splits.half, cluster) != nil } })
     }
 
+    @Test func `a half whose record is on its way is opened once, though the tablet goes`() throws {
+        let cluster = formed(15)
+        fill(cluster)
+        #expect(cluster.direct(.splitTablet(Splits.whole, at: "m")) == nil)
+        let isRecording = cluster.run(within: .seconds(10), every: .microseconds(20)) {
+            cluster.host(3).node?.splitWork.recording[Splits.whole] != nil
+        }
+        #expect(isRecording)
+        let node = try #require(cluster.host(3).node)
+        let record = try #require(node.splitWork.recording[Splits.whole])
+        let parent = try #require(replica(3, Splits.whole, cluster)).replica
+        node.remove(Splits.whole, parent, now: cluster.now)
+        // The half's leader does not know that there is one under way.
+        node.create(record, now: cluster.now)
+        let isOpen = comes(cluster) { self.replica(3, Splits.half, cluster) != nil }
+        #expect(isOpen && cluster.host(3).isRunning)
+        let half = replica(3, Splits.half, cluster)
+        #expect(half?.raft.lastPosition.index != .zero, "not a blank one")
+    }
+
     @Test func `a node that was away makes its own half of the log`() throws {
         let cluster = formed(6)
         fill(cluster)

@@ -201,7 +201,7 @@ extension DirectoryState {
                 .unavailable, "tablet \(id) is on its way already: try again later",
                 retryAfterMilliseconds: 500)
         }
-        guard split(of: id) == nil else { throw beingSplit(id) }
+        guard !isBeingSplit(id) else { throw beingSplit(id) }
         guard let leaving = tablet.voters.first(where: { $0.node == source.id }) else {
             throw invalid("tablet \(id) has no replica on \(from)")
         }

@@ -43,6 +43,11 @@ struct DirectoryState {
     /// The split of a tablet that is under way; nil when none is.
     func split(of id: TabletID) -> TabletSplit? { splits.first { $0.tablet == id } }
 
+    /// Whether a tablet is being split, or made by a split: its members stay as they are.
+    func isBeingSplit(_ id: TabletID) -> Bool {
+        splits.contains { $0.tablet == id || $0.half == id }
+    }
+
     /// What must hold of a record for a change that was made from this state.
     func condition(on key: DirectoryKey) -> Condition {
         versions[key].map { .version($0) } ?? .absent

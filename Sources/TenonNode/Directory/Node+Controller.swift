@@ -24,6 +24,8 @@ extension Node {
         ]
         for change in due where !change.isEmpty { return write(change, to: tablet) }
         for (order, nodes) in controller.splitOrders {
+            // Told again until reports show what became of it.
+            controller.hasNews = true
             for node in nodes { tell(.splitTablet(order), to: node) }
         }
         makeTablets()

@@ -214,13 +214,23 @@ extension Node {
         }
     }
 
+    /// Whether the nodes of a quorum are there. One that stands without them stands for as long as
+    /// they are away, and the others are not to wait for it.
+    private func canBeElected(_ tablet: Tablet, now: Instant) -> Bool {
+        tablet.needsTicks
+            && tablet.raft.membership.hasQuorum { voter in
+                voter == tablet.replica
+                    || tablet.node(of: voter).map { isThere($0, now: now) } ?? false
+            }
+    }
+
     /// Counts whose election is not over: who stands, and who was elected and has not gone to rest
     /// yet, as each does at once that nobody asks for anything. So what is begun keeps pace with
     /// what the loops and the disks get done, and is done before anybody takes it for late.
     private func noteElecting(_ tablet: Tablet, now: Instant) {
         let isElecting =
             switch tablet.raft.role {
-            case .preCandidate, .candidate: true
+            case .preCandidate, .candidate: canBeElected(tablet, now: now)
             case .leader: tablet.raft.isNew(now: now) && !tablet.isAnnounced
             case .follower: false
             }

@@ -33,7 +33,8 @@ extension Node {
         {
             return reached(.halfLeftToParent)
         }
-        guard openingReplicas[record.parent] == nil, damagedTablets[record.tablet] == nil,
+        guard !isHalfUnderWay(record.tablet),
+            openingReplicas[record.parent] == nil, damagedTablets[record.tablet] == nil,
             openingReplicas[record.tablet] == nil,
             removingReplicas[record.tablet] == nil
         else { return }

@@ -56,7 +56,9 @@ extension Node {
         noteRelays(tablet)
         if tablet.needsTicks, tablet.raft.nextDeadline <= now {
             // One that stands already asks again: its messages may have met links that were not up.
-            if tablet.raft.isElectionDue, electing >= Node.electionsMax, !tablet.isElecting {
+            if tablet.raft.isElectionDue, electing >= Node.electionsMax, !tablet.isElecting,
+                tablet.id != .directory
+            {
                 tablet.raft.deferElection(
                     within: max(
                         configuration.timers.electionMin, Node.electionSpread(of: tablets.count)))

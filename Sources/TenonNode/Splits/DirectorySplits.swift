@@ -26,7 +26,7 @@ extension DirectoryState {
         guard key > tablet.lower, tablet.upper.map({ key < $0 }) ?? true else {
             throw invalid(outside(tablet, key))
         }
-        if splits.contains(where: { $0.tablet == id || $0.half == id }) { throw beingSplit(id) }
+        guard !isBeingSplit(id) else { throw beingSplit(id) }
         guard tablet.isSettled, !tablet.voters.isEmpty else {
             throw Refusal(
                 .unavailable, "the members of tablet \(id) are changing: try again later",
@@ -127,7 +127,6 @@ extension DirectoryController {
     /// Whether a tablet's members stay as they are, because a split of it is under way. Those that
     /// are changing all the same come to an end first.
     func isHeld(_ tablet: TabletDescriptor) -> Bool {
-        tablet.isSettled
-            && state.splits.contains { $0.tablet == tablet.id || $0.half == tablet.id }
+        tablet.isSettled && state.isBeingSplit(tablet.id)
     }
 }

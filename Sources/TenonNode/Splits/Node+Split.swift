@@ -11,6 +11,8 @@ struct SplitWork {
     static let interval = TimeSpan.milliseconds(50)
     /// Between two tries of a half to have a leader.
     static let campaignPause = TimeSpan.milliseconds(200)
+    /// Between two tries to make a half that is not here.
+    static let makingPause = TimeSpan.milliseconds(500)
     /// How often voters of a half that were never heard are told to make their replicas.
     static let spreadInterval = TimeSpan.milliseconds(500)
 
@@ -52,13 +54,20 @@ extension Node {
             return tablet.split.half = .stands
         }
         // One that is being opened is a blank one, or there by a record: it will show.
-        guard openingReplicas[record.tablet] == nil else { return }
+        guard openingReplicas[record.tablet] == nil, !isHalfUnderWay(record.tablet) else { return }
         let folder = "\(opening.tabletsDirectory)/\(record.folderName)"
         guard !isPlanted(.splitRecordBeforeCheckpoint) else {
             tablet.split.half = .made(done, folder: folder)
             return recordHalf(of: tablet, done, folder)
         }
         tablet.split.half = .wanted(done, folder: folder)
+    }
+
+    /// Whether this node makes the half of its own tablet, or writes its record: nobody else is to
+    /// touch its folder meanwhile.
+    func isHalfUnderWay(_ half: TabletID) -> Bool {
+        splitWork.recording.values.contains { $0.tablet == half }
+            || tablets.all.contains { $0.split.half.isMaking(half) }
     }
 
     /// Whether this node never had the replica: neither here, nor damaged, nor removed.
@@ -70,9 +79,10 @@ extension Node {
     private func recordHalf(of tablet: Tablet, _ done: AppliedSplit, _ folder: String) {
         guard splitWork.recording[tablet.id] == nil else { return }
         guard let record = tablet.halfRecord(done, on: id), isUnknown(record) else {
-            // Removed while it was being made.
             tablet.split.half = .stands
-            return removeFolder(folder)
+            // Removed while it was being made. One that lives here lives in that folder.
+            if tablets.peek(done.split.half) == nil { removeFolder(folder) }
+            return
         }
         splitWork.recording[tablet.id] = record
         write(record, completing: [(tablet.id, Node.halfTicket)])
@@ -92,7 +102,7 @@ extension Node {
     func halfRecorded(of parent: TabletID) {
         guard let record = splitWork.recording.removeValue(forKey: parent) else { return }
         reached(.halfMade)
-        open(record)
+        if isUnknown(record), openingReplicas[record.tablet] == nil { open(record) }
         guard let tablet = tablet(parent), case .made = tablet.split.half else { return }
         tablet.split.half = .stands
         wantsTurn = true
@@ -137,6 +147,8 @@ extension Node {
             return true
         }
         guard isUnknown(record) else { return false }
+        guard now >= tablet.split.nextMaking else { return true }
+        tablet.split.nextMaking = now + SplitWork.makingPause
         // A snapshot took this tablet past the split, or the half could not be opened.
         reached(.halfMadeBlank)
         create(record, now: now)

@@ -20,6 +20,14 @@ struct SplitState {
         case made(AppliedSplit, folder: String)
         /// The half stands on its own here, or there is none to be made here.
         case stands
+
+        /// Whether the folder of `half` is being filled, or its record is to be written.
+        func isMaking(_ half: TabletID) -> Bool {
+            switch self {
+            case .making(let done, _), .made(let done, _): done.split.half == half
+            case .none, .due, .wanted, .stands: false
+            }
+        }
     }
 
     /// This leader's entry, until it is applied: no write of a client is proposed behind it.
@@ -32,6 +40,8 @@ struct SplitState {
     var deferrals = 0
     /// When the half may stand for election again.
     var nextCampaign = Instant.zero
+    /// When a half that is not here may be made again.
+    var nextMaking = Instant.zero
 
     /// The copy could not be made: made again later.
     mutating func halfFailed() {
@@ -92,6 +102,8 @@ extension Tablet {
         guard entry.kind == .split else { return nil }
         do throws(DecodingError) {
             let order = try TabletSplit(payload: entry.payload)
+            // Nothing is made by rules that this software does not know (Rule S6).
+            guard order.logicVersion <= .newest else { return nil }
             guard machine.canSplit(order) else {
                 reached(.splitWithoutEffect)
                 return nil
