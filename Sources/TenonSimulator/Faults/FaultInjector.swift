@@ -213,8 +213,11 @@ final class FaultInjector {
         } else {
             checker.noteStranger(stranger)
         }
+        let heard = host.node
         cluster.schedule(after: .milliseconds(lasts / 2)) { [self] in
             guard holds[node - 1] == 0, checker.disksTakenOut[host.id] == nil else { return }
+            // Of a life that another fault cut short nobody may have heard: then nobody can know.
+            guard !isCopy || (heard != nil && host.node === heard) else { return }
             cluster.crash(node)
             checker.disksTakenOut[host.id] = host.disk
             host.disk = stranger
