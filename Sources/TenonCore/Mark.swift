@@ -101,6 +101,8 @@ package enum Mark: Int, CaseIterable, Sendable {
     case halfStoodAlready
     case halfLeftToParent
     case halfMadeBlank
+    case newReplicaDamaged
+    case halfOvertookEntries
     case splitBeforeSnapshot
     case splitPlannedAnew
 }

@@ -56,6 +56,7 @@ package struct JobID: NumericIdentifier {
 /// Blocking work as a value: the edge performs it on a thread of the lane and hands back what it
 /// gives; the simulator performs it as one step.
 package struct BackgroundJob: Sendable {
+    /// The jobs of one lane run one after another, in the order in which they were ordered.
     package enum Lane: Sendable, Hashable {
         /// Short reads that a client or an apply waits for.
         case read

@@ -44,6 +44,26 @@ import Testing
         #expect(stage.ended[id] != nil)
     }
 
+    @Test(arguments: [0, 260]) func `A client that was held up itself suspects nobody at once`(
+        pinged: Int
+    ) throws {
+        var stage = try Stage()
+        try stage.settle()
+        stage.put("a", seconds: 60)
+        try stage.openAll()
+        let link = try #require(stage.sent.first).link
+        stage.pass(.milliseconds(pinged))
+        // Nothing was read and nothing was done for two seconds.
+        stage.now = stage.now + .seconds(2)
+        stage.act()
+        stage.pass(.milliseconds(150))
+        #expect(!stage.dispatch.links[link].isSuspected)
+        stage.pass(.milliseconds(100))
+        #expect(stage.dispatch.links[link].isSuspected && stage.closed.isEmpty)
+        stage.pass(.seconds(6))
+        #expect(stage.closed.contains(link))
+    }
+
     @Test func `A late answer of a silent node still counts`() throws {
         var stage = try Stage()
         try stage.settle()

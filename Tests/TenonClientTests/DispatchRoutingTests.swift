@@ -155,6 +155,28 @@ import Testing
         #expect(stage.sent.count { $0.request.header.tablet == TabletID(3) } == 10)
     }
 
+    @Test(arguments: [Refusal.Reason.unavailable, .notLeader])
+    func `A leader that is cut off from the others is refused by once, not by every call`(
+        reason: Refusal.Reason
+    ) throws {
+        var stage = try Stage()
+        try stage.settle(leaders: [1, 2])
+        for _ in 0..<100 { stage.put("a") }
+        try stage.openAll()
+        let deposed = Set(stage.sent.map(\.link))
+        #expect(stage.sent.count == 100 && deposed.count == 1)
+        for request in stage.sent { try stage.answer(request, .refusal(Refusal(reason, ""))) }
+        stage.pass(.milliseconds(50))
+        try stage.openAll()
+        #expect(stage.sent.count < 10, "scouts only")
+        let scout = try #require(stage.sent.first { !deposed.contains($0.link) })
+        try stage.answer(scout, Stage.written())
+        stage.dispatch.install(Stage.directory(leaders: [1, 2]))
+        stage.pass(.milliseconds(200))
+        try stage.openAll()
+        #expect(stage.sent.count { $0.link == scout.link } >= 95)
+    }
+
     @Test func `A scout that is sent to the leader takes all that wait along at once`() throws {
         var stage = try Stage()
         try stage.settle(leaders: [0, 2])

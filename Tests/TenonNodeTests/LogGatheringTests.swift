@@ -100,6 +100,28 @@ import Testing
         #expect(all.tickets.map(\.recordCount) == [1, 2, 3])
     }
 
+    @Test func `the record of a half overtakes entries, and not what was said of it before`() {
+        let record = LogRecord.metadata(key: 7, value: [1])
+        let early = LogRecord.metadata(key: 8, value: [1])
+        let late = LogRecord.metadata(key: 8, value: [2])
+        var gathering = LogGathering()
+        gathering.append([entries(1...2)], completing: [(tablet, WriteTicket(1))])
+        gathering.append([early])
+        gathering.append([record], completing: [(tablet, Node.halfTicket)])
+        gathering.append([late], completing: [(TabletID(9), Node.halfTicket)])
+        gathering.append([entries(3...3)], completing: [(tablet, WriteTicket(2))])
+        #expect(gathering.canMakeRoom)
+        let first = gathering.takeRoomMakers()
+        #expect(first.records == [record])
+        #expect(tickets(first) == [Node.halfTicket.rawValue] && first.entryBytes == 0)
+        #expect(!gathering.canMakeRoom)
+        #expect(gathering.records == [entries(1...2), early, late, entries(3...3)])
+        #expect(tickets(gathering) == [1, Node.halfTicket.rawValue, 2])
+        #expect(gathering.tickets.map(\.recordCount) == [1, 3, 4])
+        gathering.prepend(first)
+        #expect(gathering.canMakeRoom && tickets(gathering).first == Node.halfTicket.rawValue)
+    }
+
     @Test func `a reset overtakes with its hard states, and voids what it replaces`() {
         let other = TabletID(3)
         let reset = LogRecord.reset(

@@ -140,9 +140,16 @@ extension Dispatch {
     private mutating func refused(
         _ place: Int, _ refusal: Refusal, by link: Int, at now: Instant
     ) {
-        let isLeaderKnown =
-            refusal.reason == .notLeader
-            && learn(refusal.leader, of: pending[place].call.route, from: link)
+        let isLeaderKnown: Bool
+        switch refusal.reason {
+        case .notLeader:
+            isLeaderKnown = learn(refusal.leader, of: pending[place].call.route, from: link)
+        case .unavailable, .staleDescriptor:
+            // Cut off, about to hand over, or not there any more: all that waits would only be
+            // refused like this one. A scout finds out who leads, be it the same node.
+            isLeaderKnown = learn(NodeID(0), of: pending[place].call.route, from: link)
+        default: isLeaderKnown = false
+        }
         let decision = pending[place].attempts.refused(
             refusal, isLeaderKnown: isLeaderKnown, pausing: settings.pauses, &random)
         switch decision {

@@ -7,6 +7,7 @@ extension Dispatch {
     /// One pass over the slots serves all calls, so no call costs a timer.
     /// - Complexity: O(calls under way).
     mutating func wake(at now: Instant) {
+        excuseLinks(at: now)
         nextWake = .distantFuture
         let hadNewLeaders = hasNewLeaders
         hasNewLeaders = false
@@ -28,6 +29,12 @@ extension Dispatch {
         if pending.capacity > Dispatch.callsBeforeDistance {
             nextWake = max(nextWake, now + Dispatch.wakeDistance)
         }
+    }
+
+    /// A client that is woken too late could not have heard anybody either.
+    private mutating func excuseLinks(at now: Instant) {
+        guard nextWake > .zero, now >= nextWake + Dispatch.watchInterval else { return }
+        for link in links.indices { links[link].excuse(at: now) }
     }
 
     private mutating func wake(_ place: Int, _ hadNewLeaders: Bool, at now: Instant) {

@@ -56,7 +56,10 @@ struct Link {
     private var failures = 0
     /// What the other end gave as its reason to close.
     private var goodbye: String?
-    private var isPinged = false
+    /// Since when a sign of life is asked for; nil when none is.
+    private var pingedSince: Instant?
+    /// Whether this silence was excused by the client's own already.
+    private var isExcused = false
     /// Since when it owes an answer and has said nothing; nil when it owes none.
     private var quietSince: Instant?
 
@@ -115,7 +118,8 @@ struct Link {
         outbox = ByteWriter()
         decoder = FrameDecoder()
         quietSince = nil
-        isPinged = false
+        pingedSince = nil
+        isExcused = false
         isSuspected = false
     }
 
@@ -127,8 +131,18 @@ struct Link {
     /// Bytes arrived.
     mutating func heard(at now: Instant) {
         if quietSince != nil { quietSince = now }
-        isPinged = false
+        pingedSince = nil
+        isExcused = false
         isSuspected = false
+    }
+
+    /// The client itself was held up, and may have read nothing of what came meanwhile: the node
+    /// has the whole time again to give a sign of life. Once: a client that is held up all the
+    /// time is to find out about dead nodes too.
+    mutating func excuse(at now: Instant) {
+        guard pingedSince != nil, !isExcused else { return }
+        isExcused = true
+        pingedSince = now
     }
 
     /// Looks at the silence. `owesAnswers`: a call waits on this very connection.
@@ -138,7 +152,7 @@ struct Link {
         case .greeting(let since): return now >= since + bound * 2 ? .abandon : .none
         case .ready: break
         }
-        guard owesAnswers || isSuspected || isPinged else {
+        guard owesAnswers || isSuspected || pingedSince != nil else {
             quietSince = nil
             return .none
         }
@@ -147,15 +161,14 @@ struct Link {
             return .none
         }
         let quiet = now.since(quietSince)
-        if quiet >= bound * Link.silenceBoundsMax { return .abandon }
-        if quiet >= bound * 2, isPinged, !isSuspected {
-            isSuspected = true
-            return .suspect
-        }
-        if quiet >= bound, !isPinged {
-            isPinged = true
+        if quiet >= bound * Link.silenceBoundsMax, isSuspected { return .abandon }
+        guard let pingedSince else {
+            guard quiet >= bound else { return .none }
+            self.pingedSince = now
             return .ping
         }
-        return .none
+        guard now.since(pingedSince) >= bound, !isSuspected else { return .none }
+        isSuspected = true
+        return .suspect
     }
 }

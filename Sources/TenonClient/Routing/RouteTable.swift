@@ -24,9 +24,13 @@ struct RouteTable {
     private var placeOfTablet: [TabletID: Int] = [:]
     private var keyspaces: [String: KeyspaceID] = [:]
 
-    /// Replaces all that was known.
+    /// Replaces all that was known, but for leaders: a directory comes from any node, from one that
+    /// is cut off too, and what the nodes say of themselves is newer.
     mutating func install(_ directory: Directory) {
-        leaders = directory.tablets.map(\.leader)
+        leaders = directory.tablets.map { tablet in
+            let known = placeOfTablet[tablet.id].map { leaders[$0] } ?? NodeID(0)
+            return known == NodeID(0) ? tablet.leader : known
+        }
         scoutAt = Array(repeating: .zero, count: leaders.count)
         addresses = directory.tablets.map {
             Address(id: $0.id, keyspace: $0.keyspace, generation: $0.generation)

@@ -194,8 +194,9 @@ extension Node {
     private func knownLeader(of descriptor: TabletDescriptor) -> NodeID {
         let leader = tablets.peek(descriptor.id)?.leaderNode ?? NodeID(0)
         if leader != NodeID(0) { return leader }
-        if let report = controller.reports[descriptor.id] { return report.leader }
-        return descriptor.leader
+        // One that does not lead here any more, as an earlier report may say, is not named.
+        let last = controller.reports[descriptor.id]?.leader ?? descriptor.leader
+        return last == id ? NodeID(0) : last
     }
 
     // MARK: Orders of operators

@@ -19,7 +19,24 @@ struct LogGathering {
     var isEmpty: Bool { records.isEmpty && tickets.isEmpty }
 
     /// Whether something waits that makes room.
-    var canMakeRoom: Bool { records.contains(where: \.makesRoom) }
+    var canMakeRoom: Bool {
+        records.contains(where: \.makesRoom) || !placesOfHalves.isEmpty
+    }
+
+    /// The records of halves by their place, with the tablets that were split. Without its half
+    /// such a tablet applies nothing, so it flushes and trims nothing either. They may overtake
+    /// everything but what was said of the same replica before.
+    private var placesOfHalves: [Int: Ticket] {
+        var places: [Int: Ticket] = [:]
+        for ticket in tickets where ticket.ticket == Node.halfTicket {
+            let place = ticket.recordCount - 1
+            let key = records[place].metadataKey
+            if !records[..<place].contains(where: { $0.metadataKey == key }) {
+                places[place] = ticket
+            }
+        }
+        return places
+    }
 
     /// Adds records; `done` are complete when they are durable.
     mutating func append(
@@ -94,34 +111,45 @@ struct LogGathering {
     /// Takes out the records that make room. They may overtake the others: a trim speaks of
     /// entries that are durable already (Rule L5), so none that waits is among them, and a reset
     /// voids the entries of its tablet that wait before it. The hard states of a tablet that is
-    /// reset come with it: its log never starts after an entry of a term newer than its own.
+    /// reset come with it: its log never starts after an entry of a term newer than its own. The
+    /// record of a half speaks of a tablet of which nothing else waits.
     mutating func takeRoomMakers() -> LogGathering {
+        let halves = placesOfHalves
         var lastResets: [TabletID: Int] = [:]
         for (place, record) in records.enumerated() {
             if case .reset(let tablet, _, _, _) = record { lastResets[tablet] = place }
         }
-        var taken: [LogRecord] = []
+        var roomMakers = LogGathering()
         var kept: [LogRecord] = []
         // How many of the records before each place are kept.
         var keptBefore: [Int] = [0]
         for (place, record) in records.enumerated() {
             switch record {
-            case .trim, .reset: taken.append(record)
+            case .trim, .reset: roomMakers.append([record])
             case .hardState(let tablet, _, _) where lastResets[tablet] != nil:
-                taken.append(record)
+                roomMakers.append([record])
             case .entries(let tablet, _, _), .repaired(let tablet, _, _):
                 if place >= lastResets[tablet, default: 0] { kept.append(record) }
-            case .hardState, .remove, .metadata: kept.append(record)
+            case .hardState, .remove, .metadata:
+                if let half = halves[place] {
+                    roomMakers.append([record], completing: [(half.tablet, half.ticket)])
+                } else {
+                    kept.append(record)
+                }
             }
             keptBefore.append(kept.count)
+        }
+        if !halves.isEmpty {
+            reached(.halfOvertookEntries)
+            tickets.removeAll {
+                $0.ticket == Node.halfTicket && halves[$0.recordCount - 1] != nil
+            }
         }
         for place in tickets.indices {
             tickets[place].recordCount = keptBefore[tickets[place].recordCount]
         }
         records = kept
         entryBytes = LogGathering.entryBytes(of: kept)
-        var roomMakers = LogGathering()
-        roomMakers.append(taken)
         return roomMakers
     }
 
@@ -147,6 +175,11 @@ struct LogGathering {
 }
 
 extension LogRecord {
+    fileprivate var metadataKey: UInt64? {
+        guard case .metadata(let key, _) = self else { return nil }
+        return key
+    }
+
     fileprivate var makesRoom: Bool {
         switch self {
         case .trim, .reset: true

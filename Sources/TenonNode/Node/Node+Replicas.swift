@@ -55,8 +55,7 @@ extension Node {
         let opening = self.opening
         start(.openReplica(record), lane: .bulk) {
             do {
-                try opening.clearLeftovers(of: record)
-                return .replicaOpened(try opening.openStore(record))
+                return .replicaOpened(try opening.openNew(record))
             } catch let error as StoreError {
                 return .storeFailure(error)
             } catch {
@@ -111,6 +110,8 @@ extension Node {
             tablets.remove(id)
             snapshots.incoming.removeAll { $0.key.tablet == id }
             snapshots.abandonOutgoing(of: id)
+            // After the slice that still writes there: jobs of one lane keep their order.
+            if let half = tablet.split.half.folderUnderWay { removeFolder(half) }
             shareLogRetention()
             notice(.info, "tablet \(id): replica \(tablet.replica) is removed from here")
         }

@@ -255,7 +255,7 @@ package struct NodeStart {
 extension StoreError {
     /// Whether what the disk holds is wrong, and not only a call on it that failed: such a call
     /// ends the process (Rule L6), and the next start may find everything whole.
-    fileprivate var isOfContent: Bool {
+    var isOfContent: Bool {
         switch self {
         case .damaged, .unknownFormat: true
         case .invalidConfiguration, .noSpace, .manifestFailed, .file, .badChunk: false

@@ -24,9 +24,29 @@ struct ReplicaOpening: @unchecked Sendable {
     let cache: BlockCache
     let epoch: Epoch
 
+    /// Opens a replica that this node has not served yet. Blocks.
+    ///
+    /// What is not what was written begins anew: nothing was ever acknowledged out of it, and the
+    /// other replicas have all that is in it. Such is a half whose tables, which it shares with its
+    /// tablet, rotted.
+    func openNew(_ record: ReplicaRecord) throws -> OpenedReplica {
+        try clearLeftovers(of: record)
+        do {
+            return try openStore(record)
+        } catch let error as StoreError where error.isOfContent {
+            reached(.newReplicaDamaged)
+        } catch KVError.store(let error) where !error.isOfContent {
+            throw error
+        } catch is KVError {
+            reached(.newReplicaDamaged)
+        }
+        try fileSystem.removeTree("\(tabletsDirectory)/\(record.folderName)")
+        return try openStore(record)
+    }
+
     /// Removes the folder of a replica without a manifest: one that a crash or a failure left half
     /// made, and that no record of the log speaks of. Blocks.
-    func clearLeftovers(of record: ReplicaRecord) throws(FileError) {
+    private func clearLeftovers(of record: ReplicaRecord) throws(FileError) {
         let folder = "\(tabletsDirectory)/\(record.folderName)"
         guard try fileSystem.exists(folder), try !Store.stands(in: folder, fileSystem) else {
             return

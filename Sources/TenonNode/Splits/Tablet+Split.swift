@@ -28,6 +28,12 @@ struct SplitState {
             case .none, .due, .wanted, .stands: false
             }
         }
+
+        /// The folder that is being filled, while nothing else knows of it.
+        var folderUnderWay: String? {
+            guard case .making(_, let folder) = self else { return nil }
+            return folder
+        }
     }
 
     /// This leader's entry, until it is applied: no write of a client is proposed behind it.

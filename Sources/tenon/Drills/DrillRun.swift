@@ -145,8 +145,12 @@ struct DrillRun: AsyncParsableCommand {
                     ? [ClusterLayout.faultInjection] : []))
         let report = try await LocalCluster.withOwned(
             directory: temporary, request: request, body)
-        // After an error the folder stays, with the logs of the nodes in it.
-        try? LocalFile.remove(temporary)
+        // What failed without being told to stays, with the nodes' logs, as it does after an error.
+        if report.passed || negativeControl {
+            try? LocalFile.remove(temporary)
+        } else {
+            Console.note("the nodes' data and logs stay in \(temporary)")
+        }
         return report
     }
 
