@@ -96,7 +96,8 @@ let package = Package(
         .executableTarget(
             name: "tenon",
             dependencies: [
-                "TenonServer", "TenonClient", "TenonChecker", "TenonCore", "TenonWire", "CTenon",
+                "TenonServer", "TenonClient", "TenonChecker", "TenonPlacement", "TenonCore",
+                "TenonWire", "CTenon",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),

@@ -98,9 +98,9 @@ package enum PlantedFault: Sendable {
     case isolatedLeaderServes
     /// A leader that hears nobody stays: no check-quorum.
     case deafLeaderStays
-    /// No pre-vote and no stickiness: whoever misses the leader raises the term.
+    /// No pre-vote, no stickiness and no relay: whoever misses the leader raises the term.
     case everyTimeoutRaisesTerm
-    /// An entry commits when the slowest voter has it.
+    /// An entry commits when the slowest voter has it, and nothing is relayed.
     case slowestVoterCounts
 }
 

@@ -23,7 +23,7 @@ struct Tenon: AsyncParsableCommand {
         Put.self, Get.self, Delete.self, ScanCommand.self,
         Import.self, Export.self, Pipe.self,
         Status.self, Verify.self, Bench.self,
-        NodeCommand.self, KeyspaceCommand.self, TabletCommand.self,
+        NodeCommand.self, KeyspaceCommand.self, TabletCommand.self, TopologyCommand.self,
         Serve.self, Cluster.self, Drill.self, ClockCommand.self,
     ]
 

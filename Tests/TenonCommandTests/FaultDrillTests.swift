@@ -86,7 +86,8 @@ struct FaultDrillTests {
         _ injection: Injection, _ target: FaultTarget, _ change: (inout DrillReport.Round) -> Void
     ) -> DrillReport.Round {
         var round = DrillReport.Round(
-            faultAt: "", injection: injection, target: target, node: "n1", gapSeconds: 0,
+            faultAt: "", injection: injection, target: target, node: "n1",
+            faultSeconds: 8, gapSeconds: 0,
             acknowledged: 0, refused: 0, unknown: 0, lost: 0, stale: 0, inFlightAtFault: 0,
             latencyMillis: .init(p50: 0, p99: 0, max: 0), linearizability: "holds",
             leaderChanges: 0, putP99MillisBefore: 20, putP99MillisDuring: 20,
@@ -115,6 +116,12 @@ struct FaultDrillTests {
         #expect(complains(.cut, .leader) { $0.writeRtoSeconds = 9 })
         #expect(!complains(.fill, .all) { $0.writeRtoSeconds = 9 })
         #expect(complains(.clockDecade, .leader) { $0.versionErrorSeconds = 3 })
+        // While all clocks are wrong time stands still, for as long as that lasts.
+        #expect(!complains(.clockDecade, .all) { $0.versionErrorSeconds = 9 })
+        #expect(complains(.clockDecade, .all) { $0.versionErrorSeconds = 10 })
+        #expect(complains(.clockDrift, .all) { $0.versionErrorSeconds = 3 })
+        #expect(complains(.clockAhead, .leader) { $0.leaderChanges = 2 })
+        #expect(!complains(.clockAhead, .all) { $0.leaderChanges = 6 })
         #expect(!complains(.kill, .leader) { $0.leaderChanges = 9 })
         #expect(complains(.renew, .leader) { $0.gapSeconds = 1 })
         #expect(complains(.renew, .leader) { $0.unknown = 1 })

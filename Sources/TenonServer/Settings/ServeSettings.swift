@@ -127,15 +127,11 @@ package struct ServeSettings: Sendable {
     }
 
     private static func locality(_ text: String) throws(SettingError) -> String {
-        for item in text.split(separator: ",", omittingEmptySubsequences: true) {
-            let parts = item.split(separator: "=", omittingEmptySubsequences: false)
-            guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
-                throw SettingError(
-                    setting: "locality",
-                    problem: "\"\(item)\" is not of the form LEVEL=NAME, as in city=shanghai")
-            }
+        do throws(LocalityError) {
+            return try Locality(parsing: text).description
+        } catch {
+            throw SettingError(setting: "locality", problem: error.problem)
         }
-        return text
     }
 
     /// `500ms`, `60s`, `5m`, `2h`.

@@ -16,6 +16,7 @@ package final class SnapshotReceiver: @unchecked Sendable {
     let folder: StoreFolder
     private var file: (any File)?
     private var checksum = CRC32C([])
+    private var pace = SyncPace()
 
     /// Begins to receive `manifest` for the store in `directory`; what came in before is removed.
     /// - Throws: `noSpace`, also when there is not room for all of it; `file`.
@@ -63,8 +64,10 @@ package final class SnapshotReceiver: @unchecked Sendable {
         if let file { target = file } else { target = try folder.createFile(described.name) }
         file = target
         let bytes = chunk.bytes.array
+        let isSyncDue = pace.isDue(after: bytes.count)
         try folder.unreferenced { _ throws(FileError) in
             try target.write(bytes, at: chunk.offset)
+            if isSyncDue { try target.sync() }
         }
         checksum = CRC32C(bytes, continuing: checksum)
     }

@@ -24,6 +24,7 @@ struct TableWriter {
 
     /// How much is gathered before it is written.
     private static let writeBytes = 256 << 10
+    private var pace = SyncPace()
 
     /// Makes the file of table `number`.
     /// - Throws: `noSpace`, `file`.
@@ -83,6 +84,7 @@ struct TableWriter {
     private mutating func writePending() throws(StoreError) {
         do throws(FileError) {
             try file.write(pending, at: writtenBytes)
+            if pace.isDue(after: pending.count) { try file.sync() }
         } catch {
             throw StoreError(unreferenced: error)
         }

@@ -54,6 +54,8 @@ struct DrillReport: Encodable, Sendable {
         var target: FaultTarget
         /// The node that the fault met; `all` when it was every node.
         var node: String
+        /// How long the fault lasted.
+        var faultSeconds: Double
         /// The longest time between two successes on the worst tablet, from fault to recovery.
         var gapSeconds: Double
         /// From the fault until a second in which every tablet takes writes without a pause; nil

@@ -26,6 +26,14 @@ struct DrillRunner {
     private static let readBackTimeout = Duration.seconds(30)
     /// Load before a fault, and at most as much again at random: timers are met in any phase.
     private static let leadTime = Duration.seconds(1)
+    /// As much before a fault whose puts are compared with those before: about as long as such
+    /// faults last, for in a second there is often none of the disk's slow moments.
+    private static let comparedTime = Duration.seconds(10)
+    /// Load after a fault: room for a window in which writes flow (``RecoveryTime``), also when the
+    /// first does not.
+    private static let tailTime = Duration.seconds(3)
+    /// Load after all nodes were away: what waited meanwhile comes on top.
+    private static let restartTime = Duration.seconds(5)
     /// How long a fault may wait until enough writes are in flight.
     private static let inFlightWait = Duration.seconds(2)
 
@@ -92,14 +100,17 @@ struct DrillRunner {
         let injected: Range<Instant>
         let wallTime: Date
         do {
-            try await Task.sleep(for: DrillRunner.leadTime + phase)
+            let isCompared = RoundJudgement.comparesPuts(plan)
+            try await Task.sleep(
+                for: phase + (isCompared ? DrillRunner.comparedTime : DrillRunner.leadTime))
             await DrillRunner.awaitWritesInFlight(session.load.recorder)
             // Not earlier: under load leadership may have moved since the last round.
             nodes = try await fault.targets()
             wallTime = Date()
             let before = DrillClock.now
             observed = try await fault.inject(into: nodes)
-            try await Task.sleep(for: DrillRunner.leadTime)
+            try await Task.sleep(
+                for: plan.target == .all ? DrillRunner.restartTime : DrillRunner.tailTime)
             injected = before..<DrillClock.now
         } catch {
             session.load.stop()
@@ -140,11 +151,13 @@ struct DrillRunner {
         var leaders: LeaderWatch.Findings
         var recording: Recording
 
+        var faultEnd: Instant { observed.endedAt ?? fault.upperBound }
+
         /// What the history tells while the fault lasted.
         var measures: FaultMeasures {
             FaultMeasures(
-                recording.operations, from: start, fault: fault.lowerBound,
-                end: observed.endedAt ?? fault.upperBound, wallTime: wallTime)
+                recording.operations, from: start, fault: fault.lowerBound, end: faultEnd,
+                wallTime: wallTime)
         }
     }
 
@@ -165,6 +178,7 @@ struct DrillRunner {
                 Date.ISO8601FormatStyle(includingFractionalSeconds: true)),
             injection: evidence.plan.injection, target: evidence.plan.target,
             node: evidence.plan.target == .all ? "all" : evidence.nodes.joined(separator: ","),
+            faultSeconds: evidence.faultEnd.since(evidence.fault.lowerBound).seconds,
             gapSeconds: gap(evidence).seconds,
             writeRtoSeconds: RecoveryTime.afterFault(
                 at: evidence.fault.lowerBound, in: operations, tablets: Set(session.tablets)

@@ -13,6 +13,10 @@ enum RoundJudgement {
     /// in which the answer was under way.
     static let versionErrorSecondsMax = 1.5
 
+    /// The three nodes' clocks jump one after the other, there and back: each time the one that
+    /// is alone in its time hands over, and the two that are may follow each other.
+    static let allClocksChangesMax = 6
+
     /// Write RTO: a pass below it (drills.md, section 2).
     static let writeRtoSecondsMax = 8.0
 
@@ -46,7 +50,8 @@ enum RoundJudgement {
         case (.clone, _), (.rolledBack, _), (.stranger, _), (.doctored, _):
             return gap(round, below: intrusionGapSecondsMax)
         case (.clockAhead, _), (.clockBehind, _), (.clockDecade, _), (.clockDrift, _):
-            return versions(round) + changes(round, atMost: 1)
+            return versions(round)
+                + changes(round, atMost: round.target == .all ? allClocksChangesMax : 1)
         default: return []
         }
     }
@@ -62,6 +67,16 @@ enum RoundJudgement {
             "another led \(median) s after a disk hung (median); the bound is "
                 + "\(otherLeaderSecondsMax) s"
         ]
+    }
+
+    /// Whether puts under the fault are held against those before it.
+    static func comparesPuts(_ round: PlannedRound) -> Bool {
+        switch (round.injection, round.target) {
+        case (.hang, .follower), (.stall2s, .follower), (.stall100, .follower),
+            (.destroy, .follower):
+            true
+        default: false
+        }
     }
 
     private static func slowPuts(_ round: DrillReport.Round) -> [String] {
@@ -105,8 +120,12 @@ enum RoundJudgement {
         return failed == 0 ? [] : ["\(failed) writes failed after the client's retries"]
     }
 
+    /// When the clocks of all jump the agreed time stands still until they are right again: a
+    /// version is late by that time, and never in the time that the clocks show.
     private static func versions(_ round: DrillReport.Round) -> [String] {
-        guard round.versionErrorSeconds > versionErrorSecondsMax else { return [] }
+        let standstill =
+            round.target == .all && round.injection != .clockDrift ? round.faultSeconds : 0
+        guard round.versionErrorSeconds > versionErrorSecondsMax + standstill else { return [] }
         return ["a version stands \(round.versionErrorSeconds) s from the true time"]
     }
 }

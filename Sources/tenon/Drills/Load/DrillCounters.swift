@@ -14,6 +14,8 @@ final class DrillCounters: Sendable {
     }
 
     private let lanes: Mutex<[Lane]>
+    /// Read and written under the lock of `lanes`, or before anything waits.
+    private let takesMore = Atomic(true)
     private let keyspace: Keyspace
     private let recorder: HistoryRecorder
     /// The worker's number in the history.
@@ -46,6 +48,7 @@ final class DrillCounters: Sendable {
                 lanes[counter].isBusy = true
                 return true
             }
+            guard takesMore.load(ordering: .relaxed) else { return false }
             if lanes[counter].waiting.count < DrillCounters.waitingMax {
                 lanes[counter].waiting.append(due)
             } else {
@@ -64,6 +67,19 @@ final class DrillCounters: Sendable {
                 }
                 return lanes[counter].waiting.removeFirst()
             }
+        }
+    }
+
+    /// Increments may wait for their turn from now on.
+    func begin() { takesMore.store(true, ordering: .relaxed) }
+
+    /// Drops the increments that wait for their turn, and any that come: the load is over, and on
+    /// a cluster that does not come back each would wait for its whole timeout, one after the
+    /// other.
+    func stop() {
+        lanes.withLock { lanes in
+            takesMore.store(false, ordering: .relaxed)
+            for counter in lanes.indices { lanes[counter].waiting.removeAll() }
         }
     }
 

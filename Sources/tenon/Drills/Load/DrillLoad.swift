@@ -47,6 +47,7 @@ final class DrillLoad: Sendable {
     /// Loads the cluster until ``stop()`` and returns when the last answer is there.
     func run(round: Int, perSecond: Int) async {
         isStopped.store(false, ordering: .relaxed)
+        counters.begin()
         let start = DrillClock.now
         await withDiscardingTaskGroup { group in
             for worker in 0..<configuration.workers {
@@ -59,7 +60,10 @@ final class DrillLoad: Sendable {
         }
     }
 
-    func stop() { isStopped.store(true, ordering: .relaxed) }
+    func stop() {
+        isStopped.store(true, ordering: .relaxed)
+        counters.stop()
+    }
 
     private func work(_ worker: Int, round: Int, perSecond: Int, from start: Instant) async {
         // Workers take turns within a millisecond instead of all beginning at once.

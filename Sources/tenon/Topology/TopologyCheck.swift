@@ -1,0 +1,182 @@
+import TenonCore
+import TenonPlacement
+import TenonWire
+
+/// What each keyspace survives, by where its voters stand.
+struct TopologyCheck {
+    /// A keyspace at one level: the loss that does most to one of its tablets.
+    struct Finding {
+        let level: FailureLevel
+        /// Nil when some voter's locality does not say.
+        let worst: (tablet: TabletID, loss: Loss)?
+    }
+
+    struct Keyspace {
+        let name: String
+        let tablets: Int
+        /// The fewest voters of a tablet, and how many there should be.
+        let voters: Int
+        let wanted: Int
+        let findings: [Finding]
+    }
+
+    let topology: Topology
+    let down: Set<NodeID>
+    let keyspaces: [Keyspace]
+    /// What is wrong with localities.
+    let problems: [String]
+
+    init(_ directory: Directory, down: Set<NodeID>) {
+        var problems: [String] = []
+        let nodes = directory.nodes.map { node in
+            var locality = Locality.unknown
+            do throws(LocalityError) {
+                locality = try Locality(parsing: node.locality)
+            } catch {
+                problems.append("the locality of \(node.name) cannot be read: \(error.problem)")
+            }
+            return Topology.Node(id: node.id, name: node.name, locality: locality)
+        }
+        let topology = Topology(nodes)
+        self.topology = topology
+        self.down = down
+        self.problems = problems + TopologyCheck.unlabelled(topology)
+        let named = [(KeyspaceID.directory, "(directory)", TopologyCheck.directoryVoters)]
+            + directory.keyspaces.filter { !$0.isDropped }.map { ($0.id, $0.name, $0.replicas) }
+        keyspaces = named.compactMap { id, name, replicas in
+            let tablets = directory.tablets.filter { $0.keyspace == id && !$0.voters.isEmpty }
+            guard !tablets.isEmpty else { return nil }
+            return Keyspace(
+                name, tablets, wanted: TopologyCheck.oddVoters(replicas, directory), topology, down)
+        }
+    }
+
+    /// As many as the directory's own tablet has when there are nodes enough.
+    private static let directoryVoters = 5
+
+    /// An even number of voters survives no more than the odd one below.
+    private static func oddVoters(_ replicas: Int, _ directory: Directory) -> Int {
+        let able = directory.nodes.count { $0.state != .leaving }
+        let count = max(1, min(replicas, able))
+        return count % 2 == 0 ? count - 1 : count
+    }
+
+    private static func unlabelled(_ topology: Topology) -> [String] {
+        [FailureLevel.dc, .city].compactMap { level in
+            let nodes = topology.unlabelled(at: level).map(\.name)
+            guard !nodes.isEmpty else { return nil }
+            return "no \(level.name) is known of \(nodes.joined(separator: ", ")): start them with "
+                + "--locality city=…,dc=… when they join"
+        }
+    }
+
+    /// What is at risk, and of what.
+    var risks: [String] { keyspaces.flatMap(\.risks) }
+}
+
+extension TopologyCheck.Keyspace {
+    fileprivate init(
+        _ name: String, _ tablets: [TabletDescriptor], wanted: Int, _ topology: Topology,
+        _ down: Set<NodeID>
+    ) {
+        self.name = name
+        self.tablets = tablets.count
+        self.wanted = wanted
+        voters = tablets.map(\.voters.count).min() ?? 0
+        let survivals = tablets.map { tablet in
+            (tablet.id, Survival(voters: tablet.voters.map(\.node), down: down, in: topology))
+        }
+        findings = FailureLevel.allCases.map { level in
+            var losses: [(tablet: TabletID, loss: Loss)] = []
+            for (id, survival) in survivals {
+                guard let loss = survival.worstLoss(at: level) else {
+                    return TopologyCheck.Finding(level: level, worst: nil)
+                }
+                losses.append((id, loss))
+            }
+            let worst = losses.max {
+                ($0.loss.verdict, -$0.loss.left.count) < ($1.loss.verdict, -$1.loss.left.count)
+            }
+            return TopologyCheck.Finding(level: level, worst: worst)
+        }
+    }
+
+    fileprivate var risks: [String] {
+        if voters < wanted {
+            return ["\(name) has a tablet with \(voters) voters and should have \(wanted)"]
+        }
+        guard wanted >= 3, let node = findings.first, let worst = node.worst,
+            worst.loss.verdict != .byItself
+        else { return [] }
+        return [
+            "\(name) would not survive the loss of \(worst.loss.domain): tablet \(worst.tablet) "
+                + "would have \(worst.loss.left.count) of \(worst.loss.majority) voters that it "
+                + "needs"
+        ]
+    }
+}
+
+extension TopologyCheck {
+    /// For a person.
+    var text: String {
+        let table = TextTable(
+            header: ["keyspace", "tablets", "voters"] + FailureLevel.allCases.map(\.name),
+            rows: keyspaces.map { keyspace in
+                ["\(keyspace.name)", "\(keyspace.tablets)", "\(keyspace.voters)"]
+                    + keyspace.findings.map(\.text)
+            })
+        var lines = [table.description]
+        let lost = topology.nodes.filter { down.contains($0.id) }.map(\.name)
+        if !lost.isEmpty {
+            lines.append("do not answer, counted as lost: \(lost.joined(separator: ", "))")
+        }
+        lines += problems.map { "note: \($0)" }
+        lines += risks.map { "AT RISK: \($0)" }
+        return lines.joined(separator: "\n")
+    }
+
+    /// For scripts.
+    var json: JSON {
+        [
+            "nodes": .array(topology.nodes.map(json)),
+            "keyspaces": .array(keyspaces.map(json)),
+            "notes": .array(problems.map { .string($0) }),
+            "risks": .array(risks.map { .string($0) }),
+        ]
+    }
+
+    private func json(_ node: Topology.Node) -> JSON {
+        [
+            "name": .string(node.name), "locality": .string(node.locality.description),
+            "reachable": .bool(!down.contains(node.id)),
+        ]
+    }
+
+    private func json(_ keyspace: Keyspace) -> JSON {
+        [
+            "keyspace": .string(keyspace.name), "tablets": .integer(keyspace.tablets),
+            "voters": .integer(keyspace.voters), "wanted": .integer(keyspace.wanted),
+            "levels": .array(keyspace.findings.map(json)),
+        ]
+    }
+
+    private func json(_ finding: Finding) -> JSON {
+        guard let (tablet, loss) = finding.worst else {
+            return ["level": .string(finding.level.name), "survives": .null]
+        }
+        return [
+            "level": .string(finding.level.name), "survives": .string(loss.verdict.name),
+            "worst": .string(loss.domain.name), "tablet": .integer(tablet.rawValue),
+            "left": .integer(loss.left.count), "majority": .integer(loss.majority),
+        ]
+    }
+}
+
+extension TopologyCheck.Finding {
+    fileprivate var text: String {
+        guard let (_, loss) = worst else { return "?" }
+        guard loss.verdict != .byItself else { return loss.verdict.name }
+        return "\(loss.verdict.name): \(loss.domain.name) (\(loss.left.count) of "
+            + "\(loss.majority) left)"
+    }
+}
