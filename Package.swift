@@ -161,7 +161,9 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "TenonCommandTests",
-            dependencies: ["tenon", "TenonChecker", "TenonClient", "TenonCore", "TenonWire"],
+            dependencies: [
+                "tenon", "TenonChecker", "TenonClient", "TenonPlacement", "TenonCore", "TenonWire",
+            ],
             swiftSettings: strict),
         // Checks of the source tree itself: imports, layout, words. No target of ours needed.
         .testTarget(name: "TidyTests", swiftSettings: strict),

@@ -123,7 +123,7 @@ package struct TenonServer: Service {
             let clock = FaultyClock(SystemClock())
             fileSystem = FaultyFileSystem(PosixFileSystem(), switches: disk)
             self.clock = clock
-            faults = FaultInjector(disk: disk, clock: clock)
+            faults = FaultInjector(disk: disk, clock: clock, distances: settings.distances)
         }
     }
 

@@ -54,6 +54,9 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Take orders to be faulty (tenon drill inject). For tests: shown in status.")
     var enableFaultInjection = false
 
+    @Option(help: "Pretend that nodes are far away, in milliseconds one way: 2=7,3=15. For tests.")
+    var distances: String?
+
     func run() async throws {
         try plantWhatIsAsked()
         let settings: ServeSettings
@@ -114,6 +117,7 @@ struct Serve: AsyncParsableCommand {
             ("segment-bytes", segmentBytes), ("segments", segments),
             ("memtable-bytes", memtableBytes), ("cache-bytes", cacheBytes),
             ("retained-log-bytes", retainedLogBytes), ("log-level", logLevel),
+            ("distances", distances),
             ("insecure", insecure ? "true" : nil),
             ("allow-volatile", allowVolatile ? "true" : nil),
             ("enable-fault-injection", enableFaultInjection ? "true" : nil),

@@ -303,4 +303,29 @@ import Testing
         #expect(comes(cluster) { cluster.status(4)?.health == "whole" })
         #expect(cluster.host(4).node?.tablet(TabletID(2))?.replica == living)
     }
+
+    @Test func `where founders stand is written down, and anew when they are started elsewhere`()
+        throws
+    {
+        var options = ClusterOptions(seed: 12)
+        options.nodeCount = 3
+        let cluster = SimulatedCluster(options)
+        for host in cluster.hosts {
+            let place = "city=c\(host.id)"
+            host.adjust = { $0.locality = place }
+        }
+        #expect(cluster.form())
+        func places() -> [String] { cluster.directory?.nodes.map(\.locality) ?? [] }
+        #expect(comes(cluster) { places() == ["city=c1", "city=c2", "city=c3"] })
+        // One that is started without a word about it stands where it stood.
+        for (number, place) in zip(1...3, ["city=c9", "", "city=c3"]) {
+            cluster.cutPower(number)
+            cluster.host(number).adjust = { $0.locality = place }
+        }
+        cluster.startAll()
+        #expect(comes(cluster) { places() == ["city=c9", "city=c2", "city=c3"] })
+        let version = cluster.directory?.version
+        cluster.run(for: .seconds(5))
+        #expect(cluster.directory?.version == version, "written once")
+    }
 }

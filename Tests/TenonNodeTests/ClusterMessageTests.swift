@@ -20,7 +20,7 @@ import Testing
         .setMembers(TabletID(2), target: [Member(replica: ReplicaID(7), node: NodeID(1))]),
         .setLeader(TabletID(2), NodeID(3)), .createReplica(record),
         .removeReplica(TabletID(2), ReplicaID(7)), .replicaRemoved(TabletID(2), ReplicaID(7)),
-        .isMember(TabletID(2), ReplicaID(7)), .splitTablet(split),
+        .isMember(TabletID(2), ReplicaID(7)), .splitTablet(split), .locality("city=sh"),
     ]
 
     private static let split = TabletSplit(

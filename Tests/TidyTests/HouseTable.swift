@@ -50,7 +50,8 @@ enum HouseTable {
             toolchain: ["Glibc", "Synchronization"]),
         "tenon": Row(
             targets: [
-                "TenonServer", "TenonClient", "TenonChecker", "TenonCore", "TenonWire", "CTenon",
+                "TenonServer", "TenonClient", "TenonChecker", "TenonPlacement", "TenonCore",
+                "TenonWire", "CTenon",
             ],
             products: [
                 "ArgumentParser", "Histogram", "Logging", "ServiceLifecycle", "UnixSignals",

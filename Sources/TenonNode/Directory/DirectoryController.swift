@@ -32,6 +32,8 @@ struct DirectoryController {
     var moves = MoveHistory()
     /// What leaders reported and is not written down, and who leads; by tablet.
     private(set) var reports: [TabletID: TabletDescriptor] = [:]
+    /// Where nodes say that they stand, when their records say otherwise.
+    private var localities: [NodeID: String] = [:]
     /// Replicas of dropped tablets of which their nodes said that they are gone.
     private(set) var removed: Set<Member.OfTablet> = []
 
@@ -46,6 +48,7 @@ struct DirectoryController {
     /// This node does not lead the directory any more: another begins from what is written.
     mutating func forget() {
         reports = [:]
+        localities = [:]
         removed = []
         waitsFor = .zero
         moves = MoveHistory()
@@ -57,6 +60,12 @@ struct DirectoryController {
             return
         }
         reports[report.id] = report
+        hasNews = true
+    }
+
+    mutating func take(locality: String, of node: NodeID) {
+        guard localities[node] != locality else { return }
+        localities[node] = locality
         hasNews = true
     }
 
@@ -96,6 +105,17 @@ struct DirectoryController {
             {
                 change.put(half(of: split, tablet))
             }
+        }
+        return change
+    }
+
+    /// Where nodes stand, when it is not as it is written.
+    func localityChange() -> DirectoryChange {
+        var change = DirectoryChange(state)
+        for var node in state.directory.nodes where !change.isFull {
+            guard let locality = localities[node.id], locality != node.locality else { continue }
+            node.locality = locality
+            change.put(node)
         }
         return change
     }

@@ -20,7 +20,8 @@ extension Node {
             return write(setUpChange(), to: tablet)
         }
         let due = [
-            controller.reportedChange(), controller.splitChange(), controller.clearedChange(),
+            controller.reportedChange(), controller.splitChange(), controller.localityChange(),
+            controller.clearedChange(),
         ]
         for change in due where !change.isEmpty { return write(change, to: tablet) }
         for (order, nodes) in controller.splitOrders {

@@ -15,6 +15,9 @@ struct MemberWork {
     /// And looks again after so long whether there is somebody to ask.
     static let pause = TimeSpan.milliseconds(500)
 
+    /// Between two words about where this node stands.
+    static let localityInterval = TimeSpan.seconds(1)
+
     /// The voters that tablets are to have; by tablet.
     var targets: [TabletID: [Member]] = [:]
     /// Tablets whose members, bounds or leadership changed since they were reported.
@@ -23,6 +26,7 @@ struct MemberWork {
     var reportedTo = NodeID(0)
     var nextRound = Instant.zero
     var nextReport = Instant.zero
+    var nextLocality = Instant.zero
 }
 
 extension Node {
@@ -41,6 +45,10 @@ extension Node {
             guard let directory = ledDirectory else { return }
             controller.lead(in: directory.raft.term)
             for report in reports { controller.take(report) }
+        case .locality(let text):
+            guard let directory = ledDirectory else { return }
+            controller.lead(in: directory.raft.term)
+            controller.take(locality: text, of: node)
         case .setMembers(let tablet, let target): memberWork.targets[tablet] = target
         case .setLeader(let tablet, let node): handOver(tablet, to: node, now: now)
         case .createReplica(let record): create(record, now: now)
@@ -148,6 +156,7 @@ extension Node {
             }
             for link in peers.links { tellDirectoryVersion(to: link.node) }
         }
+        tellLocality(now: now)
         guard !memberWork.reportsDue.isEmpty else { return }
         var reports: [TabletDescriptor] = []
         var deferred: [TabletID] = []
@@ -165,6 +174,17 @@ extension Node {
         }
         memberWork.reportsDue.formUnion(deferred)
         if !reports.isEmpty { tell(.report(reports), to: cluster.leader) }
+    }
+
+    /// Founders are written down before anybody knows where they stand, and a node may be started
+    /// elsewhere than it joined. One that is not told where it stands leaves its record alone.
+    private func tellLocality(now: Instant) {
+        guard !configuration.locality.isEmpty, now >= memberWork.nextLocality,
+            let own = cluster.directory.node(id), cluster.directory.version > .zero,
+            own.locality != configuration.locality
+        else { return }
+        memberWork.nextLocality = now + MemberWork.localityInterval
+        tell(.locality(configuration.locality), to: cluster.leader)
     }
 
     func tellDirectoryVersion(to node: NodeID) {

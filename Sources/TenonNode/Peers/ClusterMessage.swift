@@ -27,6 +27,10 @@ package enum ClusterMessage: Sendable {
     /// To the leader of the directory, from a replica that hears no leader: is it still a member?
     case isMember(TabletID, ReplicaID)
 
+    /// To the leader of the directory, from a node whose record there says otherwise: it stands
+    /// here (``Locality``).
+    case locality(String)
+
     /// From the leader of the directory to a tablet's leader: split it.
     case splitTablet(TabletSplit)
 
@@ -69,6 +73,9 @@ extension ClusterMessage {
             writer.identifier(version)
         case .isMember(let tablet, let replica):
             encode(10, tablet, replica, to: &writer)
+        case .locality(let text):
+            writer.uint8(12)
+            writer.lengthPrefixed(text)
         case .splitTablet(let split):
             writer.uint8(40)
             split.encode(to: &writer)
@@ -111,6 +118,9 @@ extension ClusterMessage {
             case 9: self = .replicaRemoved(tablet, replica)
             default: self = .isMember(tablet, replica)
             }
+        case 12:
+            self = .locality(
+                try reader.lengthPrefixedText("locality", atMost: Limits.localityBytesMax))
         case 40: self = .splitTablet(try TabletSplit(from: &reader))
         case 11: self = .haveDirectory(try reader.identifier(Timestamp.self))
         default: throw .unknownKind(field: "cluster message", value: UInt64(kind))

@@ -21,6 +21,9 @@ final class FaultInjector: @unchecked Sendable {
         let task: Scheduled<Void>?
     }
 
+    /// How long frames to a node are on their way, besides all faults: what stands on one machine
+    /// and is to be far apart.
+    private let distances: [NodeID: UInt32]
     private let disk: DiskSwitches
     private let clock: FaultyClock<SystemClock>
     private var inForce: [Matter: Ending] = [:]
@@ -29,7 +32,11 @@ final class FaultInjector: @unchecked Sendable {
     /// Told when a link's fault begins, changes or ends.
     var linksChanged: () -> Void = {}
 
-    init(disk: DiskSwitches, clock: FaultyClock<SystemClock>) {
+    /// - Parameter distances: in milliseconds, one way.
+    init(
+        disk: DiskSwitches, clock: FaultyClock<SystemClock>, distances: [NodeID: UInt32] = [:]
+    ) {
+        self.distances = distances
         self.disk = disk
         self.clock = clock
     }
@@ -39,9 +46,14 @@ final class FaultInjector: @unchecked Sendable {
 
     var count: Int { inForce.count }
 
-    /// What is wrong with the link to `node`; what was said of it alone counts first.
+    /// What is wrong with the link to `node`, how far it is away included; what was said of it
+    /// alone counts first.
     func fault(ofLinkTo node: NodeID) -> LinkDisorder? {
-        linkFaults[node] ?? linkFaults[NodeID(0)]
+        let ordered = linkFaults[node] ?? linkFaults[NodeID(0)]
+        guard let distance = distances[node] else { return ordered }
+        var fault = ordered ?? LinkDisorder(peer: node)
+        fault.delayMilliseconds += distance
+        return fault
     }
 
     /// Brings a fault about, in place of an earlier one of the same matter.

@@ -1,9 +1,10 @@
 internal import Configuration
 internal import SystemPackage
-import TenonCore
+package import TenonCore
 import TenonLog
 import TenonNode
 import TenonStore
+import TenonWire
 
 /// Everything `tenon serve` can be told. Flags win over the environment (`TENON_…`), which wins
 /// over the JSON file of `--config`.
@@ -30,6 +31,8 @@ package struct ServeSettings: Sendable {
     package var logLevel = "info"
     /// Whether it takes orders to be faulty (``FaultOrder``); for tests and drills only.
     package var takesFaults = false
+    /// How long frames to other nodes are on their way, in milliseconds; for tests and drills only.
+    package var distances: [NodeID: UInt32] = [:]
 
     /// The names of all settings, as in a file; flags have the same names after `--`, the
     /// environment in capitals with `_` after `TENON_`.
@@ -40,7 +43,7 @@ package struct ServeSettings: Sendable {
         ("allow-volatile", .flag), ("segment-bytes", .integer), ("segments", .integer),
         ("memtable-bytes", .integer), ("cache-bytes", .integer),
         ("retained-log-bytes", .integer), ("log-level", .text),
-        ("enable-fault-injection", .flag),
+        ("enable-fault-injection", .flag), ("distances", .text),
     ]
 
     /// Reads the settings from all three places.
@@ -84,6 +87,7 @@ package struct ServeSettings: Sendable {
         try await settings.takeUp(\.retainedLogBytes, reader.integer("retained-log-bytes"))
         try await settings.takeUp(\.logLevel, reader.text("log-level"))
         try await settings.takeUp(\.takesFaults, reader.flag("enable-fault-injection"))
+        settings.distances = try distances(await reader.text("distances") ?? "")
         try settings.check()
         return settings
     }
@@ -134,6 +138,25 @@ package struct ServeSettings: Sendable {
         }
     }
 
+    /// `2=7,3=15`: so many milliseconds to nodes of these numbers.
+    private static func distances(_ text: String) throws(SettingError) -> [NodeID: UInt32] {
+        var distances: [NodeID: UInt32] = [:]
+        for item in text.split(separator: ",", omittingEmptySubsequences: false)
+        where !text.isEmpty {
+            let parts = item.split(separator: "=", omittingEmptySubsequences: false)
+            guard parts.count == 2, let node = UInt32(parts[0]), node > 0,
+                let span = UInt32(parts[1]), span <= LinkDisorder.millisecondsMax,
+                distances.updateValue(span, forKey: NodeID(node)) == nil
+            else {
+                throw SettingError(
+                    setting: "distances",
+                    problem: "\"\(item)\" is not of the form NODE=MILLISECONDS, as in 2=7, each "
+                        + "node once and not over \(LinkDisorder.millisecondsMax) ms")
+            }
+        }
+        return distances
+    }
+
     /// `500ms`, `60s`, `5m`, `2h`.
     package static func milliseconds(
         _ text: String, setting: String
@@ -157,6 +180,11 @@ package struct ServeSettings: Sendable {
                 setting: "listen",
                 problem: "\(listen) can be reached from other machines and there is no TLS yet: "
                     + "listen on 127.0.0.1 or [::1], or give --insecure")
+        }
+        guard distances.isEmpty || takesFaults else {
+            throw SettingError(
+                setting: "distances",
+                problem: "they are for tests: give --enable-fault-injection too")
         }
         try checkSizes()
     }

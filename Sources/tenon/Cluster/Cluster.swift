@@ -54,6 +54,7 @@ struct ClusterStart: AsyncParsableCommand {
 
             EXAMPLE
               tenon cluster start --nodes 3 --base-port 7501 --tablets 4 --serve-option retention=1s
+              tenon cluster start --topology deploy/topologies/2-2-1.json
             """)
 
     @OptionGroup var folder: ClusterFolder
@@ -61,6 +62,9 @@ struct ClusterStart: AsyncParsableCommand {
 
     @Option(help: "How many nodes (default: 3).")
     var nodes: Int?
+
+    @Option(help: "A JSON file that says in which cities and rooms they stand (instead of --nodes).")
+    var topology: String?
 
     @Option(help: "The port of the first node; 0 takes free ports (default: 7501).")
     var basePort: Int?
@@ -74,8 +78,17 @@ struct ClusterStart: AsyncParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    func validate() throws {
+        if topology != nil, nodes != nil {
+            throw ValidationError("--topology says how many nodes there are: leave --nodes out")
+        }
+    }
+
     func run() async throws {
         try await reportingClusterErrors {
+            let places = try topology.map { path throws(ClusterError) in
+                try TopologyFile.read(from: path)
+            }
             let cluster = try await withInterruptCleanUp {
                 try? LocalCluster.open(directory: folder.directory).kill()
             } body: {
@@ -84,7 +97,7 @@ struct ClusterStart: AsyncParsableCommand {
                     as: LocalCluster.Request(
                         nodes: nodes, basePort: try portOfFirstNode(), host: host,
                         tablets: tablets,
-                        serveOptions: try options.arguments()))
+                        serveOptions: try options.arguments(), topology: places))
             }
             try present(cluster)
         }

@@ -12,6 +12,10 @@ struct ClusterLayout: Hashable, Codable, Sendable {
         /// The number that the directory gave to one that joined; nil for a founder, whose number
         /// is its place among them.
         var number: UInt32?
+        /// As `tenon serve --locality` takes it; nil for nowhere in particular.
+        var locality: String?
+        /// As `tenon serve --distances` takes it; nil for none.
+        var distances: String?
     }
 
     /// Raised when a reader must know of a change.
@@ -37,6 +41,31 @@ struct ClusterLayout: Hashable, Codable, Sendable {
         self.serveOptions = serveOptions
     }
 
+    /// Puts the nodes where `topology` has them. Distances are kept by the nodes themselves, which
+    /// take orders then.
+    mutating func spread(over topology: TopologyFile) {
+        for (place, node) in topology.nodes.enumerated() {
+            nodes[place].locality = node.locality
+            let distances = topology.distances(of: node)
+            if !distances.isEmpty { nodes[place].distances = distances }
+        }
+        letDistancesBeKept()
+    }
+
+    /// Nodes with distances are nodes that take orders to be faulty.
+    mutating func letDistancesBeKept() {
+        guard nodes.contains(where: { $0.distances != nil }), !takesFaults else { return }
+        serveOptions.append(ClusterLayout.faultInjection)
+    }
+
+    /// Whether it was made of this very topology.
+    func stands(on topology: TopologyFile) -> Bool {
+        guard topology.nodes.count == nodes.count else { return false }
+        var spread = self
+        spread.spread(over: topology)
+        return spread.nodes == nodes
+    }
+
     /// The `--cluster` list of the founders, equal on all of them.
     var clusterList: String {
         (founders ?? nodes).map { "\($0.name)=\($0.address)" }.joined(separator: ",")
@@ -57,6 +86,8 @@ struct ClusterLayout: Hashable, Codable, Sendable {
             let others = nodes.filter { $0.name != node.name }.map(\.address)
             arguments += ["--join", others.joined(separator: ",")]
         }
+        if let locality = node.locality { arguments += ["--locality", locality] }
+        if let distances = node.distances { arguments += ["--distances", distances] }
         return arguments + serveOptions
     }
 

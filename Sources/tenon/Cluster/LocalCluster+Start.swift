@@ -16,6 +16,8 @@ extension LocalCluster {
         var host: LoopbackHost?
         var tablets: Int?
         var serveOptions: [String] = []
+        /// Where the nodes of a new cluster stand; it says how many there are, too.
+        var topology: TopologyFile?
     }
 
     /// Starts a cluster and returns when every tablet serves; on any error nothing is left running.
@@ -145,7 +147,7 @@ extension ClusterLayout.Node {
 extension ClusterLayout {
     /// A new cluster on the loopback address.
     fileprivate init(_ request: LocalCluster.Request) throws(ClusterError) {
-        let count = request.nodes ?? LocalCluster.defaultNodes
+        let count = request.topology?.nodes.count ?? request.nodes ?? LocalCluster.defaultNodes
         guard (1...ClusterLayout.nodesMax).contains(count) else {
             throw .badSetting("--nodes \(count): between 1 and \(ClusterLayout.nodesMax)")
         }
@@ -162,6 +164,7 @@ extension ClusterLayout {
         self.init(
             addresses: ports.map { host.address(port: $0) }, tablets: request.tablets,
             serveOptions: request.serveOptions)
+        if let topology = request.topology { spread(over: topology) }
     }
 
     /// This layout, if the request asks for nothing else; its own serve options replace the old.
@@ -182,8 +185,14 @@ extension ClusterLayout {
         try check("--base-port", made: firstPort, asked: request.basePort)
         let host = nodes.first.map { LoopbackHost(ofAddress: $0.address).rawValue }
         try check("--host", made: host, asked: request.host?.rawValue)
+        if let topology = request.topology, !stands(on: topology) {
+            throw .madeOtherwise(
+                directory: directory, setting: "--topology", made: "of another file",
+                asked: "of this one")
+        }
         var layout = self
         if !request.serveOptions.isEmpty { layout.serveOptions = request.serveOptions }
+        layout.letDistancesBeKept()
         return layout
     }
 }
