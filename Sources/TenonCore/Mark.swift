@@ -91,6 +91,8 @@ package enum Mark: Int, CaseIterable, Sendable {
     case relayRefused
     case relayBudgetSpent
     case snapshotEndedLeadership
+    case snapshotWaitsForLink
+    case secondReplicaOnNodeRefused
     case quietGroupsWokenBySilence
     case quietGroupLeftByFollower
     case diskStallNoted

@@ -59,6 +59,10 @@ struct Planner {
 
     private func cannotCome(_ member: Member, to tablet: Placement.Tablet) -> Bool {
         guard !tablet.voters.contains(member) else { return false }
+        // There is another replica of the tablet on its node: of an earlier target, by a directory
+        // that had not heard of it. The new one would put it out, a voter.
+        let isTaken = tablet.voters.contains { $0.node == member.node }
+        if isTaken, !isPlanted(.replicaAddedUnderOldID) { return true }
         // Numbers only rise (Rule I3): it was a member before, of a directory that knew less than
         // the tablet's leader, and its tombstone keeps it away.
         let wasBefore = tablet.voters.contains { member.replica < $0.replica }

@@ -17,7 +17,7 @@ struct TestCluster: Sendable {
     /// Starts a cluster, runs `body` and leaves no process behind, whatever happens.
     static func with(
         nodes: Int = 3, tablets: Int = 1, host: String = "127.0.0.1",
-        options: [String] = [],
+        options: [String] = [], topology: String? = nil,
         _ body: (TestCluster) async throws -> Void
     ) async throws {
         let folder = NSTemporaryDirectory() + "tenon-e2e-\(UUID().uuidString)"
@@ -25,7 +25,8 @@ struct TestCluster: Sendable {
         do {
             try await body(
                 try await start(
-                    in: folder, nodes: nodes, tablets: tablets, host: host, options: options))
+                    in: folder, places: topology.map { ["--topology", $0] } ?? ["--nodes", "\(nodes)"],
+                    tablets: tablets, host: host, options: options))
         } catch {
             failure = error
             tellLogs(in: folder, nodes: nodes)
@@ -45,14 +46,13 @@ struct TestCluster: Sendable {
     }
 
     private static func start(
-        in folder: String, nodes: Int, tablets: Int, host: String, options: [String]
+        in folder: String, places: [String], tablets: Int, host: String, options: [String]
     ) async throws -> TestCluster {
         let started = try await Binary.run(
             [
-                "cluster", "start", "--dir", folder, "--nodes", "\(nodes)", "--base-port", "0",
-                "--tablets", "\(tablets)", "--host", host, "--json", "--serve-option",
-                "allow-volatile",
-            ] + (smallFiles.map { "\($0)=\($1)" } + options).flatMap { ["--serve-option", $0] })
+                "cluster", "start", "--dir", folder, "--base-port", "0", "--tablets", "\(tablets)",
+                "--host", host, "--json", "--serve-option", "allow-volatile",
+            ] + places + (smallFiles.map { "\($0)=\($1)" } + options).flatMap { ["--serve-option", $0] })
         try #require(started.exitCode == 0, "\(started.errors)")
         let answer = try JSONDecoder().decode(Started.self, from: Data(started.output.utf8))
         return TestCluster(folder: folder, endpoints: answer.endpoints.joined(separator: ","))

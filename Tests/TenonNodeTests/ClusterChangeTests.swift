@@ -304,6 +304,28 @@ import Testing
         #expect(cluster.host(4).node?.tablet(TabletID(2))?.replica == living)
     }
 
+    /// Seed 3000001048 of the simulator's `members`: a leader of the directory that had not heard of
+    /// a new voter wanted another on its node, which put out the first. Two had all entries.
+    @Test func `a voter is not put out by a second replica on its node`() throws {
+        let cluster = formed(3, spares: 0, seed: 13)
+        #expect(cluster.put("a", "1") != nil)
+        let leader = try #require(cluster.leader())
+        let victim = leader % 3 + 1
+        let node = try #require(cluster.host(leader).node)
+        let members = try #require(node.tablet(TabletID(2))).raft.membership.incoming
+        let target = members.map { member in
+            member.node == NodeID(UInt32(victim))
+                ? Member(replica: ReplicaID(9), node: member.node) : member
+        }.inOrder
+        for _ in 0..<20 {
+            node.handle(.setMembers(TabletID(2), target: target), from: node.id, now: cluster.now)
+            cluster.run(for: .milliseconds(100))
+        }
+        #expect(voters(of: TabletID(2), cluster).count == 3)
+        let replica = try #require(cluster.host(victim).node?.tablet(TabletID(2))).replica
+        #expect(members.contains(Member(replica: replica, node: NodeID(UInt32(victim)))))
+    }
+
     @Test func `where founders stand is written down, and anew when they are started elsewhere`()
         throws
     {

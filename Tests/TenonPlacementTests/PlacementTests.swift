@@ -98,6 +98,18 @@ private func tablet(
                 == .retarget(TabletID(2), target: members([1, 2, 4]), nextReplica: ReplicaID(100)))
     }
 
+    @Test func `a target whose newcomer would put out a voter of its node is given up`() {
+        var changed = tablet(on: [1, 3])
+        let voter = Member(replica: ReplicaID(4), node: NodeID(5))
+        changed.voters.append(voter)
+        changed.target = members([1, 3]) + [Member(replica: ReplicaID(5), node: NodeID(5))]
+        #expect(
+            steps(nodes(1...5), [changed]) == [
+                .retarget(
+                    TabletID(2), target: members([1, 3]) + [voter], nextReplica: ReplicaID(100))
+            ])
+    }
+
     @Test func `a change under way goes on, and one that cannot end is given up`() {
         var moving = tablet(on: [1, 2, 3])
         moving.target = members([1, 2, 4])

@@ -7,6 +7,8 @@ struct PeerLinks {
         let node: NodeID
         /// Whether the consensus stream that this node connected was welcomed.
         var isUp = false
+        /// The same of the bulk stream. What is sent on it before is lost without a word.
+        var isBulkUp = false
         var outbox = PeerOutbox()
         var problem = "not connected yet"
     }
@@ -32,7 +34,7 @@ struct PeerLinks {
         case .consensus:
             links[place].isUp = true
             links[place].problem = ""
-        case .bulk: break
+        case .bulk: links[place].isBulkUp = true
         }
     }
 
@@ -43,7 +45,7 @@ struct PeerLinks {
             links[place].isUp = false
             links[place].problem = problem
             links[place].outbox = PeerOutbox()
-        case .bulk: break
+        case .bulk: links[place].isBulkUp = false
         }
     }
 

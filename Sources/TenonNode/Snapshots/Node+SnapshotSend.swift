@@ -36,7 +36,11 @@ extension Node {
             snapshots.outgoing[rival].end()
             return tablet.raft.snapshotFailed(to: follower)
         }
-        guard snapshots.outgoing.count < Node.outgoingSnapshotsMax else {
+        // On a link that is not there its beginning would be lost, and found missing only when
+        // patience ends.
+        let hasWay = peers[peer]?.isBulkUp ?? false
+        if !hasWay { reached(.snapshotWaitsForLink) }
+        guard hasWay, snapshots.outgoing.count < Node.outgoingSnapshotsMax else {
             return tablet.raft.snapshotFailed(to: follower)
         }
         // Unlike any of an earlier boot, so that late answers are not taken for ours.

@@ -60,6 +60,15 @@ extension Tablet {
         guard servesAsLeader, !membership.isJoint, split.proposed == nil else { return false }
         if membership.incoming == target, membership.learners.isEmpty { return true }
         let coming = target.filter { !membership.incoming.contains($0) }
+        // A node has one replica of a tablet: a second one would put out the first, whose word may
+        // have committed entries. The directory asks so when it has not heard of the first.
+        let isTaken = coming.contains { new in
+            membership.incoming.contains { $0.node == new.node }
+        }
+        guard !isTaken || isPlanted(.replicaAddedUnderOldID) else {
+            reached(.secondReplicaOnNodeRefused)
+            return false
+        }
         do {
             if membership.learners != coming {
                 try raft.changeMembers(voters: membership.incoming, learners: coming, now: now)

@@ -66,7 +66,7 @@ struct TopologyCheck {
             let nodes = topology.unlabelled(at: level).map(\.name)
             guard !nodes.isEmpty else { return nil }
             return "no \(level.name) is known of \(nodes.joined(separator: ", ")): start them with "
-                + "--locality city=…,dc=… when they join"
+                + "--locality city=…,dc=…"
         }
     }
 
