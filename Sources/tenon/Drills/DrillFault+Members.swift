@@ -76,7 +76,8 @@ extension DrillFault {
         var isRefused = false
         while !isRefused, ContinuousClock.now < deadline {
             // One that joined once is told by the directory, and ends.
-            isRefused = watch.hasSeen("wiped") || cluster.process(of: node) == nil
+            // Not "wiped" alone: a node with a planted fault begins its log with the fault's name.
+            isRefused = watch.hasSeen("wiped: join as a new node") || cluster.process(of: node) == nil
             // The pace of the questions.
             try await Task.sleep(for: .milliseconds(50))
         }
