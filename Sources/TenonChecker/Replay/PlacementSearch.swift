@@ -300,11 +300,24 @@ struct PlacementSearch {
         var slots: [Timestamp] = []
         for (place, bound) in sorted.enumerated() {
             let below = place + 1 < sorted.count ? sorted[place + 1] : low
-            let free = freeVersion(
-                through: bound, above: max(below, lastLook(before: bound, way)), for: way)
+            let free = lastFreeVersion(through: bound, above: below, for: way)
             if let free, slots.last != free { slots.append(free) }
         }
         return slots
+    }
+
+    /// A version of the latest stretch that has one free: a stretch ends where somebody looked at
+    /// a key that `way` changes.
+    private func lastFreeVersion(
+        through bound: Timestamp, above low: Timestamp, for way: Way
+    ) -> Timestamp? {
+        var bound = bound
+        while bound > low {
+            let look = max(low, lastLook(before: bound, way))
+            if let free = freeVersion(through: bound, above: look, for: way) { return free }
+            bound = look
+        }
+        return nil
     }
 
     /// The highest point below `bound` at which somebody looked at a key that `way` changes.

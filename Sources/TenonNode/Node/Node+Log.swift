@@ -11,7 +11,7 @@ extension Node {
             let batch = gathering.takeFirst(bytesMax: logBatchBytes)
             if !batch.tickets.isEmpty { hasEntries = true }
             write(batch, now: now)
-        } else if gathering.canMakeRoom {
+        } else if gathering.canMakeRoom, now >= roomRetryAt {
             reached(.trimOvertookEntries)
             write(gathering.takeRoomMakers(), now: now)
         } else if let due = sealAt, now >= due {
@@ -70,6 +70,8 @@ extension Node {
     private func logWasFull(for refused: LogGathering, now: Instant) {
         gathering.prepend(refused)
         logRetryAt = now + Node.logRetryDelay
+        // Not even what makes room has any: at once it would be refused again.
+        if refused.entryBytes == 0 { roomRetryAt = logRetryAt }
         guard !isLogFull else { return }
         reached(.logWasFull)
         isLogFull = true
@@ -79,6 +81,7 @@ extension Node {
     private func noteRoom(for written: LogGathering) {
         // A trim may have made the room that the records before it wait for.
         logRetryAt = .zero
+        roomRetryAt = .zero
         guard isLogFull, !written.tickets.isEmpty, gathering.entryBytes <= logStatus.freeBytes
         else { return }
         isLogFull = false

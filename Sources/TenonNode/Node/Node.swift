@@ -69,6 +69,8 @@ package final class Node {
     var isDiskStalled = false
     /// The log was full: what gathered is tried again then.
     var logRetryAt = Instant.zero
+    /// The same of what makes room.
+    var roomRetryAt = Instant.zero
     var isLogFull = false
     /// What the tablets were last told of the log's room.
     var isLogShortNoted = false
