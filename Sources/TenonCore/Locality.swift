@@ -17,6 +17,10 @@ package struct Locality: Hashable, Sendable, CustomStringConvertible {
 
     /// - Parameter text: tiers `LEVEL=NAME`, separated by commas; empty for ``unknown``.
     package init(parsing text: String) throws(LocalityError) {
+        guard text.utf8.count <= Limits.localityBytesMax else {
+            throw LocalityError(
+                problem: "it is longer than \(Limits.localityBytesMax) bytes: use shorter names")
+        }
         var tiers: [Tier] = []
         for item in text.split(separator: ",", omittingEmptySubsequences: false)
         where !text.isEmpty {

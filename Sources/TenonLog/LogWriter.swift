@@ -52,7 +52,8 @@ struct LogWriter: Sendable {
             headerBytes + records.reduce(0) { $0 + $1.encodedBytes })
     }
 
-    private var headerBytes: Int { BatchHeader.fixedBytes + previousDirectory.count + 4 }
+    /// Of the next batch.
+    var headerBytes: Int { BatchHeader.fixedBytes + previousDirectory.count + 4 }
 
     /// Goes on in a fresh use of a segment; returns its header.
     mutating func startSegment(

@@ -64,6 +64,23 @@ import Testing
         #expect(stage.closed.contains(link))
     }
 
+    @Test func `What is read first after being held up makes nobody else suspected`() throws {
+        var stage = try Stage()
+        try stage.settle()
+        stage.put("a")
+        stage.put("z")
+        try stage.openAll()
+        stage.pass(.milliseconds(260))
+        let pings = stage.sent.filter { $0.id == Dispatch.pingID }
+        #expect(pings.count == 2)
+        stage.now = stage.now + .seconds(2)
+        try stage.answer(pings[0], .directory(Stage.directory()))
+        #expect(!stage.dispatch.links[pings[1].link].isSuspected)
+        try stage.answer(pings[1], .directory(Stage.directory()))
+        stage.pass(.milliseconds(100))
+        #expect(stage.dispatch.links.allSatisfy { !$0.isSuspected })
+    }
+
     @Test func `A late answer of a silent node still counts`() throws {
         var stage = try Stage()
         try stage.settle()

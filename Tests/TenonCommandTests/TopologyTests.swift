@@ -60,7 +60,7 @@ struct TopologyTests {
             ("\"bj\"], ", "\"sz\"], ", "there is no city sz; there are bj, sh"),
             ("\"bj\"], ", "\"sh\"], ", "between two cities, not between sh and sh"),
             ("{\"between\": [\"sh\", \"bj\"], \"milliseconds\": 15}", "", "between bj and sh"),
-            ("15}", "15000}", "10000 at the most"),
+            ("15}", "51}", "50 at the most"), ("\"b\"", "\"b,rack=1\"", "leave the comma out"),
             ("15}", "\"far\"}", "\"milliseconds\""),
             ("{\"nodes\"", "\"nodes\"", "not JSON"),
         ])

@@ -258,7 +258,7 @@ import Testing
 
     /// Crashes at every step of the first open after the damage, and opens again.
     private func expectSuspectForEver(_ disk: SimulatedDisk) throws {
-        for operations in 0..<40 {
+        for operations in 0..<60 {
             let copy = disk.copy(seed: UInt64(operations))
             copy.crashAfter(operations: operations)
             let isOpened = (try? openLog(copy)) != nil

@@ -324,6 +324,7 @@ import Testing
         #expect(voters(of: TabletID(2), cluster).count == 3)
         let replica = try #require(cluster.host(victim).node?.tablet(TabletID(2))).replica
         #expect(members.contains(Member(replica: replica, node: NodeID(UInt32(victim)))))
+        #expect(node.memberWork.targets.isEmpty, "it would be in the way of splits")
     }
 
     @Test func `where founders stand is written down, and anew when they are started elsewhere`()

@@ -25,6 +25,7 @@ extension Dispatch {
         let isWatching =
             owesAnswers.contains(true) || links.contains { $0.isOpening || $0.isSuspected }
         if isWatching { wakeNoLater(than: now + Dispatch.watchInterval) }
+        watchedAt = isWatching ? now : nil
         // A pass looks at every call: with many of them passes keep a distance.
         if pending.capacity > Dispatch.callsBeforeDistance {
             nextWake = max(nextWake, now + Dispatch.wakeDistance)
@@ -33,7 +34,7 @@ extension Dispatch {
 
     /// A client that is woken too late could not have heard anybody either.
     private mutating func excuseLinks(at now: Instant) {
-        guard nextWake > .zero, now >= nextWake + Dispatch.watchInterval else { return }
+        guard let watchedAt, now >= watchedAt + Dispatch.watchInterval * 2 else { return }
         for link in links.indices { links[link].excuse(at: now) }
     }
 

@@ -56,6 +56,8 @@ struct Dispatch {
     var directoryCall: RequestID?
     /// When ``wake(at:)`` has something to do; `distantFuture` when nothing waits.
     var nextWake = Instant.distantFuture
+    /// When the links were last looked at; nil while none is to be watched.
+    var watchedAt: Instant?
     var effects = Effects()
     /// Where the search for a link begins: moves on with every search.
     var cursor = 0

@@ -61,17 +61,21 @@ extension Log {
         checkInvariants()
     }
 
-    /// Takes the items of one batch off the list, and makes its records.
+    /// Takes the items of one batch off the list, and makes its records: about a step of them, and
+    /// what else its last block has room for. With half empty blocks the copy of a segment could
+    /// take two, and copying forward would end with no room for its last step.
     private func gatherForwarded() throws(LogError) -> [BatchRecord] {
-        let bound = min(configuration.forwardingStepBytes, configuration.batchBytesMax)
+        let step = min(configuration.forwardingStepBytes, configuration.batchBytesMax)
+        let room = Block.roundedUp(writer.headerBytes + step) - writer.headerBytes
         var records: [BatchRecord] = []
         var bytes = 0
         while let item = forwarding?.items.last {
             let next = try recordsToForward(item)
             let nextBytes = next.reduce(0) { $0 + $1.encodedBytes }
+            let count = records.count + next.count
             let isFull =
-                bytes + nextBytes > bound
-                || records.count + next.count > configuration.batchRecordsMax
+                bytes + nextBytes > min(room, configuration.batchBytesMax)
+                || count > configuration.batchRecordsMax
             if isFull, !records.isEmpty { break }
             records += next
             bytes += nextBytes

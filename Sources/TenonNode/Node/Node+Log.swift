@@ -82,7 +82,9 @@ extension Node {
         // A trim may have made the room that the records before it wait for.
         logRetryAt = .zero
         roomRetryAt = .zero
-        guard isLogFull, !written.tickets.isEmpty, gathering.entryBytes <= logStatus.freeBytes
+        // The record of a half overtakes: that it fits says nothing of entries.
+        let isOfEntries = written.tickets.contains { $0.ticket != Node.halfTicket }
+        guard isLogFull, isOfEntries, gathering.entryBytes <= logStatus.freeBytes
         else { return }
         isLogFull = false
         notice(.info, "the log has room again")

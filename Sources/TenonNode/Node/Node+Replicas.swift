@@ -70,6 +70,10 @@ extension Node {
             return notice(.warning, "tablet \(record.tablet): no replica here: \(outcome)")
         }
         if isUsedUp(record) { return }
+        if let loss = opened.loss {
+            notice(
+                .error, "tablet \(record.tablet): its new replica is damaged and begins anew: \(loss)")
+        }
         if isPlanted(.splitForgetsSessions), record.birth > .zero { opened.machine.loseSessions() }
         do throws(RestoreError) {
             let tablet = try opening.tablet(

@@ -186,7 +186,9 @@ package struct NodeStart {
             var loss: String?
             let opened = try load(record, &loss)
             let base = recovered?.baseIndex ?? .zero
-            if recovered == nil, let loss { return quarantine(record.tablet, loss) }
+            // A half that never stood has nothing in the log: others make it whole.
+            let isUnborn = record.birth > .zero && record.membership.incoming.count > 1
+            if recovered == nil, !isUnborn, let loss { return quarantine(record.tablet, loss) }
             let note = repairNotes[record.tablet]
             let tablet = try opening.tablet(
                 record, recovered, opened, note: note?.replica == record.replica ? note : nil,
@@ -222,11 +224,7 @@ package struct NodeStart {
             loss = "\(error)"
         }
         reached(.storeSetAsideAtStart)
-        let folder = "\(opening.tabletsDirectory)/\(record.folderName)"
-        let aside = folder + NodeStart.damagedSuffix
-        if try fileSystem.exists(aside) { try fileSystem.removeTree(aside) }
-        try fileSystem.rename(folder, to: aside)
-        try fileSystem.syncDirectory(opening.tabletsDirectory)
+        try opening.putAside(record)
         return try opening.openStore(record)
     }
 

@@ -11,6 +11,8 @@ package import TenonStore
 package struct OpenedReplica: @unchecked Sendable {
     package let store: Store
     package let machine: StateMachine
+    /// Why it began anew; nil when it did not.
+    var loss: String?
 }
 
 /// Opening replicas: all of a node's at its start, and single ones while it runs.
@@ -26,22 +28,37 @@ struct ReplicaOpening: @unchecked Sendable {
 
     /// Opens a replica that this node has not served yet. Blocks.
     ///
-    /// What is not what was written begins anew: nothing was ever acknowledged out of it, and the
-    /// other replicas have all that is in it. Such is a half whose tables, which it shares with its
-    /// tablet, rotted.
+    /// What is not what was written is put aside, and the replica begins anew: nothing was ever
+    /// acknowledged out of it, and the other voters have all that is in it. Such is a half whose
+    /// tables, which it shares with its tablet, rotted. One without other voters is left as it is.
     func openNew(_ record: ReplicaRecord) throws -> OpenedReplica {
         try clearLeftovers(of: record)
+        let loss: String
         do {
             return try openStore(record)
         } catch let error as StoreError where error.isOfContent {
-            reached(.newReplicaDamaged)
-        } catch KVError.store(let error) where !error.isOfContent {
-            throw error
-        } catch is KVError {
-            reached(.newReplicaDamaged)
+            loss = "\(error)"
+        } catch let error as KVError {
+            guard case .damagedState = error else { throw error }
+            loss = "\(error)"
         }
-        try fileSystem.removeTree("\(tabletsDirectory)/\(record.folderName)")
-        return try openStore(record)
+        guard record.membership.incoming.count > 1 else {
+            throw StoreError.damaged(file: record.folderName, reason: loss)
+        }
+        reached(.newReplicaDamaged)
+        try putAside(record)
+        var opened = try openStore(record)
+        opened.loss = loss
+        return opened
+    }
+
+    /// Puts the folder of a replica out of the way, in the place of one that was put there before.
+    func putAside(_ record: ReplicaRecord) throws(FileError) {
+        let folder = "\(tabletsDirectory)/\(record.folderName)"
+        let aside = folder + NodeStart.damagedSuffix
+        if try fileSystem.exists(aside) { try fileSystem.removeTree(aside) }
+        try fileSystem.rename(folder, to: aside)
+        try fileSystem.syncDirectory(tabletsDirectory)
     }
 
     /// Removes the folder of a replica without a manifest: one that a crash or a failure left half

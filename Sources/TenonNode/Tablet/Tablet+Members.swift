@@ -54,7 +54,10 @@ extension Tablet {
         }
     }
 
-    /// Goes a step towards `target` as voters. Returns whether it is reached.
+    /// Goes a step towards `target` as voters.
+    ///
+    /// - Returns: whether there is nothing more to do: it is reached, or it cannot be and the
+    ///   directory has to hear why.
     func advanceMembers(towards target: [Member], now: Instant) -> Bool {
         let membership = raft.membership
         guard servesAsLeader, !membership.isJoint, split.proposed == nil else { return false }
@@ -67,7 +70,7 @@ extension Tablet {
         }
         guard !isTaken || isPlanted(.replicaAddedUnderOldID) else {
             reached(.secondReplicaOnNodeRefused)
-            return false
+            return true
         }
         do {
             if membership.learners != coming {

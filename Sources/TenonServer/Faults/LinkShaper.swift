@@ -39,6 +39,7 @@ package struct LinkShaper: Sendable {
     /// The link becomes otherwise faulty, or well. What waits is not lost, and not held back by a
     /// fault that is over: a link that was narrow would go on with what it held for minutes.
     package mutating func change(to fault: LinkDisorder?, now: Instant) {
+        guard fault != self.fault else { return }
         self.fault = fault
         busyUntil = now
         for place in waiting.indices where waiting[place].due > now { waiting[place].due = now }

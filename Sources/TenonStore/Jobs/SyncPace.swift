@@ -3,8 +3,9 @@
 /// Synced as one, tens of megabytes keep the disk busy for so long that the log's syncs, which
 /// writes wait for, stand behind them.
 struct SyncPace {
-    /// How much is written before it is synced: a few milliseconds of a slow disk's time.
-    private static let bytes = 1 << 20
+    /// How much is written before it is synced. Larger: the log waits longer. Smaller: on a disk
+    /// whose syncs are slow whatever they write, a flush takes too long.
+    private static let bytes = 4 << 20
 
     private var unsynced = 0
 

@@ -47,7 +47,7 @@ struct ClusterLayout: Hashable, Codable, Sendable {
         for (place, node) in topology.nodes.enumerated() {
             nodes[place].locality = node.locality
             let distances = topology.distances(of: node)
-            if !distances.isEmpty { nodes[place].distances = distances }
+            nodes[place].distances = distances.isEmpty ? nil : distances
         }
         letDistancesBeKept()
     }

@@ -27,7 +27,8 @@ struct TopologyFile: Codable, Hashable, Sendable {
     /// Between rooms of one city; 0 when it is left out.
     var roundTripBetweenRooms: UInt32?
 
-    static let millisecondsMax: UInt32 = 10_000
+    /// A tenth of the shortest election timeout (Rule C1).
+    static let millisecondsMax: UInt32 = 50
 
     static func read(from path: String) throws(ClusterError) -> TopologyFile {
         let text = try LocalFile.read(path)
@@ -82,7 +83,9 @@ struct TopologyFile: Codable, Hashable, Sendable {
             }
             for (label, text) in [("city", node.city), ("dc", node.dc)] {
                 do throws(LocalityError) {
-                    _ = try Locality(parsing: "\(label)=\(text)")
+                    guard try Locality(parsing: "\(label)=\(text)").tiers.count == 1 else {
+                        return "\(node.name) has no usable \(label): leave the comma out"
+                    }
                 } catch {
                     return "\(node.name) has no usable \(label): \(error.problem)"
                 }

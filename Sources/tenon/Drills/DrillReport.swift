@@ -54,7 +54,8 @@ struct DrillReport: Encodable, Sendable {
         var target: FaultTarget
         /// The node that the fault met; `all` when it was every node.
         var node: String
-        /// How long the fault lasted.
+        /// From the injecting call until the fault was over; until the end of the load where it
+        /// cannot be told from the recovery.
         var faultSeconds: Double
         /// The longest time between two successes on the worst tablet, from fault to recovery.
         var gapSeconds: Double
