@@ -25,7 +25,8 @@ struct TestCluster: Sendable {
         do {
             try await body(
                 try await start(
-                    in: folder, places: topology.map { ["--topology", $0] } ?? ["--nodes", "\(nodes)"],
+                    in: folder,
+                    places: topology.map { ["--topology", $0] } ?? ["--nodes", "\(nodes)"],
                     tablets: tablets, host: host, options: options))
         } catch {
             failure = error
@@ -52,7 +53,8 @@ struct TestCluster: Sendable {
             [
                 "cluster", "start", "--dir", folder, "--base-port", "0", "--tablets", "\(tablets)",
                 "--host", host, "--json", "--serve-option", "allow-volatile",
-            ] + places + (smallFiles.map { "\($0)=\($1)" } + options).flatMap { ["--serve-option", $0] })
+            ] + places
+                + (smallFiles.map { "\($0)=\($1)" } + options).flatMap { ["--serve-option", $0] })
         try #require(started.exitCode == 0, "\(started.errors)")
         let answer = try JSONDecoder().decode(Started.self, from: Data(started.output.utf8))
         return TestCluster(folder: folder, endpoints: answer.endpoints.joined(separator: ","))

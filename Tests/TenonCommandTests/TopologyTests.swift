@@ -102,9 +102,10 @@ struct TopologyTests {
         #expect(check.risks.isEmpty && check.problems.isEmpty)
         #expect(check.text.contains("by operator command: sh (1 of 2 left)"))
         let keyspace = try #require(check.keyspaces.first)
-        #expect(keyspace.findings.map(\.worst?.loss.verdict.name) == [
-            "by itself", "by itself", "by operator command",
-        ])
+        #expect(
+            keyspace.findings.map(\.worst?.loss.verdict.name) == [
+                "by itself", "by itself", "by operator command",
+            ])
     }
 
     @Test("One node more down, too few voters, and labels that are missing are said")

@@ -46,7 +46,8 @@ private func ids(_ numbers: some Sequence<Int>) -> [NodeID] { numbers.map { Node
         let threeRooms = ["sh/1", "sh/2", "sh/3"]
         #expect(try verdicts(threeRooms, voters: [1, 2, 3]) == [.byItself, .byItself, .gone])
         let cities = ["sh/1", "sh/2", "bj/1", "bj/2", "sz/1"]
-        #expect(try verdicts(cities, voters: [1, 2, 3, 4, 5]) == [.byItself, .byItself, .byItself])
+        #expect(
+            try verdicts(cities, voters: [1, 2, 3, 4, 5]) == [.byItself, .byItself, .byItself])
         let two = ["sh/1", "sh/2", "bj/1"]
         #expect(try verdicts(two, voters: [1, 2, 3]) == [.byItself, .byItself, .byOperator])
         #expect(try verdicts(["sh/1"], voters: [1]) == [.gone, .gone, .gone])

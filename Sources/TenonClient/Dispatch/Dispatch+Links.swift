@@ -145,8 +145,9 @@ extension Dispatch {
         case .notLeader:
             isLeaderKnown = learn(refusal.leader, of: pending[place].call.route, from: link)
         case .unavailable, .staleDescriptor, .wrongEpoch:
-            // Cut off, about to hand over, not there any more, or of an ended epoch: all that waits would only be
-            // refused like this one. A scout finds out who leads, be it the same node.
+            // Cut off, about to hand over, not there any more, or of an ended epoch: all that
+            // waits would only be refused like this one. A scout finds out who leads, be it the
+            // same node.
             isLeaderKnown = learn(NodeID(0), of: pending[place].call.route, from: link)
         default: isLeaderKnown = false
         }

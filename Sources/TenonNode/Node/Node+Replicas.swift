@@ -72,7 +72,8 @@ extension Node {
         if isUsedUp(record) { return }
         if let loss = opened.loss {
             notice(
-                .error, "tablet \(record.tablet): its new replica is damaged and begins anew: \(loss)")
+                .error,
+                "tablet \(record.tablet): its new replica is damaged and begins anew: \(loss)")
         }
         if isPlanted(.splitForgetsSessions), record.birth > .zero { opened.machine.loseSessions() }
         do throws(RestoreError) {

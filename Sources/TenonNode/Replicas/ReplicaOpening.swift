@@ -39,8 +39,11 @@ struct ReplicaOpening: @unchecked Sendable {
         } catch let error as StoreError where error.isOfContent {
             loss = "\(error)"
         } catch let error as KVError {
-            guard case .damagedState = error else { throw error }
-            loss = "\(error)"
+            switch error {
+            case .damagedState: loss = "\(error)"
+            case .store(let inner) where inner.isOfContent: loss = "\(error)"
+            default: throw error
+            }
         }
         guard record.membership.incoming.count > 1 else {
             throw StoreError.damaged(file: record.folderName, reason: loss)

@@ -63,7 +63,7 @@ struct ClusterStart: AsyncParsableCommand {
     @Option(help: "How many nodes (default: 3).")
     var nodes: Int?
 
-    @Option(help: "A JSON file that says in which cities and rooms they stand (instead of --nodes).")
+    @Option(help: "A JSON file that says where the nodes stand (instead of --nodes).")
     var topology: String?
 
     @Option(help: "The port of the first node; 0 takes free ports (default: 7501).")

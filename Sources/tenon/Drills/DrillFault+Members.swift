@@ -77,7 +77,8 @@ extension DrillFault {
         while !isRefused, ContinuousClock.now < deadline {
             // One that joined once is told by the directory, and ends.
             // Not "wiped" alone: a node with a planted fault begins its log with the fault's name.
-            isRefused = watch.hasSeen("wiped: join as a new node") || cluster.process(of: node) == nil
+            isRefused =
+                watch.hasSeen("wiped: join as a new node") || cluster.process(of: node) == nil
             // The pace of the questions.
             try await Task.sleep(for: .milliseconds(50))
         }

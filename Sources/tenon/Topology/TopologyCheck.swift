@@ -41,7 +41,8 @@ struct TopologyCheck {
         self.topology = topology
         self.down = down
         self.problems = problems + TopologyCheck.unlabelled(topology)
-        let named = [(KeyspaceID.directory, "(directory)", TopologyCheck.directoryVoters)]
+        let named =
+            [(KeyspaceID.directory, "(directory)", TopologyCheck.directoryVoters)]
             + directory.keyspaces.filter { !$0.isDropped }.map { ($0.id, $0.name, $0.replicas) }
         keyspaces = named.compactMap { id, name, replicas in
             let tablets = directory.tablets.filter { $0.keyspace == id && !$0.voters.isEmpty }
