@@ -116,6 +116,14 @@ struct RegisterAction {
         return state
     }
 
+    /// The version that it saw; nil when it was told none.
+    var versionSeen: UInt64? {
+        for case .read(let value, let version) in sights where value != 0 && version != 0 {
+            return version
+        }
+        return nil
+    }
+
     var changesState: Bool { left != nil }
 
     /// Whether its answer may rest on a write without naming that write's value.

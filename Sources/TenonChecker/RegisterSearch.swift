@@ -20,8 +20,13 @@ struct RegisterSearch {
         var action: RegisterAction
         /// May be left out: an unknown outcome.
         var isOptional: Bool
+        /// Of what it left, a removal included; 0 when it left nothing or nobody was told.
+        var version: UInt64
         /// Rank among the mandatory or among the optional steps, in order of calls.
         var rank = 0
+
+        /// It must come before every write of a later version; 0 when that is not known.
+        var lastVersion: UInt64 { action.versionSeen ?? version }
     }
 
     /// A call or return of a step in the list. Event 0 is the head.
@@ -48,6 +53,7 @@ struct RegisterSearch {
     private var lifted: [Lifted] = []
     private var mandatoryLeft = 0
     private var ordered = OrderedSet()
+    private var waiting = VersionOrder()
     private var visited: Set<[UInt32]> = []
     private var farthestReturn = 0
 
@@ -58,6 +64,7 @@ struct RegisterSearch {
         leaveOutInvisibleWrites()
         steps.sort { $0.sentAt < $1.sentAt }
         linkEvents()
+        waiting = VersionOrder(steps.map { $0.isOptional ? 0 : $0.lastVersion })
     }
 
     /// Orders the operations, or shows that they have no order.
@@ -103,7 +110,8 @@ struct RegisterSearch {
         steps.append(
             Step(
                 source: part.source, sentAt: operation.sentAt, endsAt: operation.endsAt,
-                action: RegisterAction(sights: sights, left: left), isOptional: part.isOptional))
+                action: RegisterAction(sights: sights, left: left), isOptional: part.isOptional,
+                version: left == nil ? 0 : part.version?.rawValue ?? 0))
     }
 
     /// An unknown put whose value nobody looked for may as well not have happened, unless the
@@ -156,6 +164,9 @@ struct RegisterSearch {
     private func stateAfter(_ event: Int, in state: RegisterState) -> RegisterState? {
         let step = steps[events[event].step]
         guard let next = step.action.applied(to: state) else { return nil }
+        // Versions of a key rise (Rule S1): what belongs before this one can never come later.
+        let place = events[event].step
+        if step.version != 0, waiting.hasOlder(than: step.version, beside: place) { return nil }
         // An unknown write that changes nothing need not be ordered.
         return step.isOptional && next == state ? nil : next
     }
@@ -171,6 +182,7 @@ struct RegisterSearch {
 
     private mutating func lift(_ event: Int) {
         unlink(event)
+        waiting.remove(events[event].step)
         if events[event].partner != 0 {
             unlink(events[event].partner)
             mandatoryLeft -= 1
@@ -184,6 +196,7 @@ struct RegisterSearch {
             relink(events[event].partner)
             mandatoryLeft += 1
         }
+        waiting.insert(events[event].step)
         relink(event)
     }
 
@@ -217,6 +230,50 @@ struct RegisterSearch {
             explanation: "no order of the operations up to its answer gives it: "
                 + "\(operation.action) answered \(operation.result.rawValue)",
             culprit: operation, context: shown.prefix(16).map { history[$0] })
+    }
+}
+
+/// The steps that are not ordered yet and belong before writes of a known version.
+private struct VersionOrder {
+    /// By version.
+    private var steps: [(version: UInt64, step: Int)] = []
+    /// Where each step stands in ``steps``; nil for one that may come at any time.
+    private var places: [Int?] = []
+    private var isWaiting: [Bool] = []
+    /// All before it are ordered.
+    private var first = 0
+
+    init() {}
+
+    /// - Parameter versions: of each step; 0 for none.
+    init(_ versions: [UInt64]) {
+        steps = versions.enumerated().filter { $0.element != 0 }
+            .map { (version: $0.element, step: $0.offset) }.sorted { $0 < $1 }
+        places = Array(repeating: nil, count: versions.count)
+        for (place, entry) in steps.enumerated() { places[entry.step] = place }
+        isWaiting = Array(repeating: true, count: steps.count)
+    }
+
+    mutating func remove(_ step: Int) {
+        guard let place = places[step] else { return }
+        isWaiting[place] = false
+        while first < steps.count, !isWaiting[first] { first += 1 }
+    }
+
+    mutating func insert(_ step: Int) {
+        guard let place = places[step] else { return }
+        isWaiting[place] = true
+        first = min(first, place)
+    }
+
+    /// Whether a step other than `step` waits that belongs before a write of `version`.
+    func hasOlder(than version: UInt64, beside step: Int) -> Bool {
+        var place = first
+        while place < steps.count, steps[place].version < version {
+            if isWaiting[place], steps[place].step != step { return true }
+            place += 1
+        }
+        return false
     }
 }
 

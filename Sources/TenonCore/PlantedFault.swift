@@ -96,6 +96,8 @@ package enum PlantedFault: Sendable {
     case stalledLeaderStays
     /// A leader that reaches nobody stays, and takes its reads for confirmed (Rule C2).
     case isolatedLeaderServes
+    /// A leader that falls silent is waited for: no election timeout.
+    case silentLeaderKept
     /// A leader that hears nobody stays: no check-quorum.
     case deafLeaderStays
     /// No pre-vote, no stickiness and no relay: whoever misses the leader raises the term.
@@ -134,7 +136,7 @@ package func isPlanted(_ fault: PlantedFault) -> Bool {
         package var isForDrills: Bool {
             switch self {
             case .acknowledgedInMemory, .transferTargetNotTold, .fullLogPassesForWritten,
-                .stalledLeaderStays, .isolatedLeaderServes, .deafLeaderStays,
+                .stalledLeaderStays, .isolatedLeaderServes, .silentLeaderKept, .deafLeaderStays,
                 .everyTimeoutRaisesTerm, .slowestVoterCounts:
                 true
             default: false

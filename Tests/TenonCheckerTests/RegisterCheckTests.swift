@@ -162,6 +162,37 @@ struct RegisterCheckTests {
         #expect(unmet.isViolation)
     }
 
+    @Test("Versions that fall are found, although the values have an order")
+    func fallingVersions() {
+        // Both writes are concurrent: by their values alone a, then b is an order.
+        let verdict = verdict {
+            $0.put("k", "a", 0...5, at: 8)
+            $0.put("k", "b", 1...6, at: 7)
+            $0.get("k", "b", 7...8, version: 7)
+        }
+        #expect(verdict.isViolation)
+    }
+
+    /// Many writes at a time: without their versions every order of them is tried.
+    @Test("Concurrent writes are ordered by their versions, not by trial")
+    func manyConcurrentWrites() {
+        var history = HistoryBuilder()
+        let count: UInt64 = 24
+        for number in 0..<count {
+            history.put("k", Bytes("v\(number)"), 0...100, at: 100 + number * 7 % count)
+        }
+        // The last two of the order that the versions tell.
+        let last = (0..<count).sorted { $0 * 7 % count < $1 * 7 % count }.suffix(2)
+        for (place, number) in last.enumerated() {
+            history.get(
+                "k", Bytes("v\(number)"), 50...(101 + UInt64(place)),
+                version: 100 + number * 7 % count)
+        }
+        var check = RegisterCheck()
+        check.statesMax = 1_000
+        #expect(check.verdict(of: history.operations) == .holds)
+    }
+
     @Test("Keys are checked apart, and the broken one is named")
     func keysApart() {
         let verdict = verdict {

@@ -231,7 +231,8 @@ extension Raft {
                 output.isReplicationDue = true
             }
         } else if let leader,
-            membership.members.contains(Member(replica: leader, node: node))
+            membership.members.contains(Member(replica: leader, node: node)),
+            !isPlanted(.silentLeaderKept)
         {
             forgetLeader()
             // All followers learn of it in the same moment. A part of a heartbeat apart, the first

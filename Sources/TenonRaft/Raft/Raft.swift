@@ -190,7 +190,11 @@ extension Raft {
         if role == .leader {
             tickAsLeader()
         } else if !isResting, clock >= electionDeadline {
-            standForElection()
+            if isPlanted(.silentLeaderKept), leader != nil {
+                electionDeadline = clock + randomElectionTimeout()
+            } else {
+                standForElection()
+            }
         }
         checkInvariants()
     }

@@ -32,7 +32,7 @@ struct Scenario: Sendable {
     static let leaderPause = Scenario(
         name: "leader-pause",
         summary: "stop the leader with SIGSTOP for 10 s, then let it run on",
-        injections: [.pause], control: "isolatedLeaderServes")
+        injections: [.pause], control: "silentLeaderKept")
 
     static let leaderDrain = Scenario(
         name: "leader-drain",
