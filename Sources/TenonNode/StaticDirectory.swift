@@ -35,11 +35,14 @@ package enum StaticDirectory {
     /// The replica of a tablet on a founder.
     package static func replica(on node: NodeID) -> ReplicaID { ReplicaID(UInt64(node.rawValue)) }
 
+    /// The most voters of a tablet that nobody said anything of.
+    private static let replicasMax = 5
+
     /// The directory as the founders `nodes` make it, with `count` data tablets.
     static func content(_ nodes: [Directory.Node], count: Int) -> Directory {
         let members = nodes.map { Member(replica: replica(on: $0.id), node: $0.id) }.inOrder
         let next = members.last?.replica.next ?? ReplicaID(1)
-        let most = Directory.Keyspace.replicasMax
+        let most = StaticDirectory.replicasMax
         let replicas = min(most, max(Directory.Keyspace.replicasDefault, members.count))
         return Directory(
             nodes: nodes.sorted { $0.id < $1.id },

@@ -17,16 +17,36 @@ package struct Placement: Sendable {
         package var isAlive: Bool
         /// Where its replicas should go when it keeps none; 0 for anywhere.
         package var replacement: NodeID
+        /// Where it stands.
+        package var locality: Locality
 
         package init(
             id: NodeID, keepsReplicas: Bool = true, mayLead: Bool = true, isAlive: Bool = true,
-            replacement: NodeID = NodeID(0)
+            replacement: NodeID = NodeID(0), locality: Locality = .unknown
         ) {
             self.id = id
             self.keepsReplicas = keepsReplicas
             self.mayLead = mayLead
             self.isAlive = isAlive
             self.replacement = replacement
+            self.locality = locality
+        }
+    }
+
+    /// What a tablet's keyspace says of where it should be.
+    package struct Policy: Hashable, Sendable {
+        package var survive: FailureLevel
+        /// The city that should lead it.
+        package var home: String?
+        /// The cities that should lead it when home is lost, in this order.
+        package var failover: [String]
+
+        package init(
+            survive: FailureLevel = .node, home: String? = nil, failover: [String] = []
+        ) {
+            self.survive = survive
+            self.home = home
+            self.failover = failover
         }
     }
 
@@ -45,11 +65,12 @@ package struct Placement: Sendable {
         package var leader: NodeID
         /// Its members are to stay as they are for now. It may have another leader.
         package var isHeld: Bool
+        package var policy: Policy
 
         package init(
             id: TabletID, replicas: Int, voters: [Member], learners: [Member] = [],
             isJoint: Bool = false, target: [Member] = [], nextReplica: ReplicaID,
-            leader: NodeID = NodeID(0), isHeld: Bool = false
+            leader: NodeID = NodeID(0), isHeld: Bool = false, policy: Policy = Policy()
         ) {
             self.id = id
             self.replicas = replicas
@@ -60,6 +81,7 @@ package struct Placement: Sendable {
             self.nextReplica = nextReplica
             self.leader = leader
             self.isHeld = isHeld
+            self.policy = policy
         }
 
         /// Whether members and target agree, so that a new change may begin.
@@ -96,11 +118,14 @@ package struct Placement: Sendable {
     ///
     /// - Complexity: O(tablets · nodes).
     package func steps(_ history: inout MoveHistory, now: Instant) -> [Step] {
+        for tablet in tablets { history.note(tablet.id, ledBy: tablet.leader) }
         var planner = Planner(self)
         planner.advanceThoseUnderWay()
         planner.repair()
+        planner.bringToPolicy()
         planner.balanceReplicas(&history, now: now)
         planner.freeDrainedLeaders()
+        planner.sendLeadersHome(&history, now: now)
         planner.balanceLeaders(&history, now: now)
         return planner.steps
     }
@@ -114,6 +139,8 @@ package struct MoveHistory: Sendable {
     package static let window = TimeSpan.seconds(300)
 
     private var moves: [TabletID: [Instant]] = [:]
+    /// Where leaderships are on the way to: until one is there, asking again is the same move.
+    private var wanted: [TabletID: NodeID] = [:]
 
     package init() {}
 
@@ -128,5 +155,18 @@ package struct MoveHistory: Sendable {
         }
         moves[tablet] = recent + [now]
         return true
+    }
+
+    /// Whether leadership of the tablet may be moved to a node now; notes the move when it may.
+    package mutating func take(_ tablet: TabletID, leadBy node: NodeID, now: Instant) -> Bool {
+        if wanted[tablet] == node { return true }
+        guard take(tablet, now: now) else { return false }
+        wanted[tablet] = node
+        return true
+    }
+
+    /// The tablet is led from a node: a move there is done.
+    package mutating func note(_ tablet: TabletID, ledBy node: NodeID) {
+        if wanted[tablet] == node { wanted[tablet] = nil }
     }
 }

@@ -2,19 +2,21 @@ import TenonCore
 
 /// One run of the planner: what the steps so far would make of the cluster, and the steps.
 struct Planner {
-    private(set) var steps: [Placement.Step] = []
-    private let nodes: [Placement.Node]
-    private var tablets: [Placement.Tablet]
-    /// Replicas and leaders of each node, by its place in `nodes`.
+    var steps: [Placement.Step] = []
+    let layout: VoterLayout
+    var tablets: [Placement.Tablet]
+    /// Replicas and leaders of each node, by its place in ``nodes``.
     private var replicaCounts: [Int]
-    private var leaderCounts: [Int]
+    var leaderCounts: [Int]
     private var movesUnderWay = 0
     /// Tablets that a step of this run concerns already, by place.
-    private var isTouched: [Bool]
+    var isTouched: [Bool]
+    private var views: [Placement.Policy: PolicyLayout] = [:]
 
     init(_ placement: Placement) {
-        nodes = placement.nodes.sorted { $0.id < $1.id }
+        layout = VoterLayout(placement.nodes)
         tablets = placement.tablets
+        let nodes = layout.nodes
         replicaCounts = Array(repeating: 0, count: nodes.count)
         leaderCounts = replicaCounts
         isTouched = Array(repeating: false, count: tablets.count)
@@ -24,9 +26,22 @@ struct Planner {
         }
     }
 
-    private func place(of node: NodeID) -> Int? { nodes.firstIndex { $0.id == node } }
+    /// By id.
+    var nodes: [Placement.Node] { layout.nodes }
 
-    private func node(_ id: NodeID) -> Placement.Node? { place(of: id).map { nodes[$0] } }
+    func place(of node: NodeID) -> Int? { nodes.firstIndex { $0.id == node } }
+
+    private func places(_ members: [Member]) -> [Int] { members.compactMap { place(of: $0.node) } }
+
+    /// The nodes as the policy of a tablet sees them.
+    mutating func view(of tablet: Placement.Tablet) -> PolicyLayout {
+        if let view = views[tablet.policy] { return view }
+        let view = layout.under(tablet.policy)
+        views[tablet.policy] = view
+        return view
+    }
+
+    func node(_ id: NodeID) -> Placement.Node? { place(of: id).map { nodes[$0] } }
 
     private mutating func count(_ node: NodeID, _ change: Int) {
         if let place = place(of: node) { replicaCounts[place] += change }
@@ -88,7 +103,8 @@ struct Planner {
     mutating func repair() {
         for place in tablets.indices where !isTouched[place] && !tablets[place].isHeld {
             guard movesUnderWay < Placement.movesMax else { return }
-            guard let target = repaired(tablets[place]) else { continue }
+            let view = view(of: tablets[place])
+            guard let target = repaired(tablets[place], view) else { continue }
             movesUnderWay += 1
             retarget(place, target.voters, target.nextReplica)
         }
@@ -100,11 +116,11 @@ struct Planner {
     /// falls below what it is. All that are missing come at once: an even number of voters
     /// survives no more than the odd one below it.
     private func repaired(
-        _ tablet: Placement.Tablet
+        _ tablet: Placement.Tablet, _ view: PolicyLayout
     ) -> (voters: [Member], nextReplica: ReplicaID)? {
         let wanted = votersWanted(tablet)
         var target = tablet.voters.filter { node($0.node)?.keepsReplicas ?? false }
-        while target.count > wanted, let surplus = mostLoaded(of: target, of: tablet) {
+        while target.count > wanted, let surplus = surplus(of: target, of: tablet, view) {
             target.removeAll { $0 == surplus }
         }
         // Without a node in their place, those that should go stay: fewer copies would be worse.
@@ -113,7 +129,8 @@ struct Planner {
         var next = tablet.nextReplica
         func newcomer(replacing leaving: Member?) -> Member? {
             let replaced = leaving.flatMap { node($0.node) }
-            guard let node = bestNode(without: target + going, replacing: replaced) else {
+            let staying = (target + going).filter { $0 != leaving }
+            guard let node = bestNode(beside: staying, replacing: replaced, view) else {
                 return nil
             }
             defer { next = next.next }
@@ -132,36 +149,75 @@ struct Planner {
         return (target, next)
     }
 
-    /// The largest odd number of voters that the tablet is to have and nodes allow. Nodes that
-    /// are down count: that they come back is likelier than that the tablet is better off with
-    /// fewer voters.
+    /// Nodes that are down count: that they come back is likelier than that the tablet is better
+    /// off with fewer voters.
     private func votersWanted(_ tablet: Placement.Tablet) -> Int {
-        let able = nodes.count { $0.keepsReplicas }
-        let count = max(1, min(tablet.replicas, able))
-        return count % 2 == 0 ? count - 1 : count
+        Placement.votersWanted(tablet.replicas, nodes: nodes.count { $0.keepsReplicas })
     }
 
-    private func mostLoaded(of voters: [Member], of tablet: Placement.Tablet) -> Member? {
-        // The leader last: taking it away costs a handover.
-        func rank(_ member: Member) -> (Int, Int, ReplicaID) {
-            (load(member.node), member.node == tablet.leader ? 0 : 1, member.replica)
+    /// The voter without which the others do best; of those that are equal, on the node that has
+    /// the most to do.
+    private func surplus(
+        of voters: [Member], of tablet: Placement.Tablet, _ view: PolicyLayout
+    ) -> Member? {
+        func rank(_ member: Member) -> (LayoutCost, Int, Int, UInt64) {
+            // The leader last: taking it away costs a handover.
+            (
+                view.cost(of: places(voters.filter { $0 != member })), -load(member.node),
+                member.node == tablet.leader ? 1 : 0, UInt64.max - member.replica.rawValue
+            )
         }
-        return voters.max { rank($0) < rank($1) }
+        return voters.min { rank($0) < rank($1) }
     }
 
     private func load(_ node: NodeID) -> Int { place(of: node).map { replicaCounts[$0] } ?? 0 }
 
-    /// The node with the fewest replicas that may take one.
+    /// The node that makes the best set of voters with those that stay; of those that are equal,
+    /// with the fewest replicas.
     private func bestNode(
-        without members: [Member], replacing leaving: Placement.Node?
+        beside staying: [Member], replacing leaving: Placement.Node?, _ view: PolicyLayout
     ) -> NodeID? {
-        let able = nodes.filter { node in
-            node.keepsReplicas && node.isAlive && !members.contains { $0.node == node.id }
-        }
-        if let leaving, able.contains(where: { $0.id == leaving.replacement }) {
+        let taken = places(staying)
+        let replaced = leaving.flatMap { place(of: $0.id) }
+        let able = ableToTake.filter { !taken.contains($0) && $0 != replaced }
+        if let leaving, let place = place(of: leaving.replacement), able.contains(place) {
             return leaving.replacement
         }
-        return able.min { (load($0.id), $0.id) < (load($1.id), $1.id) }?.id
+        func rank(_ place: Int) -> (LayoutCost, Int, Int) {
+            (view.cost(of: taken + [place]), replicaCounts[place], place)
+        }
+        return able.min { rank($0) < rank($1) }.map { nodes[$0].id }
+    }
+
+    /// The places of nodes that may get replicas now.
+    private var ableToTake: [Int] {
+        nodes.indices.filter { nodes[$0].keepsReplicas && nodes[$0].isAlive }
+    }
+
+    // MARK: Policy
+
+    /// Moves voters to where their policy wants them, one at a time. Each move makes it better by
+    /// what does not change with who is down, so nothing oscillates.
+    mutating func bringToPolicy() {
+        let able = ableToTake
+        for place in tablets.indices where !isTouched[place] && !tablets[place].isHeld {
+            guard movesUnderWay < Placement.movesMax else { return }
+            let view = view(of: tablets[place])
+            let now = places(tablets[place].voters)
+            guard now.count == tablets[place].voters.count,
+                let better = view.exchange(in: now, for: able, load: { replicaCounts[$0] }),
+                let leaving = now.first(where: { !better.contains($0) }),
+                let coming = better.first(where: { !now.contains($0) })
+            else { continue }
+            exchange(place, nodes[leaving].id, for: nodes[coming].id)
+        }
+    }
+
+    private mutating func exchange(_ place: Int, _ leaving: NodeID, for coming: NodeID) {
+        let newcomer = Member(replica: tablets[place].nextReplica, node: coming)
+        let target = tablets[place].voters.filter { $0.node != leaving } + [newcomer]
+        movesUnderWay += 1
+        retarget(place, target.inOrder, tablets[place].nextReplica.next)
     }
 
     // MARK: Balance
@@ -171,66 +227,36 @@ struct Planner {
     mutating func balanceReplicas(_ history: inout MoveHistory, now: Instant) {
         for place in tablets.indices where !isTouched[place] && !tablets[place].isHeld {
             guard movesUnderWay < Placement.movesMax else { return }
-            guard let (from, to) = unevenPair(for: tablets[place]),
+            let view = view(of: tablets[place])
+            guard let (from, to) = unevenPair(for: tablets[place], view),
                 history.take(tablets[place].id, now: now)
             else { continue }
-            let newcomer = Member(replica: tablets[place].nextReplica, node: to)
-            let target = tablets[place].voters.filter { $0 != from } + [newcomer]
-            movesUnderWay += 1
-            retarget(place, target.inOrder, tablets[place].nextReplica.next)
+            exchange(place, from, for: to)
         }
     }
 
-    private func unevenPair(for tablet: Placement.Tablet) -> (Member, NodeID)? {
-        guard tablet.isSettled,
-            let from = mostLoaded(of: tablet.voters, of: tablet),
-            let to = bestNode(without: tablet.voters, replacing: nil),
-            load(from.node) >= load(to) + 2
-        else { return nil }
-        return (from, to)
-    }
-
-    // MARK: Leaders
-
-    /// Has nodes that may not lead hand over, without regard to balance: an operator waits.
-    mutating func freeDrainedLeaders() {
-        for place in tablets.indices {
-            guard let leader = node(tablets[place].leader), !leader.mayLead,
-                let to = bestLeader(for: tablets[place])
-            else { continue }
-            transfer(place, to: to)
+    /// The voter and the node without one that are furthest apart, of those of which the policy
+    /// does not mind an exchange.
+    private func unevenPair(
+        for tablet: Placement.Tablet, _ view: PolicyLayout
+    ) -> (from: NodeID, to: NodeID)? {
+        let voters = tablet.voters
+        guard tablet.isSettled, places(voters).count == voters.count else { return nil }
+        let before = view.cost(of: places(voters))
+        var best: (rank: (Int, Int, UInt64), from: NodeID, to: NodeID)?
+        for member in voters {
+            for place in ableToTake where !voters.contains(where: { $0.node == nodes[place].id }) {
+                let difference = load(member.node) - replicaCounts[place]
+                let rank = (
+                    difference, member.node == tablet.leader ? 0 : 1, member.replica.rawValue
+                )
+                guard difference >= 2, best.map({ rank > $0.rank }) ?? true else { continue }
+                let others = places(voters.filter { $0 != member })
+                guard view.cost(of: others + [place]) <= before else { continue }
+                best = (rank, member.node, nodes[place].id)
+            }
         }
-    }
-
-    private func bestLeader(for tablet: Placement.Tablet) -> NodeID? {
-        let able = tablet.voters.compactMap { place(of: $0.node) }.filter {
-            nodes[$0].mayLead && nodes[$0].isAlive && nodes[$0].id != tablet.leader
-        }
-        let best = able.min { (leaderCounts[$0], $0) < (leaderCounts[$1], $1) }
-        return best.map { nodes[$0].id }
-    }
-
-    private mutating func transfer(_ place: Int, to node: NodeID) {
-        if let from = self.place(of: tablets[place].leader) { leaderCounts[from] -= 1 }
-        if let to = self.place(of: node) { leaderCounts[to] += 1 }
-        isTouched[place] = true
-        tablets[place].leader = node
-        steps.append(.transfer(tablets[place].id, to: node))
-    }
-
-    /// Moves leaderships from nodes that have more to nodes that have fewer.
-    mutating func balanceLeaders(_ history: inout MoveHistory, now: Instant) {
-        var transfers = 0
-        for place in tablets.indices where !isTouched[place] {
-            guard transfers < Placement.transfersMax else { return }
-            guard let from = self.place(of: tablets[place].leader),
-                let node = bestLeader(for: tablets[place]), let to = self.place(of: node),
-                leaderCounts[from] >= leaderCounts[to] + 2,
-                history.take(tablets[place].id, now: now)
-            else { continue }
-            transfers += 1
-            transfer(place, to: node)
-        }
+        return best.map { ($0.from, $0.to) }
     }
 }
 

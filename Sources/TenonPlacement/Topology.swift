@@ -1,25 +1,5 @@
 package import TenonCore
 
-/// How much is lost at once: the goals that a keyspace can have, the smallest first.
-package enum FailureLevel: UInt8, CaseIterable, Comparable, Sendable {
-    case node = 0
-    /// A machine room.
-    case dc = 1
-    case city = 2
-
-    package var name: String {
-        switch self {
-        case .node: "node"
-        case .dc: "dc"
-        case .city: "city"
-        }
-    }
-
-    package static func < (one: FailureLevel, other: FailureLevel) -> Bool {
-        one.rawValue < other.rawValue
-    }
-}
-
 /// A node, a room or a city: what one failure takes away.
 package struct FailureDomain: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let level: FailureLevel

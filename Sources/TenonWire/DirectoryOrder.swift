@@ -13,7 +13,10 @@ package enum DirectoryOrder: Hashable, Sendable {
     /// Its replicas are made again elsewhere, then its record goes. With `replacement` they go
     /// there, where possible.
     case remove(node: String, replacement: String?)
-    case createKeyspace(name: String, replicas: Int, retention: TimeSpan)
+    /// What the settings do not say is as by default.
+    case createKeyspace(name: String, KeyspaceSettings)
+    /// What the settings do not say stays as it is.
+    case alterKeyspace(name: String, KeyspaceSettings)
     case dropKeyspace(name: String)
     /// Moves a tablet's replica from one node to another.
     case moveReplica(TabletID, from: String, to: String)
@@ -39,11 +42,14 @@ package enum DirectoryOrder: Hashable, Sendable {
             writer.uint8(4)
             writer.lengthPrefixed(node)
             writer.lengthPrefixed(replacement ?? "")
-        case .createKeyspace(let name, let replicas, let retention):
+        case .createKeyspace(let name, let settings):
             writer.uint8(5)
             writer.lengthPrefixed(name)
-            writer.uint8(UInt8(clamping: replicas))
-            writer.uint64(retention.nanoseconds)
+            settings.encode(to: &writer)
+        case .alterKeyspace(let name, let settings):
+            writer.uint8(8)
+            writer.lengthPrefixed(name)
+            settings.encode(to: &writer)
         case .dropKeyspace(let name):
             writer.uint8(6)
             writer.lengthPrefixed(name)
@@ -77,8 +83,10 @@ package enum DirectoryOrder: Hashable, Sendable {
             self = .remove(node: node, replacement: replacement.isEmpty ? nil : replacement)
         case 5:
             self = .createKeyspace(
-                name: try reader.name(), replicas: Int(try reader.uint8()),
-                retention: TimeSpan(nanoseconds: try reader.uint64()))
+                name: try reader.name(), try KeyspaceSettings(from: &reader))
+        case 8:
+            self = .alterKeyspace(
+                name: try reader.name(), try KeyspaceSettings(from: &reader))
         case 6: self = .dropKeyspace(name: try reader.name())
         case 7:
             let tablet = try reader.identifier(TabletID.self)

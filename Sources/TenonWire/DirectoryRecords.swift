@@ -84,6 +84,7 @@ extension Directory {
         package var retention: TimeSpan
         /// Its tablets are being removed; then its record goes.
         package var isDropped: Bool
+        package var policy: PlacementPolicy
 
         /// Voters a tablet can have.
         package static let replicasMax = 7
@@ -92,22 +93,25 @@ extension Directory {
 
         package init(
             id: KeyspaceID, name: String, replicas: Int = Keyspace.replicasDefault,
-            retention: TimeSpan = .zero, isDropped: Bool = false
+            retention: TimeSpan = .zero, isDropped: Bool = false,
+            policy: PlacementPolicy = PlacementPolicy()
         ) {
             self.id = id
             self.name = name
             self.replicas = replicas
             self.retention = retention
             self.isDropped = isDropped
+            self.policy = policy
         }
 
-        /// Layout: id 4 · replicas 1 · retention in nanoseconds 8 · dropped 1 · name.
+        /// Layout: id 4 · replicas 1 · retention in nanoseconds 8 · dropped 1 · name · policy.
         package func encode(to writer: inout ByteWriter) {
             writer.identifier(id)
             writer.uint8(UInt8(replicas))
             writer.uint64(retention.nanoseconds)
             writer.flag(isDropped)
             writer.lengthPrefixed(name)
+            policy.encode(to: &writer)
         }
 
         package init(from reader: inout ByteReader) throws(DecodingError) {
@@ -119,6 +123,7 @@ extension Directory {
             retention = TimeSpan(nanoseconds: try reader.uint64())
             isDropped = try reader.flag("dropped")
             name = try reader.lengthPrefixedText("keyspace", atMost: Limits.nameBytesMax)
+            policy = try PlacementPolicy(from: &reader)
         }
     }
 }

@@ -192,12 +192,10 @@ struct DirectoryController {
 
     private func placement(_ isAlive: (NodeID) -> Bool) -> Placement {
         let directory = state.directory
-        let nodes = directory.nodes.map { node in
-            Placement.Node(
-                id: node.id, keepsReplicas: node.state != .leaving,
-                mayLead: node.state == .serving, isAlive: isAlive(node.id),
-                replacement: node.replacement)
-        }
+        let nodes = directory.nodes.map { Placement.Node($0, isAlive: isAlive($0.id)) }
+        let ownPolicy = DirectoryController.directoryPolicy(nodes)
+        let policies = Dictionary(
+            directory.keyspaces.map { ($0.id, $0.policy) }, uniquingKeysWith: { one, _ in one })
         // Those without voters are being made, those of dropped keyspaces go.
         let tablets = directory.tablets.filter { !$0.voters.isEmpty && !isDropped($0) }
         return Placement(
@@ -207,8 +205,18 @@ struct DirectoryController {
                     id: tablet.id, replicas: replicas(of: tablet), voters: tablet.voters,
                     learners: tablet.learners, isJoint: tablet.isJoint, target: tablet.target,
                     nextReplica: tablet.nextReplica,
-                    leader: reports[tablet.id]?.leader ?? NodeID(0), isHeld: isHeld(tablet))
+                    leader: reports[tablet.id]?.leader ?? NodeID(0), isHeld: isHeld(tablet),
+                    policy: policies[tablet.keyspace]?.tablet(
+                        from: tablet.lower, to: tablet.upper) ?? ownPolicy)
             }.sorted { $0.id < $1.id })
+    }
+
+    /// The directory survives as much as anything on these nodes can.
+    private static func directoryPolicy(_ nodes: [Placement.Node]) -> Placement.Policy {
+        let layout = VoterLayout(nodes)
+        let able = layout.nodes.indices.filter { layout.nodes[$0].keepsReplicas }
+        let count = Placement.votersWanted(directoryReplicas, nodes: able.count)
+        return Placement.Policy(survive: layout.highestLevel(count) { able.contains($0) })
     }
 
     private func replicas(of tablet: TabletDescriptor) -> Int {

@@ -23,8 +23,10 @@ extension DirectoryState {
         case .undrain(let name): try set(.serving, of: node(named: name), &change)
         case .remove(let name, let replacement):
             try remove(name, replacement, &change)
-        case .createKeyspace(let name, let replicas, let retention):
-            try createKeyspace(name, replicas, retention, numbers, &change)
+        case .createKeyspace(let name, let settings):
+            try createKeyspace(name, settings, numbers, &change)
+        case .alterKeyspace(let name, let settings):
+            try alterKeyspace(name, settings, &change)
         case .dropKeyspace(let name): try dropKeyspace(name, &change)
         case .moveReplica(let tablet, let from, let to): try move(tablet, from, to, &change)
         case .splitTablet(let tablet, let key): try split(tablet, at: key, numbers, &change)
@@ -119,75 +121,6 @@ extension DirectoryState {
         change.put(leaving)
     }
 
-    // MARK: Keyspaces
-
-    private func createKeyspace(
-        _ name: String, _ replicas: Int, _ retention: TimeSpan, _ numbers: DirectoryNumbers,
-        _ change: inout DirectoryChange
-    ) throws(Refusal) {
-        guard Directory.Keyspace.isName(name) else {
-            throw invalid(
-                "a keyspace's name has 1 to \(Limits.nameBytesMax) letters, digits, - and _")
-        }
-        guard directory.keyspace(named: name) == nil else {
-            throw invalid("there is a keyspace \(name) already: choose another name")
-        }
-        guard (1...Directory.Keyspace.replicasMax).contains(replicas), replicas % 2 == 1 else {
-            throw invalid(
-                "\(replicas) replicas: give an odd number from 1 to "
-                    + "\(Directory.Keyspace.replicasMax)")
-        }
-        guard directory.keyspaces.count < Directory.keyspacesMax,
-            directory.tablets.count < Directory.tabletsMax
-        else { throw invalid("the cluster has as many keyspaces or tablets as it may have") }
-        let members = try firstMembers(replicas)
-        change.put(
-            Directory.Keyspace(
-                id: numbers.keyspace, name: name, replicas: replicas, retention: retention))
-        // Without voters yet: it is made where its target says.
-        change.put(
-            TabletDescriptor(
-                id: numbers.tablet, keyspace: numbers.keyspace, generation: .first,
-                lower: Bytes(), upper: nil, configuration: Generation(0), target: members,
-                nextReplica: ReplicaID(UInt64(members.count) + 1)))
-        var next = numbers
-        next.keyspace = numbers.keyspace.next
-        next.tablet = numbers.tablet.next
-        change.put(next)
-    }
-
-    /// Where the first replicas of a new tablet go: the nodes with the fewest.
-    private func firstMembers(_ replicas: Int) throws(Refusal) -> [Member] {
-        var loads = directory.nodes.filter { $0.state == .serving }.map { node in
-            (node: node.id, count: directory.tablets.count { $0.isOn(node.id) })
-        }
-        loads.sort { ($0.count, $0.node) < ($1.count, $1.node) }
-        let able = min(replicas, loads.count)
-        let count = able % 2 == 0 ? able - 1 : able
-        guard count > 0 else { throw invalid("no node serves: undrain one first") }
-        return loads.prefix(count).map(\.node).sorted().enumerated().map { place, node in
-            Member(replica: ReplicaID(UInt64(place) + 1), node: node)
-        }
-    }
-
-    private func dropKeyspace(
-        _ name: String, _ change: inout DirectoryChange
-    ) throws(Refusal) {
-        guard var keyspace = directory.keyspace(named: name) else {
-            let names = directory.keyspaces.prefix(20).map(\.name).joined(separator: ", ")
-            throw invalid("there is no keyspace \(name); there are \(names)")
-        }
-        guard !keyspace.isDropped else { return }
-        let parts = directory.tablets.filter { $0.keyspace == keyspace.id }
-        if let part = parts.first(where: { split(of: $0.id) != nil }) {
-            throw Refusal(
-                .unavailable, "tablet \(part.id) of \(name) is being split: try again later",
-                retryAfterMilliseconds: 500)
-        }
-        keyspace.isDropped = true
-        change.put(keyspace)
-    }
-
     // MARK: Tablets
 
     private func move(
@@ -229,19 +162,5 @@ extension TabletDescriptor {
     func isOn(_ node: NodeID) -> Bool {
         voters.contains { $0.node == node } || learners.contains { $0.node == node }
             || target.contains { $0.node == node }
-    }
-}
-
-extension Directory.Keyspace {
-    /// Whether `text` may name a keyspace.
-    static func isName(_ text: String) -> Bool {
-        let letters = text.utf8
-        return (1...Limits.nameBytesMax).contains(letters.count)
-            && letters.allSatisfy { byte in
-                switch byte {
-                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
-                default: false
-                }
-            }
     }
 }

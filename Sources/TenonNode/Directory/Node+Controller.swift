@@ -21,7 +21,7 @@ extension Node {
         }
         let due = [
             controller.reportedChange(), controller.splitChange(), controller.localityChange(),
-            controller.clearedChange(),
+            controller.clearedChange(), controller.homeSplitChange(),
         ]
         for change in due where !change.isEmpty { return write(change, to: tablet) }
         for (order, nodes) in controller.splitOrders {

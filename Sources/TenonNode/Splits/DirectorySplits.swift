@@ -113,6 +113,29 @@ extension DirectoryController {
         return change
     }
 
+    /// Intents for tablets that lie across the border of a home: since their keyspace was altered,
+    /// or a split of before was in the way. - Complexity: O(borders · log tablets).
+    func homeSplitChange() -> DirectoryChange {
+        var change = DirectoryChange(state)
+        guard var numbers = state.numbers else { return change }
+        let first = numbers
+        let directory = state.directory
+        var touched: Set<TabletID> = []
+        for keyspace in directory.keyspaces where !keyspace.isDropped {
+            for border in keyspace.policy.borders where !change.isFull {
+                guard let tablet = directory.tablet(of: keyspace.id, holding: border),
+                    tablet.lower < border, tablet.isSettled, !tablet.voters.isEmpty,
+                    !state.isBeingSplit(tablet.id), touched.insert(tablet.id).inserted,
+                    directory.tablets.count + touched.count < Directory.tabletsMax
+                else { continue }
+                state.planSplit(of: tablet, at: border, half: numbers.tablet, &change)
+                numbers.tablet = numbers.tablet.next
+            }
+        }
+        if numbers != first { change.put(numbers) }
+        return change
+    }
+
     /// The orders that leaders of tablets are to hear, again and again, and where these may be: a
     /// report that was lost comes again at once, not only when all are due.
     var splitOrders: [(order: TabletSplit, nodes: [NodeID])] {

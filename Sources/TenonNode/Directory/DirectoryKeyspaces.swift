@@ -1,0 +1,168 @@
+import TenonCore
+import TenonPlacement
+import TenonWire
+
+/// Orders about keyspaces, as changes of the directory; see ``DirectoryState/change(for:)``.
+extension DirectoryState {
+    func createKeyspace(
+        _ name: String, _ settings: KeyspaceSettings, _ numbers: DirectoryNumbers,
+        _ change: inout DirectoryChange
+    ) throws(Refusal) {
+        guard Directory.Keyspace.isName(name) else {
+            throw invalid(
+                "a keyspace's name has 1 to \(Limits.nameBytesMax) letters, digits, - and _")
+        }
+        guard directory.keyspace(named: name) == nil else {
+            throw invalid("there is a keyspace \(name) already: choose another name")
+        }
+        let policy = settings.applied(to: PlacementPolicy())
+        let keyspace = Directory.Keyspace(
+            id: numbers.keyspace, name: name,
+            replicas: settings.replicas ?? Directory.Keyspace.replicas(for: policy.survive),
+            retention: settings.retention ?? .zero, policy: policy)
+        try check(keyspace)
+        let borders = policy.borders
+        guard directory.keyspaces.count < Directory.keyspacesMax,
+            directory.tablets.count + borders.count < Directory.tabletsMax
+        else { throw invalid("the cluster has as many keyspaces or tablets as it may have") }
+        change.put(keyspace)
+        var next = numbers
+        next.keyspace = numbers.keyspace.next
+        var loads = FirstMembers(directory)
+        for (lower, upper) in zip([Bytes()] + borders, borders.map(Optional.some) + [nil]) {
+            let members = try loads.members(of: keyspace, from: lower, to: upper)
+            // Without voters yet: it is made where its target says.
+            change.put(
+                TabletDescriptor(
+                    id: next.tablet, keyspace: keyspace.id, generation: .first, lower: lower,
+                    upper: upper, configuration: Generation(0), target: members,
+                    nextReplica: ReplicaID(UInt64(members.count) + 1)))
+            next.tablet = next.tablet.next
+        }
+        change.put(next)
+    }
+
+    /// Its tablets follow by themselves: voters move, and those that lie across the border of a
+    /// home are split.
+    func alterKeyspace(
+        _ name: String, _ settings: KeyspaceSettings, _ change: inout DirectoryChange
+    ) throws(Refusal) {
+        var keyspace = try keyspace(named: name)
+        guard !keyspace.isDropped else { throw invalid("\(name) is being dropped") }
+        let before = keyspace
+        keyspace.policy = settings.applied(to: keyspace.policy)
+        keyspace.retention = settings.retention ?? keyspace.retention
+        let least = Directory.Keyspace.replicas(for: keyspace.policy.survive)
+        keyspace.replicas = settings.replicas ?? max(keyspace.replicas, least)
+        guard keyspace != before else { return }
+        try check(keyspace)
+        change.put(keyspace)
+    }
+
+    /// What is typed can be kept.
+    private func check(_ keyspace: Directory.Keyspace) throws(Refusal) {
+        let most = Directory.Keyspace.replicasMax
+        guard (1...most).contains(keyspace.replicas), keyspace.replicas % 2 == 1 else {
+            throw invalid(
+                "\(keyspace.replicas) replicas: give an odd number from 1 to \(most)")
+        }
+        do throws(PolicyProblem) {
+            try keyspace.policy.check(
+                replicas: keyspace.replicas,
+                on: directory.nodes.map { Placement.Node($0, isAlive: true) },
+                names: { id in directory.node(id)?.name ?? "node \(id)" })
+        } catch {
+            throw invalid(error.message)
+        }
+    }
+
+    private func keyspace(named name: String) throws(Refusal) -> Directory.Keyspace {
+        if let keyspace = directory.keyspace(named: name) { return keyspace }
+        let names = directory.keyspaces.prefix(20).map(\.name).joined(separator: ", ")
+        throw invalid("there is no keyspace \(name); there are \(names)")
+    }
+
+    func dropKeyspace(_ name: String, _ change: inout DirectoryChange) throws(Refusal) {
+        var keyspace = try keyspace(named: name)
+        guard !keyspace.isDropped else { return }
+        let parts = directory.tablets.filter { $0.keyspace == keyspace.id }
+        if let part = parts.first(where: { split(of: $0.id) != nil }) {
+            throw Refusal(
+                .unavailable, "tablet \(part.id) of \(name) is being split: try again later",
+                retryAfterMilliseconds: 500)
+        }
+        keyspace.isDropped = true
+        change.put(keyspace)
+    }
+}
+
+/// Where the first replicas of new tablets go.
+private struct FirstMembers {
+    private let layout: VoterLayout
+    /// Replicas of each node, by place.
+    private var loads: [Int]
+
+    init(_ directory: Directory) {
+        layout = VoterLayout(
+            directory.nodes.filter { $0.state == .serving }.map {
+                Placement.Node($0, isAlive: true)
+            })
+        loads = layout.nodes.map { node in directory.tablets.count { $0.isOn(node.id) } }
+    }
+
+    mutating func members(
+        of keyspace: Directory.Keyspace, from lower: Bytes, to upper: Bytes?
+    ) throws(Refusal) -> [Member] {
+        let view = layout.under(keyspace.policy.tablet(from: lower, to: upper))
+        let count = Placement.votersWanted(keyspace.replicas, nodes: layout.nodes.count)
+        let loads = loads
+        guard let places = view.best(count, isAble: { _ in true }, load: { loads[$0] }) else {
+            throw Refusal(.invalid, "no node serves: undrain one first")
+        }
+        for place in places { self.loads[place] += 1 }
+        return places.enumerated().map { number, place in
+            Member(replica: ReplicaID(UInt64(number) + 1), node: layout.nodes[place].id)
+        }
+    }
+}
+
+extension PlacementPolicy {
+    /// What it says of a tablet from `lower` up to `upper`.
+    func tablet(from lower: Bytes, to upper: Bytes?) -> Placement.Policy {
+        Placement.Policy(
+            survive: survive, home: home(from: lower, to: upper)?.city, failover: failover)
+    }
+}
+
+extension Placement.Node {
+    /// A node of the directory as the planner sees it.
+    init(_ node: Directory.Node, isAlive: Bool) {
+        // What cannot be read is as good as not said: `tenon topology check` names it.
+        let locality = try? Locality(parsing: node.locality)
+        self.init(
+            id: node.id, keepsReplicas: node.state != .leaving, mayLead: node.state == .serving,
+            isAlive: isAlive, replacement: node.replacement, locality: locality ?? .unknown)
+    }
+}
+
+extension Directory.Keyspace {
+    /// Voters that a keyspace has when nothing is said: with five in three cities two can be in
+    /// each of two, so that a lost node leaves its city with another one.
+    static func replicas(for goal: FailureLevel) -> Int {
+        goal == .city ? 5 : replicasDefault
+    }
+}
+
+extension Directory.Keyspace {
+    /// Whether `text` may name a keyspace.
+    static func isName(_ text: String) -> Bool {
+        let letters = text.utf8
+        return (1...Limits.nameBytesMax).contains(letters.count)
+            && letters.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
+                default: false
+                }
+            }
+    }
+}

@@ -1,0 +1,95 @@
+package import TenonCore
+
+/// Why a policy cannot be kept by the nodes that there are, and what to change.
+package struct PolicyProblem: Error, Hashable, Sendable {
+    package let message: String
+}
+
+extension PlacementPolicy {
+    /// Whether tablets of `replicas` voters can meet this policy on `nodes`, dead or alive: those
+    /// that are down will come back, those that leave will not.
+    ///
+    /// - Throws: ``PolicyProblem`` for the first thing that is wrong; with a counter-example when
+    ///   the goal is out of reach.
+    package func check(
+        replicas: Int, on nodes: [Placement.Node], names: (NodeID) -> String
+    ) throws(PolicyProblem) {
+        try checkHomes()
+        try checkCities(of: nodes)
+        let layout = VoterLayout(nodes.filter(\.keepsReplicas))
+        let count = Placement.votersWanted(replicas, nodes: layout.nodes.count)
+        // Homes are wishes: they put nothing out of reach.
+        try PlacementPolicy.checkReach(Placement.Policy(survive: survive), count, layout, names)
+    }
+
+    private func checkHomes() throws(PolicyProblem) {
+        guard homes.count <= PlacementPolicy.homesMax, failover.count <= PlacementPolicy.homesMax
+        else {
+            throw PolicyProblem(
+                message: "it names more than \(PlacementPolicy.homesMax) homes or cities")
+        }
+        let ordered = homes.sorted { $0.prefix < $1.prefix }
+        for (one, other) in zip(ordered, ordered.dropFirst())
+        where other.prefix.starts(with: one.prefix) {
+            throw PolicyProblem(
+                message: "the homes \(one.text) and \(other.text) overlap: a key may have one "
+                    + "home only")
+        }
+        for (place, city) in failover.enumerated() where failover[..<place].contains(city) {
+            throw PolicyProblem(message: "\(city) is named twice in the failover order")
+        }
+    }
+
+    private func checkCities(of nodes: [Placement.Node]) throws(PolicyProblem) {
+        let known = Set(nodes.filter(\.keepsReplicas).compactMap { $0.locality.name(at: "city") })
+        for city in homes.map(\.city) + failover where !known.contains(city) {
+            let list =
+                known.isEmpty
+                ? "no node's locality names a city (serve --locality city=…,dc=…)"
+                : "there are nodes in \(known.sorted().joined(separator: ", "))"
+            throw PolicyProblem(message: "no node is in \(city): \(list)")
+        }
+    }
+
+    /// Whether some set of voters survives every loss at the level of the goal.
+    private static func checkReach(
+        _ policy: Placement.Policy, _ count: Int, _ layout: VoterLayout,
+        _ names: (NodeID) -> String
+    ) throws(PolicyProblem) {
+        let view = layout.under(policy)
+        guard let places = view.best(count, isAble: { _ in true }, load: { _ in 0 }) else {
+            throw PolicyProblem(message: "no node may have replicas: undrain or add one")
+        }
+        if policy.survive == .node || view.cost(of: places).exposed == 0 { return }
+        let topology = Topology(
+            layout.nodes.map { .init(id: $0.id, name: names($0.id), locality: $0.locality) })
+        let voters = places.map { layout.nodes[$0].id }
+        let list = voters.map(names).joined(separator: ", ")
+        let survival = Survival(voters: voters, in: topology)
+        guard let loss = survival.worstLoss(at: policy.survive) else {
+            let unknown = topology.unlabelled(at: policy.survive).map(\.name)
+            throw PolicyProblem(
+                message: "--survive \(policy.survive.name) needs to know the "
+                    + "\(policy.survive.name) of every node: start "
+                    + "\(unknown.joined(separator: ", ")) with --locality city=…,dc=…")
+        }
+        throw PolicyProblem(
+            message: "no placement survives the loss of any \(policy.survive.name): with the best "
+                + "one, voters \(list), the loss of \(loss.domain) leaves \(loss.left.count) and a "
+                + "majority is \(loss.majority). Nodes in three or more different "
+                + "\(policy.survive == .dc ? "rooms" : "cities") are needed")
+    }
+}
+
+extension PlacementPolicy.Home {
+    /// As it was typed.
+    package var text: String { "\(prefix.utf8Text ?? prefix.description)=\(city)" }
+}
+
+extension Placement {
+    /// The largest odd number of voters that a tablet is to have and nodes allow.
+    package static func votersWanted(_ replicas: Int, nodes: Int) -> Int {
+        let count = max(1, min(replicas, nodes))
+        return count % 2 == 0 ? count - 1 : count
+    }
+}

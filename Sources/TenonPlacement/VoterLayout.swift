@@ -1,0 +1,150 @@
+import TenonCore
+
+/// The nodes of a cluster as places for voters: which of them are lost together.
+///
+/// Nodes of which a city or a room is not known share one place: only what labels say can be
+/// relied on.
+package struct VoterLayout: Sendable {
+    /// By id.
+    package let nodes: [Placement.Node]
+    /// For each node the numbers of its city and of its room.
+    fileprivate let cities: [Int]
+    fileprivate let rooms: [Int]
+    private let cityNames: [String]
+
+    package init(_ nodes: [Placement.Node]) {
+        self.nodes = nodes.sorted { $0.id < $1.id }
+        func names(_ levels: [String]) -> [String] {
+            self.nodes.map { node in
+                let known = levels.compactMap { node.locality.name(at: $0) }
+                return known.count == levels.count ? known.joined(separator: "/") : ""
+            }
+        }
+        func numbers(_ names: [String]) -> [Int] {
+            let known = Set(names).sorted()
+            return names.map { known.firstIndex(of: $0) ?? 0 }
+        }
+        let cityNames = names(["city"])
+        // Without cities rooms are told apart by their own names.
+        let haveCities = cityNames.contains { !$0.isEmpty }
+        self.cityNames = cityNames
+        cities = numbers(cityNames)
+        rooms = numbers(names(haveCities ? ["city", "dc"] : ["dc"]))
+    }
+
+    /// The same places, seen by a policy. - Complexity: O(nodes · cities).
+    package func under(_ policy: Placement.Policy) -> PolicyLayout {
+        var order: [String] = []
+        for city in [policy.home].compactMap({ $0 }) + policy.failover where !order.contains(city) {
+            order.append(city)
+        }
+        let ranks = cityNames.map { order.firstIndex(of: $0) ?? order.count }
+        return PolicyLayout(layout: self, survive: policy.survive, ranks: ranks)
+    }
+
+    /// The highest level of which `count` voters can survive every loss.
+    package func highestLevel(_ count: Int, isAble: (Int) -> Bool) -> FailureLevel {
+        FailureLevel.allCases.last { level in
+            let layout = under(Placement.Policy(survive: level))
+            let best = layout.best(count, isAble: isAble) { _ in 0 }
+            return best.map { layout.cost(of: $0).exposed == 0 } ?? false
+        } ?? .node
+    }
+}
+
+/// How far a set of voters is from what a policy asks. Less is better; what stands first weighs
+/// more than all that follows.
+package struct LayoutCost: Comparable, Sendable {
+    /// Voters too many in places that are lost at once: with one of these places gone, so many
+    /// more would be needed for a majority.
+    package var exposed = 0
+    /// How far from home the voters are: each counts the cities that should lead before its own.
+    package var distance = 0
+    /// Voters beside another one in the same room.
+    package var crowded = 0
+
+    package static func < (one: LayoutCost, other: LayoutCost) -> Bool {
+        (one.exposed, one.distance, one.crowded) < (other.exposed, other.distance, other.crowded)
+    }
+}
+
+/// Places for the voters of tablets under one policy. Voters are given as places of nodes.
+package struct PolicyLayout: Sendable {
+    fileprivate let layout: VoterLayout
+    fileprivate let survive: FailureLevel
+    fileprivate let ranks: [Int]
+
+    /// How early the node at `place` should lead: 0 at home.
+    package func rank(of place: Int) -> Int { ranks[place] }
+
+    /// - Complexity: O(voters²).
+    package func cost(of voters: [Int]) -> LayoutCost {
+        var cost = LayoutCost()
+        for voter in voters { cost.distance += ranks[voter] }
+        // Without so many a majority is left.
+        let spare = (voters.count - 1) / 2
+        switch survive {
+        case .node: return cost
+        case .dc: cost.exposed = surplus(of: voters, over: spare, layout.rooms)
+        case .city: cost.exposed = surplus(of: voters, over: spare, layout.cities)
+        }
+        cost.crowded = surplus(of: voters, over: 1, layout.rooms)
+        return cost
+    }
+
+    /// By how many the voters in each domain are more than `bound`, all together.
+    private func surplus(of voters: [Int], over bound: Int, _ domains: [Int]) -> Int {
+        var sum = 0
+        for (count, voter) in voters.enumerated() {
+            let before = voters[..<count].count { domains[$0] == domains[voter] }
+            if before >= bound { sum += 1 }
+        }
+        return sum
+    }
+
+    /// The best set of `count` voters that there is; nil when too few nodes are able.
+    ///
+    /// Built one by one and mended by exchanging single voters as long as that helps, which a test
+    /// holds against all sets.
+    ///
+    /// - Parameters:
+    ///   - isAble: whether the node at a place may have a voter.
+    ///   - load: decides between places that are equally good: the lesser is taken.
+    /// - Complexity: O(count⁴ · nodes) at worst.
+    package func best(
+        _ count: Int, isAble: (Int) -> Bool, load: (Int) -> Int
+    ) -> [Int]? {
+        let able = layout.nodes.indices.filter(isAble)
+        guard able.count >= count else { return nil }
+        var chosen: [Int] = []
+        while chosen.count < count {
+            let left = able.filter { !chosen.contains($0) }
+            let next = left.map { (cost(of: chosen + [$0]), load($0), $0) }.min { $0 < $1 }
+            guard let next else { return nil }
+            chosen.append(next.2)
+        }
+        while let better = exchange(in: chosen, for: able, load: load) { chosen = better }
+        return chosen.sorted()
+    }
+
+    /// `voters` with the one of them exchanged for which that helps most; nil when it never does.
+    package func exchange(
+        in voters: [Int], for able: [Int], load: (Int) -> Int
+    ) -> [Int]? {
+        let before = cost(of: voters)
+        guard before > LayoutCost() else { return nil }
+        var best: (cost: LayoutCost, load: Int, voters: [Int])?
+        for (index, leaving) in voters.enumerated() {
+            for coming in able where !voters.contains(coming) {
+                var changed = voters
+                changed[index] = coming
+                let cost = cost(of: changed)
+                let load = load(coming) - load(leaving)
+                if cost < before, best.map({ (cost, load) < ($0.cost, $0.load) }) ?? true {
+                    best = (cost, load, changed)
+                }
+            }
+        }
+        return best?.voters
+    }
+}
