@@ -98,6 +98,8 @@ package enum PlantedFault: Sendable {
     case isolatedLeaderServes
     /// A leader that falls silent is waited for: no election timeout.
     case silentLeaderKept
+    /// Voters are placed near home, however many of them one city or room then has.
+    case exposedLayoutAllowed
     /// A leader that hears nobody stays: no check-quorum.
     case deafLeaderStays
     /// No pre-vote, no stickiness and no relay: whoever misses the leader raises the term.
@@ -136,8 +138,8 @@ package func isPlanted(_ fault: PlantedFault) -> Bool {
         package var isForDrills: Bool {
             switch self {
             case .acknowledgedInMemory, .transferTargetNotTold, .fullLogPassesForWritten,
-                .stalledLeaderStays, .isolatedLeaderServes, .silentLeaderKept, .deafLeaderStays,
-                .everyTimeoutRaisesTerm, .slowestVoterCounts:
+                .stalledLeaderStays, .isolatedLeaderServes, .silentLeaderKept, .exposedLayoutAllowed,
+                .deafLeaderStays, .everyTimeoutRaisesTerm, .slowestVoterCounts:
                 true
             default: false
             }

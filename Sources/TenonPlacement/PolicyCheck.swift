@@ -32,7 +32,7 @@ extension PlacementPolicy {
         for (one, other) in zip(ordered, ordered.dropFirst())
         where other.prefix.starts(with: one.prefix) {
             throw PolicyProblem(
-                message: "the homes \(one.text) and \(other.text) overlap: a key may have one "
+                message: "the homes of \(one.city) and \(other.city) overlap: a key may have one "
                     + "home only")
         }
         for (place, city) in failover.enumerated() where failover[..<place].contains(city) {
@@ -79,11 +79,6 @@ extension PlacementPolicy {
                 + "majority is \(loss.majority). Nodes in three or more different "
                 + "\(policy.survive == .dc ? "rooms" : "cities") are needed")
     }
-}
-
-extension PlacementPolicy.Home {
-    /// As it was typed.
-    package var text: String { "\(prefix.utf8Text ?? prefix.description)=\(city)" }
 }
 
 extension Placement {

@@ -1,4 +1,4 @@
-import TenonCore
+package import TenonCore
 
 /// The nodes of a cluster as places for voters: which of them are lost together.
 ///
@@ -81,6 +81,7 @@ package struct PolicyLayout: Sendable {
     package func cost(of voters: [Int]) -> LayoutCost {
         var cost = LayoutCost()
         for voter in voters { cost.distance += ranks[voter] }
+        if isPlanted(.exposedLayoutAllowed) { return cost }
         // Without so many a majority is left.
         let spare = (voters.count - 1) / 2
         switch survive {

@@ -5,6 +5,9 @@
 package enum LeaderPriority: UInt8, Hashable, Sendable {
     /// Like everybody, unless something speaks against it.
     case first
+    /// A little later than those at home, who then mostly win. Less than an election later: when
+    /// all of home is lost nobody should wait for it.
+    case away
     /// After an election among the first: a leader here would soon be moved away.
     case second
     /// After two elections among others: this node should not lead (Rule S2).

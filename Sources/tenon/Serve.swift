@@ -100,7 +100,7 @@ struct Serve: AsyncParsableCommand {
                 throw ValidationError("TENON_PLANT: there is no planted fault \(name)")
             }
             unsafe plantedFault = fault
-            Console.note("planted, so that this node breaks a rule on purpose: \(name)")
+            Console.note("\(NegativeControl.announcement) \(name)")
         #else
             throw ValidationError(
                 "TENON_PLANT=\(name): this program cannot break its rules; build it with "

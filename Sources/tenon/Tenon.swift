@@ -24,6 +24,7 @@ struct Tenon: AsyncParsableCommand {
         Import.self, Export.self, Pipe.self,
         Status.self, Verify.self, Bench.self,
         NodeCommand.self, KeyspaceCommand.self, TabletCommand.self, TopologyCommand.self,
+        Explain.self,
         Serve.self, Cluster.self, Drill.self, ClockCommand.self,
     ]
 

@@ -66,6 +66,10 @@ struct TestCluster: Sendable {
 
     /// Runs a client command on this cluster.
     func tenon(_ arguments: String..., input: String = "") async throws -> Binary.Result {
+        try await tenon(arguments: arguments, input: input)
+    }
+
+    func tenon(arguments: [String], input: String = "") async throws -> Binary.Result {
         try await Binary.run(
             arguments, environment: ["TENON_ENDPOINTS": endpoints], input: input)
     }

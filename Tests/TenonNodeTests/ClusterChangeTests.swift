@@ -163,7 +163,7 @@ import Testing
     @Test func `a keyspace is created with a tablet of its own, and dropped with it`() throws {
         let cluster = formed(3, spares: 0)
         let order = DirectoryOrder.createKeyspace(
-            name: "accounts", replicas: 3, retention: .seconds(30))
+            name: "accounts", KeyspaceSettings(replicas: 3, retention: .seconds(30)))
         #expect(cluster.direct(order) == nil)
         let tablet = TabletID(3)
         cluster.keyspaces[tablet] = KeyspaceID(2)
@@ -192,7 +192,7 @@ import Testing
     {
         let cluster = formed(3, spares: 0)
         let order = DirectoryOrder.createKeyspace(
-            name: "accounts", replicas: 3, retention: .seconds(7_200))
+            name: "accounts", KeyspaceSettings(replicas: 3, retention: .seconds(7_200)))
         #expect(cluster.direct(order) == nil)
         #expect(cluster.direct(.drain(node: "n2")) == nil)
         let tablet = TabletID(3)
@@ -261,8 +261,10 @@ import Testing
             (.moveReplica(TabletID(9), from: "n1", to: "n2"), "there is no tablet 9"),
             (.moveReplica(TabletID(2), from: "n1", to: "n2"), "has a replica on n2 already"),
             (.dropKeyspace(name: "nothing"), "there are default"),
-            (.createKeyspace(name: "a b", replicas: 3, retention: .zero), "letters"),
-            (.createKeyspace(name: "even", replicas: 2, retention: .zero), "odd number"),
+            (.createKeyspace(name: "a b", KeyspaceSettings()), "letters"),
+            (.createKeyspace(name: "even", KeyspaceSettings(replicas: 2)), "odd number"),
+            (.createKeyspace(name: "far", KeyspaceSettings(survive: .dc)), "--locality"),
+            (.alterKeyspace(name: "nothing", KeyspaceSettings(survive: .dc)), "there are default"),
             (
                 .join(name: "n1", address: "x:1", locality: "", folder: FolderID(high: 1, low: 1)),
                 "is taken"

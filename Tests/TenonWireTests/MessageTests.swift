@@ -33,7 +33,16 @@ private enum Samples {
         .direct(.drain(node: "n1")), .direct(.undrain(node: "n1")),
         .direct(.remove(node: "n1", replacement: "n4")),
         .direct(.remove(node: "n1", replacement: nil)),
-        .direct(.createKeyspace(name: "accounts", replicas: 3, retention: .seconds(60))),
+        .direct(
+            .createKeyspace(
+                name: "accounts", KeyspaceSettings(replicas: 3, retention: .seconds(60)))),
+        .direct(
+            .createKeyspace(
+                name: "orders",
+                KeyspaceSettings(
+                    survive: .city, homes: [.init(prefix: "sh/", city: "shanghai")],
+                    failover: ["beijing"]))),
+        .direct(.alterKeyspace(name: "orders", KeyspaceSettings(homes: []))),
         .direct(.dropKeyspace(name: "accounts")),
         .direct(.moveReplica(TabletID(2), from: "n1", to: "n4")),
         .direct(.splitTablet(TabletID(2), at: "m")),

@@ -59,6 +59,33 @@ extension DirectoryState {
         change.put(keyspace)
     }
 
+    /// What keyspaces must survive can be kept without a node, as far as it can be with it.
+    func requirePolicies(without leaving: Directory.Node) throws(Refusal) {
+        let all = directory.nodes.map { Placement.Node($0, isAlive: true) }
+        for keyspace in directory.keyspaces where !keyspace.isDropped {
+            guard let problem = problem(of: keyspace, on: all.filter { $0.id != leaving.id }),
+                self.problem(of: keyspace, on: all) == nil
+            else { continue }
+            throw invalid(
+                "without \(leaving.name) the policy of keyspace \(keyspace.name) cannot be kept: "
+                    + "\(problem.message); add a node first, or alter the keyspace")
+        }
+    }
+
+    /// Why the policy of a keyspace cannot be kept; nil when it can.
+    private func problem(
+        of keyspace: Directory.Keyspace, on nodes: [Placement.Node]
+    ) -> PolicyProblem? {
+        do throws(PolicyProblem) {
+            try keyspace.policy.check(
+                replicas: keyspace.replicas, on: nodes,
+                names: { id in directory.node(id)?.name ?? "node \(id)" })
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     /// What is typed can be kept.
     private func check(_ keyspace: Directory.Keyspace) throws(Refusal) {
         let most = Directory.Keyspace.replicasMax
@@ -66,14 +93,8 @@ extension DirectoryState {
             throw invalid(
                 "\(keyspace.replicas) replicas: give an odd number from 1 to \(most)")
         }
-        do throws(PolicyProblem) {
-            try keyspace.policy.check(
-                replicas: keyspace.replicas,
-                on: directory.nodes.map { Placement.Node($0, isAlive: true) },
-                names: { id in directory.node(id)?.name ?? "node \(id)" })
-        } catch {
-            throw invalid(error.message)
-        }
+        let nodes = directory.nodes.map { Placement.Node($0, isAlive: true) }
+        if let problem = problem(of: keyspace, on: nodes) { throw invalid(problem.message) }
     }
 
     private func keyspace(named name: String) throws(Refusal) -> Directory.Keyspace {

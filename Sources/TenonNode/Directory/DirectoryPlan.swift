@@ -117,6 +117,7 @@ extension DirectoryState {
                     + "copies: add a node first (serve --join)")
         }
         guard leaving.state != .leaving || replacement != nil else { return }
+        try requirePolicies(without: leaving)
         leaving.state = .leaving
         change.put(leaving)
     }

@@ -91,10 +91,7 @@ extension Node {
         guard cluster.update(copy) else { return }
         // Clients route by what any node knows: the others are not to wait for the next word.
         nextDirectoryWord = .zero
-        if copy.nodes != before {
-            adoptNodes(copy.nodes)
-            applyLeaderPriority()
-        }
+        if copy.nodes != before { adoptNodes(copy.nodes) }
         applyKeyspaces()
     }
 
@@ -130,10 +127,12 @@ extension Node {
         return isServing ? .first : .second
     }
 
-    /// Tells the tablets what has become of ``leaderPriority``.
+    /// Tells the tablets what has become of ``leaderPriority``, and of where they should be led.
     func applyLeaderPriority() {
-        let priority = leaderPriority
-        for tablet in tablets.all where tablet.raft.priority != priority {
+        let own = leaderPriority
+        for tablet in tablets.all {
+            let priority = own == .first && tablet.isAway ? .away : own
+            guard tablet.raft.priority != priority else { continue }
             tablet.raft.priority = priority
             tablets.touch(tablet)
         }
@@ -141,6 +140,9 @@ extension Node {
 
     /// Gives every tablet what its keyspace says.
     func applyKeyspaces() {
+        defer { applyLeaderPriority() }
+        let homes = HomeView(cluster.directory)
+        for tablet in tablets.all { tablet.isAway = homes.isAway(id, tablet.id) }
         for tablet in tablets.all {
             let id = tablet.record.keyspace
             guard id != .directory else {

@@ -90,7 +90,6 @@ extension Node {
         ])
         shareLogRetention()
         applyKeyspaces()
-        applyLeaderPriority()
         notice(.info, "tablet \(record.tablet): replica \(record.replica) is made here")
         wantsTurn = true
     }

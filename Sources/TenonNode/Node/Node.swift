@@ -151,7 +151,6 @@ package final class Node {
         noteLosses()
         shareLogRetention()
         applyKeyspaces()
-        applyLeaderPriority()
         if isFormed { spreadElections(now: now) }
         perform(formation.start(), now: now)
     }

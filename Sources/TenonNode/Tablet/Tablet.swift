@@ -115,6 +115,9 @@ final class Tablet {
     /// floor stands still.
     var retention: TimeSpan?
 
+    /// Whether another voter stands where this tablet rather should be led.
+    var isAway = false
+
     /// What is wrong with this replica; nil while it is whole. A replica that is not whole
     /// serves nobody.
     private(set) var problem: String?

@@ -263,6 +263,7 @@ extension Raft {
     private var reluctance: TimeSpan {
         switch priority {
         case .first: .zero
+        case .away: configuration.electionTimeoutMin * 3 / 10
         case .second: configuration.electionTimeoutMax
         case .last: configuration.electionTimeoutMax * 2
         }

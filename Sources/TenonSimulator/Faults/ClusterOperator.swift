@@ -95,6 +95,28 @@ final class ClusterOperator {
         order(.splitTablet(tablet.id, at: key))
     }
 
+    // MARK: Policies
+
+    /// Says what the keyspace must survive and where it is led. Its home is all keys or none: what
+    /// a workload counts on to be in one tablet is to stay there.
+    func alterPolicy(seed: UInt64) {
+        guard !isBusy, let directory, directory.version > .zero else { return }
+        var draws = SeededGenerator(seed: seed)
+        let places = directory.nodes.compactMap { try? Locality(parsing: $0.locality) }
+        let cities = Set(places.compactMap { $0.name(at: "city") }).sorted()
+        guard !cities.isEmpty else { return }
+        let home = PlacementPolicy.Home(prefix: "", city: draw(cities, &draws))
+        let next = draw(cities, &draws)
+        order(
+            .alterKeyspace(
+                name: "default",
+                KeyspaceSettings(
+                    replicas: draws.below(3) == 0 ? 3 : 5,
+                    survive: draw(FailureLevel.allCases, &draws),
+                    homes: draws.below(4) == 0 ? [] : [home],
+                    failover: draws.below(2) == 0 ? [] : [next])))
+    }
+
     // MARK: Joining
 
     /// Has the node of a free machine join, when there is one.
@@ -107,7 +129,7 @@ final class ClusterOperator {
             guard folder.cluster == .none else { return take(host, folder.node, start) }
             let join = DirectoryOrder.join(
                 name: cluster.nodeName(of: host), address: "10.0.0.\(host.id):7501",
-                locality: "", folder: folder.folder)
+                locality: cluster.configuration(of: host).locality, folder: folder.folder)
             order(join) { [self] in awaitRecord(of: host, folder.folder, start) }
         } catch {
             // The disk fails at the moment: the operator tries again later.

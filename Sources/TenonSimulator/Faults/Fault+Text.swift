@@ -63,6 +63,7 @@ extension Fault: CustomStringConvertible {
         case .move(let seed): "move \(seed)"
         case .ambush: "ambush"
         case .split(let seed): "split \(seed)"
+        case .policy(let seed): "policy \(seed)"
         case .clockJump(let node, let step): "clock-jump \(node) \(step)"
         case .clockDrift(let node, let pace): "clock-drift \(node) \(pace)"
         case .clockShift(let target, let step, let isAccepted):
@@ -155,6 +156,10 @@ extension Fault: CustomStringConvertible {
         case "split":
             words.after { words in
                 words.word().flatMap { UInt64($0) }.map { .split(seed: $0) }
+            }
+        case "policy":
+            words.after { words in
+                words.word().flatMap { UInt64($0) }.map { .policy(seed: $0) }
             }
         case "clock-jump": words.numbers(2) { .clockJump($0[0], milliseconds: $0[1]) }
         case "clock-drift": words.numbers(2) { .clockDrift($0[0], perMillion: $0[1]) }

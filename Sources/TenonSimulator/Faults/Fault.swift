@@ -78,6 +78,9 @@ package enum Fault: Hashable, Sendable {
     case ambush
     /// An operator splits a tablet; which one and where is drawn from `seed`. Nothing to heal.
     case split(seed: UInt64)
+    /// An operator says anew what the keyspace must survive and from where it is led, drawn from
+    /// `seed`. Nothing to heal.
+    case policy(seed: UInt64)
 
     // Clocks.
 
@@ -121,7 +124,7 @@ package enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
     case diskFull, diskStall, rot, rotHeader
     case clockJump, clockLeap, clockDrift, clockFar, clockFarAll
-    case change, move, ambush, split
+    case change, move, ambush, split, policy, loseSite, cutSite
 }
 
 extension Fault {
@@ -151,6 +154,7 @@ extension Fault {
         case .move: "move"
         case .ambush: "ambush"
         case .split: "split"
+        case .policy: "policy"
         case .clockJump: "clock jump"
         case .clockDrift: "clock drift"
         case .clockShift(let target, _, let isAccepted):

@@ -113,6 +113,7 @@ final class FaultInjector {
         case .move(let seed): move(seed)
         case .ambush: lieInAmbush(until: cluster.now + Ambush.patience)
         case .split(let seed): split(seed)
+        case .policy(let seed): alterPolicy(seed)
         case .clockJump(let node, let step): jump(node, step)
         case .clockDrift(let node, let pace): drift(node, pace)
         case .clockShift(let target, let step, let isAccepted):
@@ -396,6 +397,11 @@ final class FaultInjector {
 
     private func split(_ seed: UInt64) -> () -> Void {
         administrator.split(seed: seed)
+        return {}
+    }
+
+    private func alterPolicy(_ seed: UInt64) -> () -> Void {
+        administrator.alterPolicy(seed: seed)
         return {}
     }
 

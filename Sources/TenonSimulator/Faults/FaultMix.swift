@@ -7,6 +7,8 @@ package struct FaultMix: Hashable, Sendable {
     /// Time from one fault's beginning to the next one's, at the most; half of it on average.
     package var gapMax = TimeSpan.seconds(2)
     package var lasts = TimeSpan.milliseconds(50)...TimeSpan.seconds(3)
+    /// Nodes that are lost together: those of a room or a city.
+    package var sites: [[Int]] = []
     /// How many nodes may be damaged for good in a run; never more than the cluster survives.
     package var damagedMax = 0
 
@@ -146,6 +148,9 @@ struct FaultDrawing {
         case .move: .move(seed: generator.next())
         case .ambush: .ambush
         case .split: .split(seed: generator.next())
+        case .policy: .policy(seed: generator.next())
+        case .loseSite: .crash(.nodes(drawSite()))
+        case .cutSite: .cut(waysAround(drawSite()), isBreaking: coin())
         case .clockJump, .clockLeap, .clockDrift, .clockFar, .clockFarAll: drawClock(kind)
         }
     }
@@ -278,6 +283,16 @@ struct FaultDrawing {
         if coin() { return Array(1...nodeCount) }
         let (one, other) = drawPair()
         return [one, other].sorted()
+    }
+
+    private mutating func drawSite() -> [Int] { mix.sites[draw(below: mix.sites.count)] }
+
+    /// All ways between `site` and the others, both ways.
+    private func waysAround(_ site: [Int]) -> [FaultWay] {
+        let others = (1...nodeCount).filter { !site.contains($0) }
+        return site.flatMap { one in
+            others.flatMap { [FaultWay(one, $0), FaultWay($0, one)] }
+        }
     }
 
     private mutating func drawMajority() -> [Int] {

@@ -27,6 +27,8 @@ package struct Scenario: Sendable {
     /// Some nodes keep much of their log, and others next to nothing: who comes back to a new
     /// leader may find in its log what the old one was sending as a snapshot.
     package var isUneven = false
+    /// Where the nodes stand, those of spare machines last; none when nobody said.
+    package var localities: [String] = []
 
     package init(_ name: String, _ summary: String, mix: FaultMix) {
         self.name = name
@@ -87,7 +89,7 @@ package enum ScenarioCatalogue {
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
         members, membersEverything, moves, time, relay, quietGroups, splits,
-        splitSessions,
+        splitSessions, cities,
     ]
 
     /// The scenario of a name.
@@ -300,6 +302,26 @@ package enum ScenarioCatalogue {
             "split-sessions", "Retries and late duplicates of writes to tablets that became two.",
             mix: mix)
         scenario.workloads = ["sessions", "counters"]
+        return scenario
+    }()
+
+    private static let cities: Scenario = {
+        var mix = FaultMix([
+            (.policy, 8), (.loseSite, 4), (.cutSite, 4), (.change, 3), (.crash, 2), (.powerCut, 2),
+            (.isolate, 2), (.oneWay, 1), (.slowNode, 2), (.handOver, 2),
+        ])
+        mix.gapMax = .seconds(2)
+        mix.sites = [[1, 2], [3, 4], [5]]
+        var scenario = Scenario(
+            "cities", "Cities that are lost and cut off, while policies move voters and leaders.",
+            mix: mix)
+        scenario.nodeCount = 5
+        scenario.spareCount = 2
+        scenario.tabletCount = 2
+        scenario.localities = [
+            "city=a,dc=a1", "city=a,dc=a2", "city=b,dc=b1", "city=b,dc=b2", "city=c,dc=c1",
+            "city=c,dc=c2", "city=a,dc=a1",
+        ]
         return scenario
     }()
 

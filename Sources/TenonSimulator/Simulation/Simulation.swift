@@ -48,6 +48,9 @@ package final class Simulation {
         for (host, bytes) in zip(cluster.hosts, scenario.retainedLogBytes(seed: seed) ?? []) {
             host.adjust = { $0.retainedLogBytes = bytes }
         }
+        for (host, locality) in zip(cluster.hosts, scenario.localities) {
+            host.adjust = { $0.locality = locality }
+        }
         checker = StepChecker(cluster)
         checker.tell = tell
         cluster.observer = checker

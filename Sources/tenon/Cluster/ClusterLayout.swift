@@ -66,6 +66,9 @@ struct ClusterLayout: Hashable, Codable, Sendable {
         return spread.nodes == nodes
     }
 
+    /// Where its nodes stand, in the order of names; empty when nobody said.
+    var cities: [String] { Set(nodes.compactMap { $0.domain(at: .city) }).sorted() }
+
     /// The `--cluster` list of the founders, equal on all of them.
     var clusterList: String {
         (founders ?? nodes).map { "\($0.name)=\($0.address)" }.joined(separator: ",")
@@ -129,6 +132,17 @@ struct ClusterLayout: Hashable, Codable, Sendable {
     var takesFaults: Bool { serveOptions.contains(ClusterLayout.faultInjection) }
 
     private static let reservedSettings = ["name", "data", "listen", "cluster", "tablets"]
+}
+
+extension ClusterLayout.Node {
+    /// What the node is lost with, a room with its city before it; nil when it does not say.
+    func domain(at level: FailureLevel) -> String? {
+        guard level > .node else { return name }
+        let levels = FailureLevel.allCases.filter { $0 >= level }.reversed()
+        let place = try? Locality(parsing: locality ?? "")
+        let names = levels.compactMap { place?.name(at: $0.name) }
+        return names.count == levels.count ? names.joined(separator: "/") : nil
+    }
 }
 
 extension ClusterLayout {

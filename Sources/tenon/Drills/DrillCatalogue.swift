@@ -1,3 +1,5 @@
+import TenonCore
+
 /// A scripted fault under load with a measured report.
 struct Scenario: Sendable {
     var name: String
@@ -14,13 +16,22 @@ struct Scenario: Sendable {
     /// Settings of their nodes, KEY=VALUE.
     var settings: [String] = []
     var valueBytes = 100
+    /// Where the nodes of a cluster that is started for it stand. The load then is on a keyspace
+    /// with a home in each city.
+    var topology: TopologyFile?
+    /// What that keyspace is to survive.
+    var survive = FailureLevel.node
+    /// Whom the counted rounds meet.
+    var target = FaultTarget.leader
+    /// How long a fault lasts, when not as its injection says.
+    var seconds: Int?
     /// The rule whose breach this drill must notice: a case of `PlantedFault`. A drill that
     /// passes under it is void.
     var control: String
 
     static let all = [
         leaderKill, leaderPause, leaderDrain, diskFull, diskStall, bitFlip, partition, oneWay,
-        partialPartition, slowLink, clockJump, nodeReplace, drain, splitBrain,
+        partialPartition, slowLink, clockJump, nodeReplace, drain, splitBrain, dcLoss, cityLoss,
     ]
 
     static let leaderKill = Scenario(
@@ -105,6 +116,18 @@ struct Scenario: Sendable {
         summary: "a cloned folder, an older one, another cluster's node, a list of one node",
         injections: [.clone, .rolledBack, .stranger, .doctored], control: "wipedNodeVotes")
 
+    static let dcLoss = Scenario(
+        name: "dc-loss",
+        summary: "a whole machine room is gone (kill -9 and silence), and comes back",
+        injections: [.kill, .silence], topology: .threeRooms, survive: .dc, target: .dc,
+        seconds: 10, control: "exposedLayoutAllowed")
+
+    static let cityLoss = Scenario(
+        name: "city-loss",
+        summary: "a whole city is gone (kill -9 and silence), and comes back",
+        injections: [.kill, .silence], topology: .threeCities, survive: .city, target: .city,
+        seconds: 10, control: "exposedLayoutAllowed")
+
     static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 
     /// Whether its nodes must take orders to be faulty.
@@ -113,9 +136,36 @@ struct Scenario: Sendable {
     /// The rounds of a run: for each injection `count` against the leader, then the others.
     func rounds(_ count: Int, injections: [Injection]) -> [PlannedRound] {
         injections.flatMap { injection in
-            Array(repeating: PlannedRound(injection: injection, target: .leader), count: count)
+            Array(
+                repeating: PlannedRound(injection: injection, target: target, seconds: seconds),
+                count: count)
                 + (injection.meetsAll
                     ? [] : others.map { PlannedRound(injection: injection, target: $0) })
+        }
+    }
+}
+
+extension TopologyFile {
+    /// Three rooms of one city with two nodes each.
+    static let threeRooms = TopologyFile(
+        nodes: sites(["shanghai/sh1", "shanghai/sh2", "shanghai/sh3"].flatMap { [$0, $0] }),
+        roundTrips: [], roundTripBetweenRooms: 1)
+
+    /// Three cities, 15 ms apart, with three nodes each: more than may have a voter, so that where
+    /// voters are is a choice.
+    static let threeCities = TopologyFile(
+        nodes: sites(
+            [("shanghai", "sh"), ("beijing", "bj"), ("shenzhen", "sz")].flatMap { city, room in
+                (1...3).map { "\(city)/\(room)\($0)" }
+            }),
+        roundTrips: [["shanghai", "beijing"], ["shanghai", "shenzhen"], ["beijing", "shenzhen"]]
+            .map { RoundTrip(between: $0, milliseconds: 15) }, roundTripBetweenRooms: 1)
+
+    /// Nodes `n1`, `n2`, … at these places, `city/room`.
+    private static func sites(_ places: [String]) -> [Node] {
+        places.enumerated().map { place, text in
+            let parts = text.split(separator: "/").map(String.init)
+            return Node(name: "n\(place + 1)", city: parts[0], dc: parts[1])
         }
     }
 }

@@ -76,7 +76,6 @@ extension DrillFault {
         var isRefused = false
         while !isRefused, ContinuousClock.now < deadline {
             // One that joined once is told by the directory, and ends.
-            // Not "wiped" alone: a node with a planted fault begins its log with the fault's name.
             isRefused =
                 watch.hasSeen("wiped: join as a new node") || cluster.process(of: node) == nil
             // The pace of the questions.

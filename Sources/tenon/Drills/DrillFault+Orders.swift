@@ -227,10 +227,13 @@ struct NodeLog: Sendable {
         begin = ((try? LocalFile.read(path)) ?? "").utf8.count
     }
 
-    /// Whether it has said this since.
+    /// Whether it has said this since. A node that breaks a rule on purpose says so first: the name
+    /// of the fault is no sight of it.
     func hasSaid(_ text: String) -> Bool {
         let all = ((try? LocalFile.read(path)) ?? "").utf8.dropFirst(begin)
-        return String(decoding: all, as: UTF8.self).contains(text)
+        return String(decoding: all, as: UTF8.self).split(separator: "\n").contains {
+            !$0.contains(NegativeControl.announcement) && $0.contains(text)
+        }
     }
 }
 

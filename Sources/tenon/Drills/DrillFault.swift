@@ -26,7 +26,21 @@ struct DrillFault: Sendable {
         case .leader: return [leader]
         case .follower: return Array(cluster.layout.nodes.filter { $0 != leader }.prefix(1))
         case .all: return cluster.layout.nodes
+        case .dc: return try await nodes(lostAt: .dc)
+        case .city: return try await nodes(lostAt: .city)
         }
+    }
+
+    /// The nodes of a room or city that leads some of the loaded tablets: each in its turn.
+    private func nodes(lostAt level: FailureLevel) async throws -> [LocalCluster.Node] {
+        let leaders = ClusterProbe.leaders(in: await session.probe.statuses())
+        let leading = Set(session.tablets.compactMap { leaders[$0] })
+        let all = cluster.layout.nodes
+        let struck = all.filter { leading.contains(session.number(of: $0)) }
+        let domains = Set(struck.compactMap { $0.domain(at: level) }).sorted()
+        guard !domains.isEmpty else { throw ClusterError.noLeader }
+        let domain = domains[(round - 1) % domains.count]
+        return all.filter { $0.domain(at: level) == domain }
     }
 
     /// The fault, from its first effect until all replicas are there again.
@@ -36,11 +50,13 @@ struct DrillFault: Sendable {
         case .kill:
             try await end(nodes)
             try await watch()
+            seen.backAt = DrillClock.now
             try start(nodes)
         case .silence:
             for node in nodes { try await cluster.pause(node) }
             try await watch()
             try await end(nodes)
+            seen.backAt = DrillClock.now
             try start(nodes)
         case .pause:
             try await withConfinedReader(at: nodes) {
@@ -62,7 +78,21 @@ struct DrillFault: Sendable {
             seen = try await injectByOrder(into: nodes)
         }
         try await awaitWhole()
+        if !session.homes.cities.isEmpty { try await awaitHome() }
         return seen
+    }
+
+    /// Waits until every loaded tablet is led from its home again.
+    private func awaitHome() async throws {
+        let places = Dictionary(
+            cluster.layout.nodes.map { (session.number(of: $0), $0.domain(at: .city)) },
+            uniquingKeysWith: { one, _ in one })
+        try await until("all leaders are at home again") { statuses in
+            let leaders = ClusterProbe.leaders(in: statuses)
+            return session.homes.cities.allSatisfy { tablet, city in
+                leaders[tablet].flatMap { places[$0] ?? nil } == city
+            }
+        }
     }
 
     /// Ends all of them within milliseconds, then waits until they are gone.
@@ -143,6 +173,8 @@ struct DrillFault: Sendable {
 struct FaultObservation: Sendable {
     /// When the fault was over: what came after is recovery.
     var endedAt: Instant?
+    /// When nodes that were lost were started again.
+    var backAt: Instant?
     /// What the cluster itself said of the fault.
     var found: String?
     /// What must not be.

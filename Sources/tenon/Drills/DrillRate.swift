@@ -19,6 +19,14 @@ struct DrillRate: Sendable {
     /// Beyond nine tenths of the maximum the queues would grow without end.
     private static let percentMax = 90
 
+    /// In a round that holds latencies under a fault against those before it: a quarter of the
+    /// maximum at the most. With half of it two cores that run nodes and clients alike have none to
+    /// spare, and the tail of any ten seconds is the scheduler's.
+    func perSecond(in round: PlannedRound) -> Int {
+        RoundJudgement.comparesPuts(round)
+            ? min(perSecond, maximumPerSecond / 4) : perSecond
+    }
+
     /// Measures the maximum, then finds the rate.
     static func measure(_ session: DrillSession) async -> DrillRate {
         let maximum = max(100, await maximum(session))

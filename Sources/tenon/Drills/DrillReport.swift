@@ -4,6 +4,13 @@ import Foundation
 ///
 /// Fields are only ever added. Times are seconds, rounded to milliseconds; `faultAt` is Unix time.
 struct DrillReport: Encodable, Sendable {
+    /// All but the picture.
+    private enum CodingKeys: String, CodingKey {
+        case drill, layout, negativeControl, injection, commit, seed, configuration, rounds
+        case gapSeconds, groups, lost, stale, counters, linearizability, historySha256, notes
+        case failures, passed
+    }
+
     var drill: String
     /// Nodes and tablets, and that all of it is one machine.
     var layout: String
@@ -29,6 +36,8 @@ struct DrillReport: Encodable, Sendable {
     /// Why the drill did not pass.
     var failures: [String]
     var passed: Bool
+    /// The time line as SVG, of a drill with cities; a file of its own.
+    var picture: String?
 
     struct Configuration: Encodable, Sendable {
         var nodes: Int
@@ -88,10 +97,21 @@ struct DrillReport: Encodable, Sendable {
         var putP50MillisDuring: Double
         /// The largest distance of an acknowledged version from the true time of its answer.
         var versionErrorSeconds: Double
+        /// By the city of each key's home: what was served of what was asked, from the fault on.
+        var cities: [CityAvailability]?
+        /// The longest gap since the lost nodes were started again, on the worst tablet.
+        var homeGapSeconds: Double?
         /// What the cluster itself said of the fault.
         var found: String?
         /// What this round has against the drill, besides losses and gaps.
         var problems: [String]
+    }
+
+    struct CityAvailability: Encodable, Hashable, Sendable {
+        var city: String
+        /// Operations answered well within a second, of all that were sent.
+        var served: Double
+        var operations: Int
     }
 
     struct Latency: Encodable, Sendable {
@@ -203,6 +223,14 @@ extension DrillReport {
         rounds.enumerated().flatMap { place, round in
             var lines: [String] = []
             if let found = round.found { lines.append("round \(place + 1): \(found)") }
+            for city in round.cities ?? [] {
+                lines.append(
+                    "round \(place + 1): \(city.city): \(text(city.served * 100)) % of "
+                        + "\(city.operations) operations within 1 s")
+            }
+            if let gap = round.homeGapSeconds {
+                lines.append("round \(place + 1): on the way back a gap of \(text(gap)) s")
+            }
             if let share = round.writeAvailability {
                 lines.append(
                     "round \(place + 1): \(text(share * 100)) % of writes within 1 s, after 8 s")

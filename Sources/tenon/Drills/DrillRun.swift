@@ -30,7 +30,7 @@ struct DrillRun: AsyncParsableCommand {
     @Option(help: "Only this injection, as kill or hang; a wrong one shows what there is.")
     var injection: String?
 
-    @Option(help: "Only against this: leader, follower, all.")
+    @Option(help: "Only against this: leader, follower, all, dc, city.")
     var target: String?
 
     @Option(help: "How long a fault lasts (default: what each injection says).")
@@ -74,7 +74,7 @@ struct DrillRun: AsyncParsableCommand {
             throw ValidationError("\(name) has no injection \(injection); it has \(known)")
         }
         if let target, FaultTarget(rawValue: target) == nil {
-            throw ValidationError("--target \(target): leader, follower or all")
+            throw ValidationError("--target \(target): leader, follower, all, dc or city")
         }
         guard (seconds ?? 1) > 0, (minutes ?? 1) > 0, (minutes ?? 1) <= 600 else {
             throw ValidationError("a fault lasts 1 s at least, and 600 minutes at most")
@@ -91,7 +91,7 @@ struct DrillRun: AsyncParsableCommand {
         let lasting = minutes.map { $0 * 60 } ?? seconds
         return scenario.rounds(rounds, injections: injections).compactMap { round in
             var round = round
-            round.seconds = lasting
+            round.seconds = lasting ?? round.seconds
             return target == nil || round.target.rawValue == target ? round : nil
         }
     }
@@ -123,6 +123,11 @@ struct DrillRun: AsyncParsableCommand {
     ) async throws -> DrillReport {
         if LocalCluster.runs(in: folder.directory) {
             let cluster = try LocalCluster.open(directory: folder.directory)
+            guard scenario.topology == nil || cluster.layout.cities.count >= 1 else {
+                throw ClusterError.badSetting(
+                    "\(name) needs nodes that know where they stand: stop the cluster in "
+                        + "\(folder.directory) and start one with --topology FILE")
+            }
             guard cluster.layout.takesFaults || !scenario.needsOrders else {
                 throw ClusterError.badSetting(
                     "\(name) needs nodes that take orders to be faulty: stop the cluster in "
@@ -142,7 +147,8 @@ struct DrillRun: AsyncParsableCommand {
             serveOptions: try ClusterLayout.serveOptions(
                 settings: scenario.settings + options.settings)
                 + (scenario.needsOrders || options.enableFaultInjection
-                    ? [ClusterLayout.faultInjection] : []))
+                    ? [ClusterLayout.faultInjection] : []),
+            topology: scenario.topology)
         let report = try await LocalCluster.withOwned(
             directory: temporary, request: request, body)
         // What failed without being told to stays, with the nodes' logs, as it does after an error.
@@ -161,7 +167,8 @@ struct DrillRun: AsyncParsableCommand {
             planned.contains { $0.injection == injection }
         }
         return try await DrillSession.with(
-            cluster, seed: seed, valueBytes: scenario.valueBytes
+            cluster, seed: seed, valueBytes: scenario.valueBytes,
+            survive: scenario.topology == nil ? nil : scenario.survive
         ) { session in
             tell("measuring how much the cluster takes")
             let rate = await DrillRate.measure(session)
@@ -184,6 +191,9 @@ struct DrillRun: AsyncParsableCommand {
     private func present(_ result: DrillReport) throws {
         if let report {
             try LocalFile.write(try JSONText.encode(result, pretty: true) + "\n", to: report)
+            if let picture = result.picture {
+                try LocalFile.write(picture, to: TimeLine.path(beside: report))
+            }
         }
         print(json ? try JSONText.encode(result, pretty: false) : result.table)
         if negativeControl, !result.passed {
@@ -222,14 +232,20 @@ extension DrillReport {
             dropsOneAnswerIn: DrillSession.dropsOneAnswerIn,
             gapBoundSeconds: scenario.gapBoundSeconds, serveOptions: cluster.layout.serveOptions)
         rounds = findings.rounds
-        gapSeconds = Spread(rounds.filter { $0.target == .leader }.map(\.gapSeconds))
+        gapSeconds = Spread(rounds.filter { $0.target == scenario.target }.map(\.gapSeconds))
         groups = DrillReport.groups(of: rounds)
         lost = rounds.reduce(0) { $0 + $1.lost }
         stale = rounds.reduce(0) { $0 + $1.stale }
         counters = findings.counters
         linearizability = findings.linearizability
+        picture = findings.picture
         historySha256 = findings.historySha256
-        notes = DrillReport.notes(injections: injections, cluster: cluster)
+        notes = DrillReport.notes(
+            injections: injections, cluster: cluster,
+            comparesPuts: rounds.contains {
+                RoundJudgement.comparesPuts(
+                    PlannedRound(injection: $0.injection, target: $0.target))
+            })
         failures = findings.failures
         passed = false
         failures += judgement(of: scenario)
@@ -255,12 +271,18 @@ extension DrillReport {
         return failures + RoundJudgement.complaints(aboutAll: rounds)
     }
 
-    private static func notes(injections: [Injection], cluster: LocalCluster) -> [String] {
+    private static func notes(
+        injections: [Injection], cluster: LocalCluster, comparesPuts: Bool
+    ) -> [String] {
         var notes = ["note: all nodes are processes of one machine"]
         if injections.contains(.silence) {
             notes.append(
                 "note: silence is SIGSTOP, then SIGKILL when the round ends; "
                     + "the kernel still acknowledges what arrives")
+        }
+        if comparesPuts {
+            notes.append(
+                "note: rounds that compare latencies load a quarter of the maximum at the most")
         }
         if injections.contains(where: \.isByOrder) {
             notes.append(

@@ -21,6 +21,8 @@ struct DrillRunner {
     /// The newest acknowledged version of each key, and the round of the key.
     private var acknowledged: [Bytes: (version: Timestamp, round: Int)] = [:]
     private var failures: [String] = []
+    /// Of the last round.
+    private var timeLine: TimeLine?
 
     private static let readBackKeysMax = 500
     private static let readBackTimeout = Duration.seconds(30)
@@ -33,7 +35,7 @@ struct DrillRunner {
     /// first does not.
     private static let tailTime = Duration.seconds(3)
     /// Load after all nodes were away: what waited meanwhile comes on top.
-    private static let restartTime = Duration.seconds(5)
+    private static let restartTime = Duration.seconds(15)
     /// How long a fault may wait until enough writes are in flight.
     private static let inFlightWait = Duration.seconds(2)
 
@@ -80,7 +82,8 @@ struct DrillRunner {
         let counters = try await checkCounters()
         return DrillFindings(
             rounds: results, counters: counters, historySha256: history.digest(),
-            linearizability: overallLinearizability(), failures: failures)
+            linearizability: overallLinearizability(), failures: failures,
+            picture: timeLine?.svg)
     }
 
     // MARK: One round
@@ -89,7 +92,7 @@ struct DrillRunner {
         let fault = DrillFault(
             session: session, plan: plan, round: number, seed: seed &+ UInt64(number))
         let phase = Duration.milliseconds(Int(random.below(1_000)))
-        let perSecond = rate.perSecond
+        let perSecond = rate.perSecond(in: plan)
         let session = session
         let watch = LeaderWatch()
         async let loading: Void = session.load.run(round: number, perSecond: perSecond)
@@ -126,7 +129,7 @@ struct DrillRunner {
         return try await evaluate(
             Evidence(
                 plan: plan, number: number, nodes: nodes.map(\.name), wallTime: wallTime,
-                start: start, fault: injected, observed: observed,
+                start: start, claims: watch.all, fault: injected, observed: observed,
                 leaders: watch.findings(since: injected.lowerBound),
                 recording: session.load.recorder.take()))
     }
@@ -145,6 +148,8 @@ struct DrillRunner {
         var nodes: [String]
         var wallTime: Date
         var start: Instant
+        /// Every leader that was seen.
+        var claims: [TabletID: [LeaderWatch.Claim]]
         /// From the injecting call to the end of the load.
         var fault: Range<Instant>
         var observed: FaultObservation
@@ -152,6 +157,11 @@ struct DrillRunner {
         var recording: Recording
 
         var faultEnd: Instant { observed.endedAt ?? fault.upperBound }
+
+        /// Until when the gap counts as the fault's own; with homes the way back is another one.
+        func gapEnd(_ homes: DrillHomes) -> Instant {
+            homes.cities.isEmpty ? fault.upperBound : observed.backAt ?? fault.upperBound
+        }
 
         /// What the history tells while the fault lasted.
         var measures: FaultMeasures {
@@ -199,9 +209,12 @@ struct DrillRunner {
             putP99MillisBefore: measures.putP99Before.milliseconds,
             putP99MillisDuring: measures.putP99During.milliseconds,
             putP50MillisDuring: measures.putP50During.milliseconds,
-            versionErrorSeconds: measures.versionErrorSeconds, found: evidence.observed.found,
+            versionErrorSeconds: measures.versionErrorSeconds,
+            cities: availability(evidence), homeGapSeconds: homeGap(evidence)?.seconds,
+            found: evidence.observed.found,
             problems: evidence.observed.problems)
         round.problems += RoundJudgement.complaints(about: round)
+        timeLine = picture(evidence) ?? timeLine
         return round
     }
 
@@ -213,8 +226,54 @@ struct DrillRunner {
             return evidence.fault.upperBound.since(evidence.start)
         }
         return DrillMeasures.worstGap(
-            in: operations, overlapping: evidence.fault, from: evidence.start,
-            to: evidence.fault.upperBound)
+            in: operations,
+            overlapping: evidence.fault.lowerBound..<evidence.gapEnd(session.homes),
+            from: evidence.start, to: evidence.fault.upperBound)
+    }
+
+    /// The longest gap since the lost nodes were started again; nil without homes.
+    private func homeGap(_ evidence: Evidence) -> TimeSpan? {
+        guard !session.homes.cities.isEmpty, let back = evidence.observed.backAt else { return nil }
+        return DrillMeasures.worstGap(
+            in: evidence.recording.operations, overlapping: back..<evidence.fault.upperBound,
+            from: evidence.start, to: evidence.fault.upperBound)
+    }
+
+    private func availability(_ evidence: Evidence) -> [DrillReport.CityAvailability]? {
+        let cities = session.load.keys.cities
+        guard !cities.isEmpty else { return nil }
+        let sent = evidence.recording.operations.filter {
+            $0.sentAt >= evidence.fault.lowerBound
+                && $0.sentAt + FaultMeasures.patience < evidence.fault.upperBound
+        }
+        return cities.map { city in
+            let own = sent.filter { $0.key?.starts(with: Bytes(DrillKeys.home(of: city))) ?? false }
+            let served = own.count { operation in
+                guard operation.result == .ok, let answered = operation.answeredAt else {
+                    return false
+                }
+                return answered.since(operation.sentAt) <= FaultMeasures.patience
+            }
+            return DrillReport.CityAvailability(
+                city: city,
+                served: DrillReport.rounded(Double(served) / Double(max(1, own.count))),
+                operations: own.count)
+        }
+    }
+
+    /// The last round as a picture; nil without homes.
+    private func picture(_ evidence: Evidence) -> TimeLine? {
+        guard !session.homes.cities.isEmpty else { return nil }
+        let back = evidence.observed.backAt ?? evidence.fault.upperBound
+        let names = Dictionary(
+            session.cluster.layout.nodes.map { (session.number(of: $0), $0.name) },
+            uniquingKeysWith: { one, _ in one })
+        return TimeLine(
+            title: "\(scenario.name), \(evidence.plan.injection.rawValue) of "
+                + evidence.nodes.joined(separator: ", "),
+            operations: evidence.recording.operations, homes: session.homes.cities,
+            claims: evidence.claims, names: names, span: evidence.start..<evidence.fault.upperBound,
+            fault: evidence.fault.lowerBound..<back)
     }
 
     // MARK: What is there afterwards
@@ -230,7 +289,7 @@ struct DrillRunner {
 
     private func readBack(_ keys: [Bytes]) async throws -> [Bytes: StoredValue?] {
         var contents: [Bytes: StoredValue?] = [:]
-        let keyspace = session.load.clients[0].keyspace("default")
+        let keyspace = session.keyspace
         for start in stride(from: 0, to: keys.count, by: DrillRunner.readBackKeysMax) {
             let batch = Array(keys[start..<min(start + DrillRunner.readBackKeysMax, keys.count)])
             let values = try await keyspace.getMany(batch, timeout: DrillRunner.readBackTimeout)
@@ -251,7 +310,7 @@ struct DrillRunner {
     }
 
     private mutating func checkCounters() async throws -> DrillReport.Counters {
-        let keyspace = session.load.clients[0].keyspace("default")
+        let keyspace = session.keyspace
         try await session.load.counters.settle(with: keyspace)
         let accounts = session.load.counters.accounts
         failures += accounts.flatMap(\.contradictions)
@@ -293,6 +352,8 @@ struct DrillFindings: Sendable {
     var historySha256: String
     var linearizability: String
     var failures: [String]
+    /// SVG; nil when there is nothing to show.
+    var picture: String?
 }
 
 extension Verdict {

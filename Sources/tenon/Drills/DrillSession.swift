@@ -12,15 +12,23 @@ struct DrillSession: Sendable {
     let load: DrillLoad
     let probe: ClusterProbe
     let proxies: [LossyProxy]
-    /// The tablets of the cluster, in order.
-    let tablets: [TabletID]
+    /// What is loaded.
+    let homes: DrillHomes
+
+    /// The tablets that are loaded, in order.
+    var tablets: [TabletID] { homes.tablets }
+
+    var keyspace: Keyspace { load.clients[0].keyspace(homes.keyspace) }
 
     /// One answer in so many to the counters' client is lost, with its connection.
     static let dropsOneAnswerIn = 400
 
     /// Runs `body` with a session and closes all of it.
+    ///
+    /// - Parameter survive: what the loaded keyspace is to survive when the nodes stand in cities;
+    ///   nil for the keyspace `default`.
     static func with<Result>(
-        _ cluster: LocalCluster, seed: UInt64, valueBytes: Int,
+        _ cluster: LocalCluster, seed: UInt64, valueBytes: Int, survive: FailureLevel? = nil,
         _ body: (DrillSession) async throws -> Result
     ) async throws -> Result {
         let proxies = try makeProxies(of: cluster, seed: seed)
@@ -31,16 +39,23 @@ struct DrillSession: Sendable {
         let lossy = try makeClients(1, endpoints: proxies.map(\.address))
         let all = clients + lossy
         do {
+            let run = String(seed, radix: 36)
+            let cities = survive == nil ? [] : cluster.layout.cities
+            let homes: DrillHomes
+            if let survive {
+                homes = try await .make(for: run, survive: survive, in: cities, clients[0])
+            } else {
+                homes = try await .ofDefault(clients[0])
+            }
+            configuration.keyspace = homes.keyspace
             let load = DrillLoad(
-                configuration: configuration, keys: DrillKeys(run: String(seed, radix: 36)),
+                configuration: configuration, keys: DrillKeys(run: run, cities: cities),
                 clients: clients, lossyClient: lossy[0])
             let members = DrillMembers(cluster)
             let probe = ClusterProbe(client: clients[0]) { members.cluster.numbers }
-            let tablets = try await clients[0].describe().tablets
-                .filter { $0.keyspace == .default }.map(\.id)
             let result = try await body(
                 DrillSession(
-                    members: members, load: load, probe: probe, proxies: proxies, tablets: tablets))
+                    members: members, load: load, probe: probe, proxies: proxies, homes: homes))
             for client in all { await client.shutdown() }
             return result
         } catch {

@@ -113,6 +113,9 @@ enum FaultTarget: String, Codable, Sendable {
     case follower
     /// All nodes within milliseconds.
     case all
+    /// All nodes of one machine room, or of one city: another in each round.
+    case dc
+    case city
 }
 
 /// One fault under load, and what is measured of it.

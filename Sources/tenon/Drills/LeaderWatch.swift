@@ -53,6 +53,9 @@ final class LeaderWatch: Sendable {
         }
     }
 
+    /// All that was seen, of each tablet.
+    var all: [TabletID: [Claim]] { claims.withLock { $0 } }
+
     /// What was seen since `fault`.
     func findings(since fault: Instant) -> Findings {
         Findings(claims.withLock { $0 }, since: fault)

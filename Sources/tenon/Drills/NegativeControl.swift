@@ -7,6 +7,9 @@ enum NegativeControl {
     /// What nodes take the name of the broken rule from.
     static let variable = "TENON_PLANT"
 
+    /// What such a node begins its log with, before the rule's name.
+    static let announcement = "planted, so that this node breaks a rule on purpose:"
+
     /// - Throws: when this program cannot break rules.
     static func check() throws {
         #if !PLANTED_FAULTS

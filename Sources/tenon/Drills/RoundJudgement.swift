@@ -19,16 +19,27 @@ enum RoundJudgement {
 
     /// Write RTO: a pass below it (drills.md, section 2).
     static let writeRtoSecondsMax = 8.0
+    /// The same when all nodes were down (drills.md, D01): what waited meanwhile comes on top.
+    static let restartSecondsMax = 30.0
 
     static func complaints(about round: DrillReport.Round) -> [String] {
-        recovery(round) + particulars(of: round)
+        recovery(round) + particulars(of: round) + wayHome(round)
     }
 
     /// Reads alone are no recovery. Where no disk has room nobody can write, of course.
     private static func recovery(_ round: DrillReport.Round) -> [String] {
         if round.injection == .fill, round.target == .all { return [] }
-        guard let seconds = round.writeRtoSeconds, seconds >= writeRtoSecondsMax else { return [] }
-        return ["writes flowed again after \(seconds) s; the bound is \(writeRtoSecondsMax) s"]
+        let bound = round.target == .all ? restartSecondsMax : writeRtoSecondsMax
+        guard let seconds = round.writeRtoSeconds, seconds >= bound else { return [] }
+        return ["writes flowed again after \(seconds) s; the bound is \(bound) s"]
+    }
+
+    /// Leaders go back to a home that is well again by handing over.
+    static let homeGapSecondsMax = 0.5
+
+    private static func wayHome(_ round: DrillReport.Round) -> [String] {
+        guard let seconds = round.homeGapSeconds, seconds > homeGapSecondsMax else { return [] }
+        return ["a gap of \(seconds) s on the way back; the bound is \(homeGapSecondsMax) s"]
     }
 
     private static func particulars(of round: DrillReport.Round) -> [String] {

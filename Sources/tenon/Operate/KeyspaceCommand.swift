@@ -6,43 +6,93 @@ import TenonWire
 /// `tenon keyspace`: the maps of keys.
 struct KeyspaceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "keyspace", abstract: "Create, list, describe and drop keyspaces.",
+        commandName: "keyspace", abstract: "Create, alter, list, describe and drop keyspaces.",
         discussion: """
             EXAMPLES
               tenon keyspace create accounts --replicas 3 --retention 1h
+              tenon keyspace create orders --survive city --home 'sh/=shanghai' \\
+                  --home 'bj/=beijing' --then shenzhen
+              tenon keyspace alter orders --survive dc
               tenon put --keyspace accounts alice 100
               tenon keyspace describe accounts
               tenon keyspace drop accounts --yes
             """,
-        subcommands: [Create.self, List.self, Describe.self, Drop.self])
+        subcommands: [Create.self, Alter.self, List.self, Describe.self, Drop.self])
 }
 
 extension KeyspaceCommand {
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a new, empty keyspace.",
-            discussion: "EXAMPLE\n  tenon keyspace create accounts --replicas 3 --retention 1h")
+            discussion: """
+                Refused when its policy cannot be kept by the nodes that there are, with a loss that
+                no placement survives. A prefix with a home gets a tablet of its own.
+
+                EXAMPLES
+                  tenon keyspace create accounts --replicas 3 --retention 1h
+                  tenon keyspace create orders --survive city --home 'sh/=shanghai'
+                """)
 
         @OptionGroup var connection: ConnectionOptions
-        @Option(help: "Copies of each tablet, an odd number; fewer while there are fewer nodes.")
-        var replicas = 3
-        @Option(help: "How long old versions can be read: 500ms, 60s, 5m, 2h.")
-        var retention: TimeOption?
+        @OptionGroup var options: KeyspaceOptions
         @Argument(help: "Its name: letters, digits, - and _.")
         var name: String
 
         func run() async throws {
-            let span = retention.map { TimeSpan(milliseconds: $0) } ?? .zero
             try await connection.withClient { client in
-                try await client.direct(
-                    .createKeyspace(name: name, replicas: replicas, retention: span))
+                try await client.direct(.createKeyspace(name: name, options.settings))
                 let wait = WaitOptions.short
                 try await wait.wait("\(name) is not served", client) { directory in
                     guard let own = directory.keyspace(named: name) else { return "not there yet" }
                     let tablets = directory.tablets.filter { $0.keyspace == own.id }
                     let isServed = !tablets.isEmpty && tablets.allSatisfy { $0.leader != NodeID(0) }
-                    return isServed ? nil : "its tablet is being made"
+                    return isServed ? nil : "its tablets are being made"
                 }
+            }
+        }
+    }
+
+    struct Alter: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Change what a keyspace must survive and where it is led.",
+            discussion: """
+                What is not said stays as it is; --home and --then replace all homes or cities of
+                before. Copies then move by themselves, one at a time, and are never fewer than they
+                were: `tenon explain` shows how far it is.
+
+                EXAMPLES
+                  tenon keyspace alter accounts --survive city
+                  tenon keyspace alter accounts --no-homes
+                """)
+
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var options: KeyspaceOptions
+        @Flag(help: "Forget all homes.")
+        var noHomes = false
+        @Flag(help: "Forget the order of cities.")
+        var noThen = false
+        @Argument(help: "Its name.")
+        var name: String
+
+        func validate() throws {
+            guard settings != KeyspaceSettings() else {
+                throw ValidationError("Say what to change, as in --survive city.")
+            }
+            guard !noHomes || options.home.isEmpty, !noThen || options.failover == nil else {
+                throw ValidationError("Give either new ones or none.")
+            }
+        }
+
+        private var settings: KeyspaceSettings {
+            var settings = options.settings
+            if noHomes { settings.homes = [] }
+            if noThen { settings.failover = [] }
+            return settings
+        }
+
+        func run() async throws {
+            try await connection.withClient { client in
+                try await client.direct(.alterKeyspace(name: name, settings))
             }
         }
     }
@@ -62,7 +112,7 @@ extension KeyspaceCommand {
                 if json { return print(JSON.array(rows.map(\.json)).text) }
                 print(
                     TextTable(
-                        header: ["keyspace", "replicas", "retention", "tablets", "state"],
+                        header: ["keyspace", "survives", "replicas", "retention", "tablets", "state"],
                         rows: rows.map(\.cells)))
             }
         }
@@ -95,7 +145,7 @@ extension KeyspaceCommand {
                 } else {
                     print(
                         "\(keyspace.name): \(keyspace.replicas) replicas, retention "
-                            + "\(row.retention), \(row.state)")
+                            + "\(row.retention), \(row.state)\n\(keyspace.policy.text)")
                     print(TextTable(header: TabletRow.header, rows: tablets.map(\.cells)))
                 }
             }
@@ -150,17 +200,23 @@ private struct KeyspaceRow {
     }
 
     var cells: [String] {
-        [keyspace.name, "\(keyspace.replicas)", retention, "\(tablets)", state]
+        [
+            keyspace.name, keyspace.policy.survive.name, "\(keyspace.replicas)", retention, "\(tablets)", state,
+        ]
     }
 
     var json: JSON {
-        [
-            "id": .integer(keyspace.id.rawValue), "name": .string(keyspace.name),
-            "replicas": .integer(keyspace.replicas),
-            "retentionMs": keyspace.retention == .zero
-                ? .null : .integer(keyspace.retention.wholeMilliseconds),
-            "state": .string(state), "tablets": .integer(tablets),
-        ]
+        .object(
+            [
+                .init("id", .integer(keyspace.id.rawValue)), .init("name", .string(keyspace.name)),
+                .init("replicas", .integer(keyspace.replicas)),
+                .init(
+                    "retentionMs",
+                    keyspace.retention == .zero
+                        ? .null : .integer(keyspace.retention.wholeMilliseconds)),
+            ] + keyspace.policy.json + [
+                .init("state", .string(state)), .init("tablets", .integer(tablets)),
+            ])
     }
 
     func json(with rows: [TabletRow]) -> JSON {

@@ -17,6 +17,8 @@ struct TopologyCheck {
         /// The fewest voters of a tablet, and how many there should be.
         let voters: Int
         let wanted: Int
+        /// What it is to survive.
+        let goal: FailureLevel
         let findings: [Finding]
     }
 
@@ -28,38 +30,26 @@ struct TopologyCheck {
 
     init(_ directory: Directory, down: Set<NodeID>) {
         var problems: [String] = []
-        let nodes = directory.nodes.map { node in
-            var locality = Locality.unknown
-            do throws(LocalityError) {
-                locality = try Locality(parsing: node.locality)
-            } catch {
-                problems.append("the locality of \(node.name) cannot be read: \(error.problem)")
-            }
-            return Topology.Node(id: node.id, name: node.name, locality: locality)
-        }
-        let topology = Topology(nodes)
+        let topology = Topology(directory, problems: &problems)
         self.topology = topology
         self.down = down
         self.problems = problems + TopologyCheck.unlabelled(topology)
         let named =
-            [(KeyspaceID.directory, "(directory)", TopologyCheck.directoryVoters)]
-            + directory.keyspaces.filter { !$0.isDropped }.map { ($0.id, $0.name, $0.replicas) }
-        keyspaces = named.compactMap { id, name, replicas in
+            [
+                (
+                    KeyspaceID.directory, "(directory)", Directory.ownVoters,
+                    directory.ownGoal(in: topology)
+                )
+            ]
+            + directory.keyspaces.filter { !$0.isDropped }.map {
+                ($0.id, $0.name, $0.replicas, $0.policy.survive)
+            }
+        keyspaces = named.compactMap { id, name, replicas, goal in
             let tablets = directory.tablets.filter { $0.keyspace == id && !$0.voters.isEmpty }
             guard !tablets.isEmpty else { return nil }
             return Keyspace(
-                name, tablets, wanted: TopologyCheck.oddVoters(replicas, directory), topology, down)
+                name, tablets, wanted: directory.votersWanted(replicas), goal: goal, topology, down)
         }
-    }
-
-    /// As many as the directory's own tablet has when there are nodes enough.
-    private static let directoryVoters = 5
-
-    /// An even number of voters survives no more than the odd one below.
-    private static func oddVoters(_ replicas: Int, _ directory: Directory) -> Int {
-        let able = directory.nodes.count { $0.state != .leaving }
-        let count = max(1, min(replicas, able))
-        return count % 2 == 0 ? count - 1 : count
     }
 
     private static func unlabelled(_ topology: Topology) -> [String] {
@@ -77,9 +67,10 @@ struct TopologyCheck {
 
 extension TopologyCheck.Keyspace {
     fileprivate init(
-        _ name: String, _ tablets: [TabletDescriptor], wanted: Int, _ topology: Topology,
-        _ down: Set<NodeID>
+        _ name: String, _ tablets: [TabletDescriptor], wanted: Int, goal: FailureLevel,
+        _ topology: Topology, _ down: Set<NodeID>
     ) {
+        self.goal = goal
         self.name = name
         self.tablets = tablets.count
         self.wanted = wanted
@@ -106,14 +97,16 @@ extension TopologyCheck.Keyspace {
         if voters < wanted {
             return ["\(name) has a tablet with \(voters) voters and should have \(wanted)"]
         }
-        guard wanted >= 3, let node = findings.first, let worst = node.worst,
-            worst.loss.verdict != .byItself
-        else { return [] }
-        return [
-            "\(name) would not survive the loss of \(worst.loss.domain): tablet \(worst.tablet) "
-                + "would have \(worst.loss.left.count) of \(worst.loss.majority) voters that it "
-                + "needs"
-        ]
+        guard wanted >= 3 || goal > .node else { return [] }
+        return findings.filter { $0.level <= goal }.compactMap { finding in
+            guard let (tablet, loss) = finding.worst else {
+                return "\(name) is to survive the loss of a \(goal.name), and the "
+                    + "\(finding.level.name) of some voter is not known"
+            }
+            guard loss.verdict != .byItself else { return nil }
+            return "\(name) would not survive the loss of \(loss.domain): tablet \(tablet) would "
+                + "have \(loss.left.count) of \(loss.majority) voters that it needs"
+        }
     }
 }
 
@@ -121,9 +114,12 @@ extension TopologyCheck {
     /// For a person.
     var text: String {
         let table = TextTable(
-            header: ["keyspace", "tablets", "voters"] + FailureLevel.allCases.map(\.name),
+            header: ["keyspace", "to survive", "tablets", "voters"] + FailureLevel.allCases.map(\.name),
             rows: keyspaces.map { keyspace in
-                ["\(keyspace.name)", "\(keyspace.tablets)", "\(keyspace.voters)"]
+                [
+                    "\(keyspace.name)", keyspace.goal.name, "\(keyspace.tablets)",
+                    "\(keyspace.voters)",
+                ]
                     + keyspace.findings.map(\.text)
             })
         var lines = [table.description]
@@ -155,7 +151,8 @@ extension TopologyCheck {
 
     private func json(_ keyspace: Keyspace) -> JSON {
         [
-            "keyspace": .string(keyspace.name), "tablets": .integer(keyspace.tablets),
+            "keyspace": .string(keyspace.name), "goal": .string(keyspace.goal.name),
+            "tablets": .integer(keyspace.tablets),
             "voters": .integer(keyspace.voters), "wanted": .integer(keyspace.wanted),
             "levels": .array(keyspace.findings.map(json)),
         ]

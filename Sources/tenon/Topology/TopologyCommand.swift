@@ -28,7 +28,7 @@ extension TopologyCommand {
                   ?                    some node's locality does not name its room or city
 
                 Exits with 1 when a keyspace is AT RISK: a tablet has fewer voters than it is to
-                have, or would not survive the loss of one more node that it is made to survive.
+                have, or would not survive by itself a loss that it is to survive.
 
                 EXAMPLE
                   tenon topology check --json

@@ -15,6 +15,7 @@ final class DrillLoad: Sendable {
         /// Longer than any outage that a drill passes with, so that an outage shows as a gap and
         /// not as errors.
         var timeout = Duration.seconds(15)
+        var keyspace = "default"
         var seed: UInt64
     }
 
@@ -40,7 +41,7 @@ final class DrillLoad: Sendable {
             keys: (0..<configuration.counters).map {
                 keys.counter($0, of: configuration.counters)
             },
-            keyspace: lossyClient.keyspace("default"), recorder: recorder,
+            keyspace: lossyClient.keyspace(configuration.keyspace), recorder: recorder,
             worker: configuration.workers, timeout: configuration.timeout)
     }
 
@@ -110,7 +111,7 @@ final class DrillLoad: Sendable {
             worker: worker, sentAt: DrillClock.now, answeredAt: nil,
             action: .put(key: key, value: value), result: .unknown)
         do throws(TenonError) {
-            let stood = try await clients[worker].keyspace("default").write(
+            let stood = try await clients[worker].keyspace(configuration.keyspace).write(
                 key, value, timeout: configuration.timeout)
             operation.succeed(version: stood.value, at: stood.at)
         } catch {
@@ -121,7 +122,7 @@ final class DrillLoad: Sendable {
 
     func get(_ key: Bytes, worker: Int, due: Instant) async {
         guard recorder.begin(isWrite: false) else { return }
-        let operation = await clients[worker].keyspace("default").recordedGet(
+        let operation = await clients[worker].keyspace(configuration.keyspace).recordedGet(
             key, worker: worker, timeout: configuration.timeout)
         recorder.end(operation, due: due)
     }

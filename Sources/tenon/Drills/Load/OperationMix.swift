@@ -34,6 +34,11 @@ struct OperationMix: Sendable {
 struct DrillKeys: Sendable {
     /// Tells runs on one cluster apart.
     let run: String
+    /// The cities whose prefixes the keys have in turn; none when nobody said where keys are led.
+    var cities: [String] = []
+
+    /// What the keys of a city begin with.
+    static func home(of city: String) -> String { "\(city)/" }
 
     func key(_ number: Int, of count: Int, round: Int) -> Bytes {
         Bytes("\(prefix(number, of: count))-drill-\(run)-\(round)-\(number)")
@@ -48,6 +53,7 @@ struct DrillKeys: Sendable {
 
     private func prefix(_ number: Int, of count: Int) -> String {
         let place = number * 36 * 36 / count
-        return String(place / 36, radix: 36) + String(place % 36, radix: 36)
+        let city = cities.isEmpty ? "" : DrillKeys.home(of: cities[number % cities.count])
+        return city + String(place / 36, radix: 36) + String(place % 36, radix: 36)
     }
 }

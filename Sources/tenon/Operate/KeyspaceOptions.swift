@@ -1,0 +1,102 @@
+import ArgumentParser
+import TenonCore
+import TenonWire
+
+/// What a keyspace is to be like, as `create` and `alter` take it.
+struct KeyspaceOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Copies of each tablet, an odd number; fewer while there are fewer nodes. "
+                + "3 when nothing is said, 5 with --survive city."))
+    var replicas: Int?
+    @Option(help: "How long old versions can be read: 500ms, 60s, 5m, 2h.")
+    var retention: TimeOption?
+    @Option(
+        help: ArgumentHelp(
+            "The largest loss that takes away neither data nor service: node, dc or city.",
+            valueName: "level"))
+    var survive: FailureLevel?
+    @Option(
+        help: ArgumentHelp(
+            "Keys that begin with PREFIX are led from a city; several may be given. An empty prefix "
+                + "stands for all keys.", valueName: "prefix=city"))
+    var home: [HomeOption] = []
+    @Option(
+        name: .customLong("then"),
+        help: ArgumentHelp(
+            "The cities that lead when a home is lost, in this order.", valueName: "city,…"))
+    var failover: CityList?
+
+    /// What was said.
+    var settings: KeyspaceSettings {
+        KeyspaceSettings(
+            replicas: replicas, retention: retention.map { TimeSpan(milliseconds: $0) },
+            survive: survive, homes: home.isEmpty ? nil : home.map(\.home),
+            failover: failover?.cities)
+    }
+
+    func validate() throws {
+        if let replicas, !(1...255).contains(replicas) {
+            throw ValidationError("--replicas: give an odd number from 1 to 7")
+        }
+    }
+}
+
+extension FailureLevel: ExpressibleByArgument {
+    public init?(argument: String) { self.init(named: argument) }
+    public static var allValueStrings: [String] { allCases.map(\.name) }
+}
+
+/// `PREFIX=CITY`; the prefix may have more of these signs, a city has none.
+struct HomeOption: ExpressibleByArgument {
+    let home: PlacementPolicy.Home
+
+    init?(argument: String) {
+        guard let sign = argument.lastIndex(of: "=") else { return nil }
+        let city = argument[argument.index(after: sign)...]
+        guard CityList.isCity(city) else { return nil }
+        home = PlacementPolicy.Home(prefix: Bytes(argument[..<sign]), city: String(city))
+    }
+}
+
+/// Names of cities with commas between them.
+struct CityList: ExpressibleByArgument {
+    let cities: [String]
+
+    init?(argument: String) {
+        cities = argument.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        guard cities.allSatisfy(CityList.isCity) else { return nil }
+    }
+
+    static func isCity(_ name: some StringProtocol) -> Bool {
+        (1...Limits.nameBytesMax).contains(name.utf8.count)
+    }
+}
+
+/// Keyspaces are the same words wherever they are shown.
+extension PlacementPolicy {
+    /// As the command line takes it.
+    var text: String {
+        var parts = ["--survive \(survive.name)"]
+        parts += homes.map { "--home '\($0.text)'" }
+        if !failover.isEmpty { parts.append("--then \(failover.joined(separator: ","))") }
+        return parts.joined(separator: " ")
+    }
+
+    var json: [JSON.Member] {
+        [
+            .init("survive", .string(survive.name)),
+            .init(
+                "homes",
+                .array(
+                    homes.map { ["prefix": .string($0.prefixText), "city": .string($0.city)] })),
+            .init("then", .array(failover.map { .string($0) })),
+        ]
+    }
+}
+
+extension PlacementPolicy.Home {
+    private var prefixText: String { String(decoding: prefix.array, as: UTF8.self) }
+
+    var text: String { "\(prefixText)=\(city)" }
+}

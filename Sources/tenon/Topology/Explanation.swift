@@ -1,0 +1,212 @@
+import TenonCore
+import TenonPlacement
+import TenonWire
+
+/// What a keyspace's policy comes to, by where its voters stand now: computed, not believed.
+struct Explanation {
+    /// Tablets with the same home, voters and leader.
+    struct Part {
+        var tablets: [TabletID]
+        let home: String?
+        /// Nil while it is not known.
+        let leader: Topology.Node?
+        let voters: [Topology.Node]
+        /// Every loss up to the goal that takes a voter.
+        let losses: [Loss]
+        /// What no goal of this keyspace covers, and what it would do.
+        let beyond: [Loss]
+        /// The round trip that a commit waits for; nil when it is not measured.
+        let commit: CommitPath?
+        let isWhole: Bool
+        let isKnown: Bool
+    }
+
+    /// The voter whose answer completes a majority, when all are well.
+    struct CommitPath: Hashable {
+        let node: Topology.Node
+        let roundTripMicroseconds: UInt64
+    }
+
+    let keyspace: Directory.Keyspace
+    let parts: [Part]
+    let down: [Topology.Node]
+    private let problems: [String]
+
+    /// - Parameter roundTrips: from a node to others, as it measured them, in microseconds.
+    init(
+        _ keyspace: Directory.Keyspace, in directory: Directory, down: Set<NodeID>,
+        roundTrips: (NodeID) -> [NodeID: UInt64]
+    ) {
+        self.keyspace = keyspace
+        var problems: [String] = []
+        let topology = Topology(directory, problems: &problems)
+        self.problems = problems
+        self.down = topology.nodes.filter { down.contains($0.id) }
+        var parts: [Part] = []
+        let wanted = directory.votersWanted(keyspace.replicas)
+        for tablet in directory.tablets
+        where tablet.keyspace == keyspace.id && !tablet.voters.isEmpty {
+            let part = Part(tablet, keyspace.policy, wanted, topology, down, roundTrips)
+            if let last = parts.last, last.isLike(part) {
+                parts[parts.count - 1].tablets.append(tablet.id)
+            } else {
+                parts.append(part)
+            }
+        }
+        self.parts = parts
+    }
+
+    /// What the policy asks and is not so.
+    var risks: [String] {
+        parts.flatMap { part -> [String] in
+            var risks: [String] = []
+            if !part.isWhole { risks.append("tablet \(part.name) has fewer voters than it should") }
+            if !part.isKnown {
+                risks.append(
+                    "tablet \(part.name): the \(keyspace.policy.survive.name) of some voter is not "
+                        + "known")
+            }
+            let bad = part.losses.filter { $0.verdict != .byItself && keyspace.replicas >= 3 }
+            return risks
+                + bad.map { loss in
+                    "tablet \(part.name) would not survive the loss of \(loss.domain): "
+                        + "\(loss.left.count) of \(loss.majority) voters that it needs"
+                }
+        }
+    }
+
+    /// What is not as it should be and harms nothing.
+    var notes: [String] {
+        let away = parts.compactMap { part -> String? in
+            guard let home = part.home, let leader = part.leader else { return nil }
+            let city = leader.locality.name(at: "city") ?? "an unknown city"
+            return city == home
+                ? nil : "tablet \(part.name) is led from \(city), its home is \(home)"
+        }
+        let lost =
+            down.isEmpty
+            ? [] : ["do not answer, counted as lost: \(down.map(\.name).joined(separator: ", "))"]
+        return problems + lost + away
+    }
+}
+
+extension Explanation.Part {
+    fileprivate init(
+        _ tablet: TabletDescriptor, _ policy: PlacementPolicy, _ wanted: Int,
+        _ topology: Topology, _ down: Set<NodeID>, _ roundTrips: (NodeID) -> [NodeID: UInt64]
+    ) {
+        tablets = [tablet.id]
+        home = policy.home(from: tablet.lower, to: tablet.upper)?.city
+        leader = topology.node(tablet.leader)
+        voters = tablet.voters.compactMap { topology.node($0.node) }
+        let survival = Survival(voters: tablet.voters.map(\.node), down: down, in: topology)
+        let goals = FailureLevel.allCases.filter { $0 <= policy.survive }
+        losses = goals.flatMap { survival.losses(at: $0) }
+        isKnown = goals.allSatisfy { survival.worstLoss(at: $0) != nil }
+        isWhole = tablet.voters.count >= wanted
+        let above = FailureLevel.allCases.filter { $0 > policy.survive }
+        beyond = above.compactMap { level in
+            survival.worstLoss(at: level).flatMap { $0.verdict == .byItself ? nil : $0 }
+        }
+        // All but the leader itself have to answer, as many as a majority lacks.
+        let others = survival.majority - 1
+        let times = roundTrips(tablet.leader)
+        let answers = voters.compactMap { voter in
+            times[voter.id].flatMap { time in
+                time == 0 || down.contains(voter.id)
+                    ? nil : Explanation.CommitPath(node: voter, roundTripMicroseconds: time)
+            }
+        }.sorted {
+            ($0.roundTripMicroseconds, $0.node.id) < ($1.roundTripMicroseconds, $1.node.id)
+        }
+        commit = others > 0 && answers.count >= others ? answers[others - 1] : nil
+    }
+
+    fileprivate func isLike(_ other: Explanation.Part) -> Bool {
+        home == other.home && leader == other.leader && voters == other.voters
+    }
+
+    /// `4` or `4-9`.
+    var name: String {
+        guard let first = tablets.first, let last = tablets.last, first != last else {
+            return tablets.first.map { "\($0)" } ?? "-"
+        }
+        return "\(first)-\(last)"
+    }
+}
+
+extension Explanation {
+    /// For a person.
+    var text: String {
+        let head = "\(keyspace.name): \(keyspace.policy.text) --replicas \(keyspace.replicas)"
+        return
+            ([head] + parts.map(text) + notes.map { "note: \($0)" }
+            + risks.map { "AT RISK: \($0)" }).joined(separator: "\n")
+    }
+
+    private func text(_ part: Part) -> String {
+        let voters = part.voters.map { "\($0.name) (\($0.locality))" }.joined(separator: ", ")
+        var lines = [
+            "tablet \(part.name), home \(part.home ?? "anywhere"), led by "
+                + (part.leader?.name ?? "nobody known"),
+            "  voters    \(voters)",
+        ]
+        if let commit = part.commit {
+            let milliseconds = JSON.decimal(Double(commit.roundTripMicroseconds) / 1_000, digits: 3)
+            lines.append(
+                "  commits   with the answer of \(commit.node.name), \(milliseconds.text) ms there "
+                    + "and back, and a sync")
+        }
+        for loss in part.losses { lines.append("  survives  " + text(loss, part)) }
+        for loss in part.beyond { lines.append("  not       " + text(loss, part)) }
+        return lines.joined(separator: "\n")
+    }
+
+    private func text(_ loss: Loss, _ part: Part) -> String {
+        let left = part.voters.filter { loss.left.contains($0.id) }.map(\.name)
+        return "\(loss.domain) lost: \(left.joined(separator: ", ")) left, \(loss.majority) needed: "
+            + loss.verdict.name
+    }
+
+    /// For scripts.
+    var json: JSON {
+        .object(
+            [
+                .init("keyspace", .string(keyspace.name)),
+                .init("replicas", .integer(keyspace.replicas)),
+            ] + keyspace.policy.json + [
+                .init("parts", .array(parts.map(json))),
+                .init("notes", .array(notes.map { .string($0) })),
+                .init("risks", .array(risks.map { .string($0) })),
+            ])
+    }
+
+    private func json(_ part: Part) -> JSON {
+        [
+            "tablets": .array(part.tablets.map { .integer($0.rawValue) }),
+            "home": part.home.map { .string($0) } ?? .null,
+            "leader": part.leader.map { .string($0.name) } ?? .null,
+            "voters": .array(
+                part.voters.map {
+                    ["name": .string($0.name), "locality": .string($0.locality.description)]
+                }),
+            "commit": part.commit.map { commit in
+                [
+                    "node": .string(commit.node.name),
+                    "roundTripMicros": .integer(commit.roundTripMicroseconds),
+                ]
+            } ?? .null,
+            "losses": .array(part.losses.map { json($0, part) }),
+            "beyond": .array(part.beyond.map { json($0, part) }),
+        ]
+    }
+
+    private func json(_ loss: Loss, _ part: Part) -> JSON {
+        let left = part.voters.filter { loss.left.contains($0.id) }.map { JSON.string($0.name) }
+        return [
+            "level": .string(loss.domain.level.name), "name": .string(loss.domain.name),
+            "left": .array(left), "majority": .integer(loss.majority),
+            "survives": .string(loss.verdict.name),
+        ]
+    }
+}

@@ -1,0 +1,39 @@
+import TenonCore
+import TenonPlacement
+import TenonWire
+
+extension Topology {
+    /// The nodes of the directory; `problems` gets what cannot be read.
+    init(_ directory: Directory, problems: inout [String]) {
+        self.init(
+            directory.nodes.map { node in
+                var locality = Locality.unknown
+                do throws(LocalityError) {
+                    locality = try Locality(parsing: node.locality)
+                } catch {
+                    problems.append(
+                        "the locality of \(node.name) cannot be read: \(error.problem)")
+                }
+                return Topology.Node(id: node.id, name: node.name, locality: locality)
+            })
+    }
+}
+
+extension Directory {
+    /// The voters that a tablet is to have of `replicas`, when the nodes that stay allow.
+    func votersWanted(_ replicas: Int) -> Int {
+        Placement.votersWanted(replicas, nodes: nodes.count { $0.state != .leaving })
+    }
+
+    /// What the directory's own tablet is to survive: all that these nodes allow.
+    func ownGoal(in topology: Topology) -> FailureLevel {
+        let layout = VoterLayout(
+            topology.nodes.map { Placement.Node(id: $0.id, locality: $0.locality) })
+        return layout.highestLevel(votersWanted(Directory.ownVoters)) { place in
+            self.node(layout.nodes[place].id)?.state != .leaving
+        }
+    }
+
+    /// As many as the directory's own tablet has when there are nodes enough.
+    static let ownVoters = 5
+}

@@ -1,0 +1,111 @@
+import ArgumentParser
+import TenonCore
+import TenonPlacement
+import TenonWire
+import Testing
+
+@testable import tenon
+
+@Suite("What a policy comes to")
+struct ExplanationTests {
+    private static let places = [
+        "city=sh,dc=1", "city=sh,dc=2", "city=bj,dc=1", "city=bj,dc=2", "city=sz,dc=1",
+    ]
+
+    private func directory(
+        _ policy: PlacementPolicy, voters: [UInt32] = [1, 2, 3, 4, 5], leader: UInt32 = 1
+    ) -> Directory {
+        Directory(
+            nodes: ExplanationTests.places.enumerated().map { place, locality in
+                Directory.Node(
+                    id: NodeID(UInt32(place + 1)), name: "n\(place + 1)", address: "",
+                    locality: locality)
+            },
+            keyspaces: [
+                Directory.Keyspace(id: KeyspaceID(2), name: "k", replicas: 5, policy: policy)
+            ],
+            tablets: [2, 3].map { id in
+                TabletDescriptor(
+                    id: TabletID(id), keyspace: KeyspaceID(2), generation: .first,
+                    lower: id == 2 ? "" : "sh/", upper: id == 2 ? "sh/" : nil,
+                    leader: NodeID(leader),
+                    voters: voters.map { Member(replica: ReplicaID(UInt64($0)), node: NodeID($0)) })
+            })
+    }
+
+    private func explanation(
+        _ directory: Directory, down: Set<NodeID> = [], trips: [NodeID: UInt64] = [:]
+    ) -> Explanation {
+        Explanation(directory.keyspaces[0], in: directory, down: down) { _ in trips }
+    }
+
+    private let city = PlacementPolicy(
+        survive: .city, homes: [.init(prefix: "", city: "sh")], failover: ["bj"])
+
+    @Test("Every loss up to the goal is listed with the majority that is left")
+    func losses() throws {
+        let told = explanation(directory(city))
+        #expect(told.risks.isEmpty && told.notes.isEmpty)
+        // Two tablets that are alike are told of once.
+        #expect(told.parts.count == 1 && told.parts[0].name == "2-3")
+        #expect(told.parts[0].losses.count == 5 + 5 + 3)
+        #expect(told.text.contains("k: --survive city --home '=sh' --then bj --replicas 5"))
+        #expect(told.text.contains("survives  city sh lost: n3, n4, n5 left, 3 needed: by itself"))
+    }
+
+    @Test("A commit waits for the nearest voters that complete a majority")
+    func commit() throws {
+        let trips: [NodeID: UInt64] = [
+            NodeID(2): 200, NodeID(3): 15_500, NodeID(4): 15_100, NodeID(5): 30_000,
+        ]
+        let path = try #require(explanation(directory(city), trips: trips).parts[0].commit)
+        #expect(path.node.name == "n4" && path.roundTripMicroseconds == 15_100)
+        let down = explanation(directory(city), down: [NodeID(2), NodeID(4)], trips: trips)
+        #expect(down.parts[0].commit?.node.name == "n5")
+        #expect(explanation(directory(city)).parts[0].commit == nil, "nothing was measured")
+    }
+
+    @Test("What would not be survived is AT RISK, and what no goal covers is said")
+    func risks() throws {
+        let down = explanation(directory(city), down: [NodeID(5)])
+        #expect(down.risks.contains { $0.contains("loss of city sh: 2 of 3") })
+        #expect(down.notes == ["do not answer, counted as lost: n5"])
+        let few = explanation(directory(city, voters: [1, 3, 5]))
+        #expect(few.risks == ["tablet 2-3 has fewer voters than it should"])
+        let node = explanation(directory(PlacementPolicy(), voters: [1, 2, 3]))
+        #expect(node.text.contains("not       city sh lost: n3 left, 2 needed: by operator command"))
+    }
+
+    @Test("A leader away from home is noted, and harms nothing")
+    func away() {
+        let told = explanation(directory(city, leader: 3))
+        #expect(told.notes == ["tablet 2-3 is led from bj, its home is sh"])
+        #expect(told.risks.isEmpty)
+    }
+
+    @Test("Policies are given back as they were typed")
+    func options() throws {
+        let arguments = [
+            "--survive", "city", "--home", "a=b=shanghai", "--home", "=beijing", "--then",
+            "shenzhen,beijing", "--retention", "5m",
+        ]
+        let settings = try KeyspaceOptions.parse(arguments).settings
+        let policy = settings.applied(to: PlacementPolicy())
+        #expect(
+            policy.text
+                == "--survive city --home 'a=b=shanghai' --home '=beijing' "
+                + "--then shenzhen,beijing")
+        #expect(settings.retention == .seconds(300) && settings.replicas == nil)
+        #expect(try KeyspaceOptions.parse([]).settings == KeyspaceSettings())
+    }
+
+    @Test(
+        "What is no policy is refused",
+        arguments: [
+            ["--survive", "planet"], ["--home", "shanghai"], ["--home", "sh="], ["--then", "a,,b"],
+            ["--replicas", "0"],
+        ])
+    func refusals(arguments: [String]) {
+        #expect(throws: (any Error).self) { try KeyspaceOptions.parse(arguments) }
+    }
+}
