@@ -5,6 +5,8 @@ package enum Mark: Int, CaseIterable, Sendable {
     case electionLost
     case preVoteLost
     case stickyVoterKeptLeader
+    case readByLease
+    case electionPutOffByPromise
     case oldTermAnswered
     case appendRejected
     case entriesTruncated

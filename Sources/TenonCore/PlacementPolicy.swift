@@ -16,16 +16,34 @@ package struct PlacementPolicy: Hashable, Sendable {
     package var homes: [Home]
     /// The cities that lead in place of a home that is lost, in this order; then any other.
     package var failover: [String]
+    package var reads: ReadMode
+
+    /// How the leader makes sure that what it reads is the newest.
+    package enum ReadMode: UInt8, CaseIterable, Sendable {
+        /// A quorum is asked, once for many reads (Rule C2).
+        case quorum = 0
+        /// Nobody is asked while the voters' promises hold (Rule C3).
+        case lease = 1
+
+        package var name: String {
+            switch self {
+            case .quorum: "quorum"
+            case .lease: "lease"
+            }
+        }
+    }
 
     /// Homes and cities that a policy may name.
     package static let homesMax = 256
 
     package init(
-        survive: FailureLevel = .node, homes: [Home] = [], failover: [String] = []
+        survive: FailureLevel = .node, homes: [Home] = [], failover: [String] = [],
+        reads: ReadMode = .quorum
     ) {
         self.survive = survive
         self.homes = homes
         self.failover = failover
+        self.reads = reads
     }
 
     /// The keys at which a home begins or ends: a tablet lies between two of them, so that all its
@@ -45,9 +63,10 @@ package struct PlacementPolicy: Hashable, Sendable {
         }
     }
 
-    /// Layout: survive 1 · home count 4 · (prefix, city) … · failover count 4 · cities ….
+    /// Layout: survive 1 · reads 1 · home count 4 · (prefix, city) … · failover count 4 · cities ….
     package func encode(to writer: inout ByteWriter) {
         writer.uint8(survive.rawValue)
+        writer.uint8(reads.rawValue)
         writer.uint32(UInt32(homes.count))
         for home in homes {
             writer.lengthPrefixed(home.prefix)
@@ -63,6 +82,11 @@ package struct PlacementPolicy: Hashable, Sendable {
             throw .unknownKind(field: "survive", value: UInt64(byte))
         }
         self.survive = survive
+        let mode = try reader.uint8()
+        guard let reads = ReadMode(rawValue: mode) else {
+            throw .unknownKind(field: "reads", value: UInt64(mode))
+        }
+        self.reads = reads
         homes = []
         failover = []
         let most = PlacementPolicy.homesMax

@@ -4,8 +4,6 @@
 /// Each fault stands where its rule is kept, as `if isPlanted(.fault)`. Without the package trait
 /// `PlantedFaults` ``isPlanted(_:)`` is a constant `false`, and the optimizer removes what it
 /// guards; with it, `tenon-sim … --plant NAME` plants one fault in the whole process.
-///
-/// Once there are leases, a lease read after a pause belongs here.
 @usableFromInline
 package enum PlantedFault: Sendable {
     // TenonRaft
@@ -28,6 +26,12 @@ package enum PlantedFault: Sendable {
     case acknowledgedBeforeDurable
     /// Tickets mark entries durable that were overwritten after them (Rule L4).
     case lateTicketMarksOverwritten
+    /// A leader's lease goes on after the voters' promises have ended (Rule C3).
+    case leaseNeverEnds
+    /// A voter votes although it has promised not to (Rule C3).
+    case promiseForgotten
+    /// A voter votes as soon as it is started, whatever it promised before (Rule C3).
+    case startedVoterVotes
     /// A configuration counts once it is applied, not once it is in the log (Rule C4).
     case configurationActiveOnApply
 

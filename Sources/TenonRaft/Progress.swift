@@ -46,6 +46,8 @@ struct Progress: Sendable {
     private(set) var answeredRound: UInt64 = 0
     /// When the newest answered heartbeat was *sent*: evidence of a round trip (Rule C1).
     private(set) var heardAt: Instant
+    /// When the newest heartbeat was sent that was answered with a promise (Rule C3).
+    private(set) var promisedAt = Instant.zero
     /// The follower's wall clock as it last told.
     private(set) var clock: PeerClock?
     /// The follower's log has no room, as far as is known.
@@ -207,6 +209,7 @@ struct Progress: Sendable {
         guard answer.round > answeredRound else { return }
         answeredRound = answer.round
         heardAt = max(heardAt, min(answer.sentAt, now))
+        if answer.isPromised { promisedAt = max(promisedAt, min(answer.sentAt, now)) }
         isLogFull = answer.isLogFull
         clock = PeerClock(
             replica: replica, wallTime: answer.wallTime, sampledAt: now,

@@ -247,6 +247,7 @@ extension RaftMessage.Heartbeat {
         writer.uint64(wallTime.milliseconds)
         writer.identifier(commit)
         writer.identifier(sentThrough)
+        writer.flag(wantsPromise)
     }
 
     fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
@@ -255,6 +256,7 @@ extension RaftMessage.Heartbeat {
         wallTime = WallTime(milliseconds: try reader.uint64())
         commit = try reader.identifier(LogIndex.self)
         sentThrough = try reader.identifier(LogIndex.self)
+        wantsPromise = try reader.flag("promise wanted")
     }
 }
 
@@ -267,6 +269,7 @@ extension RaftMessage.HeartbeatAnswer {
         writer.identifier(received)
         writer.identifier(durable)
         writer.flag(isLogFull)
+        writer.flag(isPromised)
     }
 
     fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
@@ -277,5 +280,6 @@ extension RaftMessage.HeartbeatAnswer {
         received = try reader.identifier(LogIndex.self)
         durable = try reader.identifier(LogIndex.self)
         isLogFull = try reader.flag("log full")
+        isPromised = try reader.flag("promised")
     }
 }

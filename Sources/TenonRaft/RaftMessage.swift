@@ -77,16 +77,19 @@ package struct RaftMessage: Hashable, Sendable {
         package var commit: LogIndex
         /// The leader has sent the receiver everything through here.
         package var sentThrough: LogIndex
+        /// Whether the leader asks for a promise: no vote to another for the length of a lease (Rule C3).
+        package var wantsPromise: Bool
 
         package init(
             round: UInt64, sentAt: Instant, wallTime: WallTime, commit: LogIndex,
-            sentThrough: LogIndex
+            sentThrough: LogIndex, wantsPromise: Bool = false
         ) {
             self.round = round
             self.sentAt = sentAt
             self.wallTime = wallTime
             self.commit = commit
             self.sentThrough = sentThrough
+            self.wantsPromise = wantsPromise
         }
     }
 
@@ -103,10 +106,13 @@ package struct RaftMessage: Hashable, Sendable {
         package var durable: LogIndex
         /// The sender's log has no room for entries but those that free space (Rule L6).
         package var isLogFull: Bool
+        /// The sender has given the promise that the heartbeat asked for.
+        package var isPromised: Bool
 
         package init(
             round: UInt64, sentAt: Instant, sentThrough: LogIndex, wallTime: WallTime,
-            received: LogIndex, durable: LogIndex, isLogFull: Bool = false
+            received: LogIndex, durable: LogIndex, isLogFull: Bool = false,
+            isPromised: Bool = false
         ) {
             self.round = round
             self.sentAt = sentAt
@@ -115,6 +121,7 @@ package struct RaftMessage: Hashable, Sendable {
             self.received = received
             self.durable = durable
             self.isLogFull = isLogFull
+            self.isPromised = isPromised
         }
     }
 }

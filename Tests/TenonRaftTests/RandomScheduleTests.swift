@@ -30,6 +30,29 @@ struct RandomSchedules {
         #expect(voters < 3 || snapshots >= seeds / 2)
     }
 
+    /// Reads by leases, under clocks that differ and members that change.
+    @Test(arguments: [(3, 0, 40), (5, 0, 20), (3, 2, 10)])
+    func keepEveryPromiseWithLeases(voters: Int, spares: Int, seeds: Int) throws {
+        var weather = Weather()
+        weather.usesLeases = true
+        weather.membersChangeEvery = spares == 0 ? 0 : 25
+        weather.transferEvery = 60
+        Coverage.clear()
+        for seed in 0..<seeds {
+            var schedule = RandomSchedule(
+                count: voters, spares: spares, seed: UInt64(2_000 + seed), weather: weather)
+            do {
+                try schedule.run(steps: 2_000)
+                try schedule.recover()
+            } catch {
+                Issue.record("\(voters) voters, seed \(seed), at \(schedule.now): \(error)")
+                return
+            }
+        }
+        #expect(Coverage.count(of: .readByLease) > 0)
+        #expect(Coverage.count(of: .electionPutOffByPromise) > 0)
+    }
+
     /// Replicas come and go: learners, joint configurations, leaders that remove themselves.
     @Test(arguments: [(1, 4, 6), (3, 3, 16), (3, 4, 6)])
     func keepEveryPromiseWhileMembersChange(voters: Int, spares: Int, seeds: Int) throws {

@@ -149,9 +149,11 @@ extension Node {
                 tablet.retention = configuration.retention
                 continue
             }
-            tablet.retention = cluster.directory.keyspace(id).map {
+            let keyspace = cluster.directory.keyspace(id)
+            tablet.retention = keyspace.map {
                 $0.retention > .zero ? $0.retention : configuration.retention
             }
+            tablet.raft.usesLeases = keyspace?.policy.reads == .lease
         }
     }
 

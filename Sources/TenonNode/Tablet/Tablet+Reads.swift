@@ -184,12 +184,15 @@ extension Tablet {
         return proposeUpkeep(.raiseHistoryFloor(to: machine.historyFloor))
     }
 
-    /// Lets the reads of this turn join a round: one token for all of them.
-    func startReads() {
+    /// Lets the reads of this turn join a round, one token for all of them; with a lease they are
+    /// confirmed at once.
+    ///
+    /// - Parameter now: read after they arrived (Rule C3).
+    func startReads(now: Instant) {
         guard !gatheredReads.isEmpty else { return }
         let token = reads.join(gatheredReads)
         gatheredReads = []
-        raft.requestRead(token)
+        raft.requestRead(token, now: now)
     }
 
     /// What a turn spends on reads, in look-ups. Not more, so that their answers are on their way

@@ -13,7 +13,7 @@ extension Tablet {
     func finishTurn(time: WallTime?, now: Instant, into output: inout TabletOutput) {
         lastTurn = now
         closeEntry(at: time, into: &output)
-        startReads()
+        startReads(now: now)
         while raft.hasReady { take(raft.takeReady(), into: &output) }
         continueRestore(into: &output)
         applyCommitted(into: &output)

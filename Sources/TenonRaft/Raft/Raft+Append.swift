@@ -31,7 +31,8 @@ extension Raft {
         let answer = RaftMessage.HeartbeatAnswer(
             round: heartbeat.round, sentAt: heartbeat.sentAt, sentThrough: heartbeat.sentThrough,
             wallTime: wallTime, received: following.matched, durable: durablyMatched,
-            isLogFull: isLogFull)
+            isLogFull: isLogFull, isPromised: heartbeat.wantsPromise)
+        if heartbeat.wantsPromise { givePromise() }
         send(.heartbeatAnswer(answer), to: sender)
         tellLoss(to: sender)
     }

@@ -10,6 +10,8 @@ extension Raft {
     /// Pre-vote (section 9.6): a replica that was cut off does not raise its term, and so does not
     /// depose a healthy leader when it comes back.
     mutating func standForElection() {
+        // Its own vote is one, too. Leaders are not forgotten by a promise that is kept.
+        if hasPromised { return putOffElection() }
         forgetLeader()
         electionDeadline = clock + randomElectionTimeout()
         // Without its disk it could not vote for itself, and would only raise the term.
@@ -112,7 +114,8 @@ extension Raft {
             return false
         }
         switch message.body {
-        case .voteRequest(_, isTransfer: false) where isSticky, .preVoteRequest where isSticky:
+        case .voteRequest(_, isTransfer: false) where isSticky || hasPromised,
+            .preVoteRequest where isSticky || hasPromised:
             reached(.stickyVoterKeptLeader)
             // Before its term is adopted: that alone would depose the leader.
             return false

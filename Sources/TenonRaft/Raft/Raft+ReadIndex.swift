@@ -10,8 +10,13 @@ extension Raft {
     /// Asks for the index that must be applied before the read may be served.
     ///
     /// The answer comes in a ``Ready``: confirmed or rejected. A follower asks its leader.
-    package mutating func requestRead(_ token: ReadToken) {
-        if role == .leader {
+    ///
+    /// - Parameter now: read after the read arrived: a lease counts only if it holds then.
+    package mutating func requestRead(_ token: ReadToken, now: Instant) {
+        advanceClock(to: now)
+        if let index = leaseIndex {
+            output.confirmedReads.append(ConfirmedRead(token: token, index: index))
+        } else if role == .leader {
             queue(.local(token))
         } else if leader != nil, pendingFollowerReads < configuration.pendingReadsMax {
             following.gathering.append(token)
@@ -58,6 +63,9 @@ extension Raft {
     mutating func receiveReadRequest(_ batch: UInt64, from follower: ReplicaID) {
         guard role == .leader, leadership.position(of: follower) != nil else {
             return send(.readAnswer(batch: batch, index: nil), to: follower)
+        }
+        if let index = leaseIndex {
+            return send(.readAnswer(batch: batch, index: index), to: follower)
         }
         queue(.remote(follower, batch: batch))
     }

@@ -101,7 +101,8 @@ extension Raft {
         for progress in leadership.progress {
             let heartbeat = RaftMessage.Heartbeat(
                 round: leadership.lastRound, sentAt: clock, wallTime: wallTime,
-                commit: min(progress.match, commit), sentThrough: progress.sentThrough)
+                commit: min(progress.match, commit), sentThrough: progress.sentThrough,
+                wantsPromise: usesLeases)
             send(.heartbeat(heartbeat), to: progress.replica)
         }
         // With one voter there is nobody to wait for.

@@ -67,6 +67,9 @@ extension Raft {
         var transfer: Transfer?
         /// Bytes of the entries after the commit index.
         var uncommittedBytes = 0
+        /// Somebody was told to stand for election: the voters' promises do not keep it from
+        /// leading at any time in this term (Rule C3).
+        var hasOrderedElection = false
         /// Since when it stalls and nobody could take over; nil when that is not so.
         var stalledAloneAt: Instant?
         /// Its disk stalls and nobody could take over: it sends no heartbeats, so that others

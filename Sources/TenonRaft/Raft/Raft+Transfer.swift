@@ -55,6 +55,7 @@ extension Raft {
             leadership.progress[position].match == log.lastIndex
         else { return }
         leadership.transfer?.isSent = true
+        leadership.hasOrderedElection = true
         if isPlanted(.transferTargetNotTold) { return }
         send(.timeoutNow, to: transfer.target)
     }

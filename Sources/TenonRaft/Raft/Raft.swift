@@ -53,6 +53,11 @@ package struct Raft: Sendable {
     /// How soon this replica stands for election. Set by the node; a timeout that runs already
     /// stays as it is.
     package var priority = LeaderPriority.first
+    /// Whether this group's leader reads by leases (Rule C3). Set by the node.
+    package var usesLeases = false
+    /// Until then this replica votes for nobody: it has promised its leader, or may have before it
+    /// was started.
+    var promisedUntil: Instant
     /// Set while entries that were promised are not there (Rule L7).
     package internal(set) var lost: Lost?
     /// The node's disk has not ended a write for the stall bound, for whichever group. Set by the
@@ -113,6 +118,7 @@ package struct Raft: Sendable {
         random = SeededGenerator(seed: seed)
         following = Following(matched: commit, firstBatch: random.next())
         electionDeadline = now
+        promisedUntil = Raft.promiseAtStart(term, configuration, now: now)
         electionDeadline = now + randomElectionTimeout()
         output.announced = RoleChange(role: role, term: term, leader: nil)
         checkInvariants()

@@ -114,7 +114,8 @@ final class ClusterOperator {
                     replicas: draws.below(3) == 0 ? 3 : 5,
                     survive: draw(FailureLevel.allCases, &draws),
                     homes: draws.below(4) == 0 ? [] : [home],
-                    failover: draws.below(2) == 0 ? [] : [next])))
+                    failover: draws.below(2) == 0 ? [] : [next],
+                    reads: draw(PlacementPolicy.ReadMode.allCases, &draws))))
     }
 
     // MARK: Joining

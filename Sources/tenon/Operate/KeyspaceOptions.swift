@@ -26,13 +26,19 @@ struct KeyspaceOptions: ParsableArguments {
         help: ArgumentHelp(
             "The cities that lead when a home is lost, in this order.", valueName: "city,…"))
     var failover: CityList?
+    @Option(
+        help: ArgumentHelp(
+            "quorum: each read asks a majority; lease: the leader reads alone while voters promise "
+                + "it their votes, and a lost leader is followed half a second later.",
+            valueName: "mode"))
+    var reads: PlacementPolicy.ReadMode?
 
     /// What was said.
     var settings: KeyspaceSettings {
         KeyspaceSettings(
             replicas: replicas, retention: retention.map { TimeSpan(milliseconds: $0) },
             survive: survive, homes: home.isEmpty ? nil : home.map(\.home),
-            failover: failover?.cities)
+            failover: failover?.cities, reads: reads)
     }
 
     func validate() throws {
@@ -44,6 +50,14 @@ struct KeyspaceOptions: ParsableArguments {
 
 extension FailureLevel: ExpressibleByArgument {
     public init?(argument: String) { self.init(named: argument) }
+    public static var allValueStrings: [String] { allCases.map(\.name) }
+}
+
+extension PlacementPolicy.ReadMode: ExpressibleByArgument {
+    public init?(argument: String) {
+        guard let mode = Self.allCases.first(where: { $0.name == argument }) else { return nil }
+        self = mode
+    }
     public static var allValueStrings: [String] { allCases.map(\.name) }
 }
 
@@ -80,6 +94,7 @@ extension PlacementPolicy {
         var parts = ["--survive \(survive.name)"]
         parts += homes.map { "--home '\($0.text)'" }
         if !failover.isEmpty { parts.append("--then \(failover.joined(separator: ","))") }
+        if reads != .quorum { parts.append("--reads \(reads.name)") }
         return parts.joined(separator: " ")
     }
 
@@ -91,6 +106,7 @@ extension PlacementPolicy {
                 .array(
                     homes.map { ["prefix": .string($0.prefixText), "city": .string($0.city)] })),
             .init("then", .array(failover.map { .string($0) })),
+            .init("reads", .string(reads.name)),
         ]
     }
 }

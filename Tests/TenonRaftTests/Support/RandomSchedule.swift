@@ -17,6 +17,8 @@ struct Weather {
     var transferEvery: UInt64 = 150
     /// One in so many steps; 0 for never.
     var membersChangeEvery: UInt64 = 0
+    /// Leaders read by leases, and clocks go up to four hundredths too fast or too slow.
+    var usesLeases = false
 }
 
 /// A violated promise of the group.
@@ -57,6 +59,8 @@ struct RandomSchedule {
     private var reads: [ReadToken: LogIndex] = [:]
     private var nextToken: UInt64 = 1
     private var nextProposal = 0
+    /// How fast the clock of each replica goes, in thousandths.
+    private var paces: [UInt64]
     private var partition: (side: Set<ReplicaID>, isOneWay: Bool)?
 
     init(count: Int, spares: Int = 0, seed: UInt64, weather: Weather = Weather()) {
@@ -71,6 +75,23 @@ struct RandomSchedule {
         isDown = Array(repeating: false, count: count)
         writeIsScheduled = isDown
         lastWriteAt = Array(repeating: .zero, count: count)
+        paces = Array(repeating: 1_000, count: count)
+        guard weather.usesLeases else { return }
+        for position in replicas.indices {
+            paces[position] = 960 + random.below(81)
+            replicas[position].raft.usesLeases = true
+        }
+    }
+
+    /// The time by the clock of a replica.
+    private func time(_ position: Int) -> Instant {
+        Instant(nanoseconds: now.nanoseconds / 1_000 * paces[position])
+    }
+
+    /// When the clock of a replica shows `time`, at the earliest.
+    private func moment(_ time: Instant, _ position: Int) -> Instant {
+        guard time < .distantFuture else { return time }
+        return Instant(nanoseconds: (time.nanoseconds / paces[position] + 1) * 1_000)
     }
 
     /// Small windows, so that every bound is met.
@@ -98,7 +119,7 @@ struct RandomSchedule {
     mutating func recover() throws {
         weather = Weather(
             lossPercent: 0, duplicationPercent: 0, delayMillisecondsMax: 2, writeMillisecondsMax: 2,
-            stalledWriteEvery: .max)
+            stalledWriteEvery: .max, usesLeases: weather.usesLeases)
         partition = nil
         for position in replicas.indices where isDown[position] { restart(position) }
         try run(for: .seconds(4))
@@ -130,7 +151,7 @@ struct RandomSchedule {
     /// The next thing that happens: a message, a write, or a timer.
     private mutating func advance() throws {
         let timers = replicas.indices.filter { !isDown[$0] }
-            .map { (at: replicas[$0].raft.nextDeadline, position: $0) }
+            .map { (at: moment(replicas[$0].raft.nextDeadline, $0), position: $0) }
         let timer = timers.min { ($0.at, $0.position) < ($1.at, $1.position) }
         let head = queue.indices.min {
             (queue[$0].at, queue[$0].order) < (queue[$1].at, queue[$1].order)
@@ -142,7 +163,7 @@ struct RandomSchedule {
         } else if let timer {
             now = max(now, timer.at)
             replicas[timer.position].raft.tick(
-                now: now, wallTime: WallTime(milliseconds: now.nanoseconds / 1_000_000))
+                now: time(timer.position), wallTime: WallTime(milliseconds: now.nanoseconds / 1_000_000))
             try collect(timer.position)
         }
     }
@@ -152,7 +173,7 @@ struct RandomSchedule {
         case .message(let message):
             let position = Int(message.to.rawValue) - 1
             guard !isDown[position], isConnected(message.from, message.to) else { return }
-            replicas[position].raft.step(message, now: now)
+            replicas[position].raft.step(message, now: time(position))
             try collect(position)
         case .write(let id):
             let position = Int(id.rawValue) - 1
@@ -198,7 +219,7 @@ struct RandomSchedule {
         if chance(oneIn: weather.partitionEvery) {
             let position = randomPosition
             let node = NodeID(UInt32(1 + random.below(UInt64(replicas.count))))
-            if !isDown[position] { replicas[position].raft.peerUnreachable(node: node, now: now) }
+            if !isDown[position] { replicas[position].raft.peerUnreachable(node: node, now: time(position)) }
         }
     }
 
@@ -227,14 +248,14 @@ struct RandomSchedule {
         let token = ReadToken(nextToken)
         nextToken += 1
         reads[token] = committed.last?.index ?? .zero
-        replicas[position].raft.requestRead(token)
+        replicas[position].raft.requestRead(token, now: time(position))
     }
 
     private mutating func transferSomewhere() {
         let position = randomPosition
         guard !isDown[position] else { return }
         let target = ReplicaID(UInt64(randomPosition + 1))
-        try? replicas[position].raft.transferLeadership(to: target, now: now)
+        try? replicas[position].raft.transferLeadership(to: target, now: time(position))
     }
 
     /// Adds a learner, or makes some of those that are there the voters.
@@ -253,7 +274,7 @@ struct RandomSchedule {
             learners = isIn.filter { !voters.contains($0) && random.below(2) > 0 }
         }
         let index = try? replicas[position].raft.changeMembers(
-            voters: voters, learners: learners.sorted(by: isBefore), now: now)
+            voters: voters, learners: learners.sorted(by: isBefore), now: time(position))
         if index != nil { configurationCount += 1 }
     }
 
@@ -289,8 +310,9 @@ struct RandomSchedule {
         writeIsScheduled[position] = false
         restartCount += 1
         replicas[position] = TestReplica(
-            ReplicaID(UInt64(position + 1)), disk: replicas[position].disk, now: now,
+            ReplicaID(UInt64(position + 1)), disk: replicas[position].disk, now: time(position),
             seed: random.next() >> 20, configure: RandomSchedule.narrow)
+        replicas[position].raft.usesLeases = weather.usesLeases
     }
 
     // MARK: What a replica did
@@ -350,7 +372,9 @@ struct RandomSchedule {
             if !isDown[origin] { replicas[origin].raft.snapshotFailed(to: target) }
             return
         }
-        if replicas[receiver].raft.installSnapshot(at: position, membership: membership, now: now) {
+        if replicas[receiver].raft.installSnapshot(
+            at: position, membership: membership, now: time(receiver))
+        {
             snapshotCount += 1
             replicas[receiver].state = state
             replicas[receiver].disk.flush(state, at: position, membership)

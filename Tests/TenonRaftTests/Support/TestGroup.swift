@@ -127,3 +127,8 @@ struct TestGroup {
             tablet: TabletID(7), from: from, to: to, epoch: .first, term: term, body: body)
     }
 }
+
+extension Raft {
+    /// At the moment that was told last.
+    mutating func requestRead(_ token: ReadToken) { requestRead(token, now: clock) }
+}

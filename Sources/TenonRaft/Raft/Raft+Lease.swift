@@ -1,0 +1,54 @@
+package import TenonCore
+
+/// Leases: reads of a leader without a round of heartbeats (Rule C3).
+///
+/// A heartbeat asks for a promise, and a voter that answers it votes for nobody else for
+/// ``leaseLength`` on its own clock, counted from when it got the heartbeat. The leader counts less,
+/// and from when it sent it: as long as a quorum's promises hold nobody else can have been elected,
+/// and nothing was committed that this leader does not know.
+///
+/// `clock` is what the outside told after the read arrived. What is answered then was the newest at
+/// that moment, however late the answer leaves.
+extension Raft {
+    /// How long a promise binds a voter.
+    var leaseLength: TimeSpan { configuration.electionTimeoutMin }
+
+    /// How long the leader counts on it: clocks may differ in pace by a tenth.
+    private var leaseCounted: TimeSpan { leaseLength * 9 / 10 }
+
+    /// The index from which reads may be served now without asking anybody; nil without a lease.
+    var leaseIndex: LogIndex? {
+        guard usesLeases, isReadyToServe, !leadership.isMuted, !leadership.hasOrderedElection
+        else { return nil }
+        let since = membership.quorumValue { voter in
+            if voter == configuration.replica { return clock }
+            guard let position = leadership.position(of: voter) else { return .zero }
+            return leadership.progress[position].promisedAt
+        }
+        guard since > .zero, clock < since + leaseCounted || isPlanted(.leaseNeverEnds) else {
+            return nil
+        }
+        reached(.readByLease)
+        return commit
+    }
+
+    /// Whether this replica may vote for nobody now but by its leader's own wish.
+    var hasPromised: Bool { clock < promisedUntil && !isPlanted(.promiseForgotten) }
+
+    mutating func givePromise() { promisedUntil = max(promisedUntil, clock + leaseLength) }
+
+    /// What a replica must assume to have promised in its earlier life.
+    static func promiseAtStart(
+        _ term: Term, _ configuration: Configuration, now: Instant
+    ) -> Instant {
+        // One that has seen no term has heard no leader.
+        guard term > .zero, !isPlanted(.startedVoterVotes) else { return .zero }
+        return now + configuration.electionTimeoutMin
+    }
+
+    /// Stands when the promise has ended, a part of a heartbeat apart from the others.
+    mutating func putOffElection() {
+        reached(.electionPutOffByPromise)
+        electionDeadline = promisedUntil + randomSpan(below: configuration.heartbeatInterval)
+    }
+}
