@@ -174,6 +174,7 @@
             case .replicaAddedUnderOldID: "moves"
             case .ownClockTrusted: "time"
             case .quietSetNumberIgnored: "quiet"
+            case .leaseNeverEnds, .promiseForgotten, .startedVoterVotes: "leases"
             case .splitForgetsSessions: "split-sessions"
             case .splitBeforeFlush, .splitRecordBeforeCheckpoint, .writesBehindSplit:
                 "splits"
@@ -219,11 +220,14 @@
             case .acknowledgedInMemory, .fullLogPassesForWritten:
                 [.durableAccept, .durableQuorum, .durableVote]
             case .isolatedLeaderServes: [.replay, .linearizability]
-            case .transferTargetNotTold, .stalledLeaderStays, .deafLeaderStays,
-                .everyTimeoutRaisesTerm, .slowestVoterCounts:
+            case .transferTargetNotTold, .stalledLeaderStays, .silentLeaderKept,
+                .exposedLayoutAllowed, .deafLeaderStays, .everyTimeoutRaisesTerm,
+                .slowestVoterCounts:
                 []
             case .ownClockTrusted: [.timelyVersions]
             case .quietSetNumberIgnored: [.quietSets]
+            case .leaseNeverEnds, .promiseForgotten, .startedVoterVotes:
+                [.oneLease, .linearizability, .replay]
             case .splitForgetsSessions: [.exactlyOnce, .replay, .linearizability]
             case .splitBeforeFlush, .writesBehindSplit:
                 [.replay, .linearizability, .exactlyOnce, .bankTotal, .equalDigests]

@@ -92,6 +92,11 @@ extension Node {
             parent: tablet.record.parent)
     }
 
+    /// Whether this node leads a tablet and may read there without asking anybody (Rule C3).
+    package func probeLease(of tablet: TabletID, at now: Instant) -> Bool {
+        tablets.peek(tablet)?.raft.holdsLease(at: now) ?? false
+    }
+
     /// Splits that the directory's leader has not brought to their end; empty on other nodes.
     package var probeSplits: [TabletSplit] {
         ledDirectory == nil ? [] : controller.state.splits

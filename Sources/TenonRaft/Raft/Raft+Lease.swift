@@ -18,18 +18,21 @@ extension Raft {
 
     /// The index from which reads may be served now without asking anybody; nil without a lease.
     var leaseIndex: LogIndex? {
-        guard usesLeases, isReadyToServe, !leadership.isMuted, !leadership.hasOrderedElection
-        else { return nil }
+        guard isReadyToServe, holdsLease(at: clock) else { return nil }
+        reached(.readByLease)
+        return commit
+    }
+
+    /// Whether a quorum's promises keep all others from leading at `now`.
+    package func holdsLease(at now: Instant) -> Bool {
+        guard role == .leader, usesLeases, !leadership.isMuted, !leadership.hasOrderedElection
+        else { return false }
         let since = membership.quorumValue { voter in
-            if voter == configuration.replica { return clock }
+            if voter == configuration.replica { return now }
             guard let position = leadership.position(of: voter) else { return .zero }
             return leadership.progress[position].promisedAt
         }
-        guard since > .zero, clock < since + leaseCounted || isPlanted(.leaseNeverEnds) else {
-            return nil
-        }
-        reached(.readByLease)
-        return commit
+        return since > .zero && (now < since + leaseCounted || isPlanted(.leaseNeverEnds))
     }
 
     /// Whether this replica may vote for nobody now but by its leader's own wish.

@@ -2,6 +2,8 @@
 extension Check {
     /// At most one leader in a term of a tablet. (Raft paper, figure 3.)
     package static let electionSafety = Check("election safety")
+    /// Nobody is elected while a leader reads by a lease (Rule C3).
+    package static let oneLease = Check("no election within a lease")
     /// A leader got the votes of a quorum, its own included.
     package static let electionQuorum = Check("election quorum")
     /// No replica votes for two in a term, over all its lives.

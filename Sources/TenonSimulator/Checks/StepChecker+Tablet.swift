@@ -84,6 +84,7 @@ extension StepChecker {
         _ probe: TabletProbe, _ node: Node, _ place: Int, _ host: SimulatedHost, _ tablet: Int
     ) {
         checkLoss(shadow(of: host.disk).replicas[tablet], host, tablet, "leads")
+        checkLeases(probe, host, tablet)
         if let other = truths[tablet].note(leader: probe.replica, of: probe.term) {
             fail(
                 .electionSafety,
@@ -123,6 +124,20 @@ extension StepChecker {
                     + "\(last) of term \(term.map { "\($0)" } ?? "none"), committed in "
                     + "\(truths[tablet].committed[Int(last.rawValue)])")
         }
+    }
+
+    /// No other node may take its own word for the newest when this one leads.
+    private func checkLeases(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
+        let others = cluster.hosts.filter { $0.id != host.id }
+        let holder = others.first { other in
+            other.node?.probeLease(of: probe.tablet, at: other.clock.local(at: cluster.now))
+                ?? false
+        }
+        guard let holder else { return }
+        fail(
+            .oneLease,
+            "\(host.name) leads tablet \(tablet + 1) in term \(probe.term) while \(holder.name) "
+                + "holds a lease of it")
     }
 
     private func checkCommit(

@@ -118,6 +118,15 @@ final class ClusterOperator {
                     reads: draw(PlacementPolicy.ReadMode.allCases, &draws))))
     }
 
+    /// Has leaders of the keyspace read by leases; asked for until it is written down.
+    func useLeases() {
+        guard directory?.keyspace(.default)?.policy.reads != .lease else { return }
+        if !isBusy {
+            order(.alterKeyspace(name: "default", KeyspaceSettings(reads: .lease)))
+        }
+        cluster.schedule(after: ClusterOperator.pace) { [self] in useLeases() }
+    }
+
     // MARK: Joining
 
     /// Has the node of a free machine join, when there is one.

@@ -38,6 +38,9 @@ final class FaultInjector {
         supervise()
     }
 
+    /// Has leaders read by leases, as soon as the directory takes the order.
+    func useLeases() { administrator.useLeases() }
+
     /// What no fault heals any more: everybody runs, every way is open.
     func end() {
         cluster.heal()

@@ -27,6 +27,8 @@ package struct Scenario: Sendable {
     /// Some nodes keep much of their log, and others next to nothing: who comes back to a new
     /// leader may find in its log what the old one was sending as a snapshot.
     package var isUneven = false
+    /// Whether leaders read by leases from the start.
+    package var readsByLease = false
     /// Where the nodes stand, those of spare machines last; none when nobody said.
     package var localities: [String] = []
 
@@ -89,7 +91,7 @@ package enum ScenarioCatalogue {
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
         members, membersEverything, moves, time, relay, quietGroups, splits,
-        splitSessions, cities,
+        splitSessions, cities, leases,
     ]
 
     /// The scenario of a name.
@@ -322,6 +324,20 @@ package enum ScenarioCatalogue {
             "city=a,dc=a1", "city=a,dc=a2", "city=b,dc=b1", "city=b,dc=b2", "city=c,dc=c1",
             "city=c,dc=c2", "city=a,dc=a1",
         ]
+        return scenario
+    }()
+
+    private static let leases: Scenario = {
+        var mix = FaultMix([
+            (.isolate, 6), (.cutPair, 6), (.oneWay, 4), (.reset, 6), (.reject, 4), (.pause, 4),
+            (.crash, 6), (.powerCut, 2), (.handOver, 4), (.diskStall, 2), (.clockDrift, 4),
+            (.slow, 2),
+        ])
+        mix.gapMax = .milliseconds(800)
+        mix.lasts = .milliseconds(100)...(.seconds(2))
+        var scenario = Scenario(
+            "leases", "Leaders that read alone, and are cut off, paused and replaced.", mix: mix)
+        scenario.readsByLease = true
         return scenario
     }()
 

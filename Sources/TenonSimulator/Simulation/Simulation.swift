@@ -81,6 +81,7 @@ package final class Simulation {
             return fail(.liveness, "no cluster formed within \(Simulation.formationBound)")
         }
         for run in runs { run.begin() }
+        if scenario.readsByLease { injector.useLeases() }
         injector.begin()
         // The last faults heal with the end of the load.
         pass(scenario.span + .milliseconds(1))
