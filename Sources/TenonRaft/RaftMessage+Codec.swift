@@ -13,8 +13,9 @@ package import TenonCore
 ///       6   append accepted: match 8
 ///       7   append rejected: previous 8 · hint 16
 ///       8   heartbeat: round 8 · sent at 8 · wall time 8 · commit 8 · sent through 8
+///           · promise wanted 1
 ///       9   heartbeat answer: round 8 · sent at 8 · sent through 8 · wall time 8 · received 8
-///           · durable 8 · log full 1
+///           · durable 8 · log full 1 · promised 1
 ///      10   timeout now
 ///      11   read request: batch 8
 ///      12   read answer: batch 8 · known 1 · index 8 (0 when not known)

@@ -25,16 +25,16 @@ import Testing
             .heartbeat(
                 .init(
                     round: 1, sentAt: Instant(nanoseconds: 2), wallTime: WallTime(milliseconds: 3),
-                    commit: 4, sentThrough: 5)), 8,
-            word(1) + word(2) + word(3) + word(4) + word(5)
+                    commit: 4, sentThrough: 5, wantsPromise: true)), 8,
+            word(1) + word(2) + word(3) + word(4) + word(5) + [1]
         ),
         (
             .heartbeatAnswer(
                 .init(
                     round: 1, sentAt: Instant(nanoseconds: 2), sentThrough: 3,
                     wallTime: WallTime(milliseconds: 4), received: 5, durable: 6,
-                    isLogFull: true)), 9,
-            word(1) + word(2) + word(3) + word(4) + word(5) + word(6) + [1]
+                    isLogFull: true, isPromised: false)), 9,
+            word(1) + word(2) + word(3) + word(4) + word(5) + word(6) + [1, 0]
         ),
         (.timeoutNow, 10, []),
         (.readRequest(batch: 8), 11, word(8)),
