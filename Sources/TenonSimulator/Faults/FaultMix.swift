@@ -150,7 +150,7 @@ struct FaultDrawing {
         case .split: .split(seed: generator.next())
         case .policy: .policy(seed: generator.next())
         case .loseSite: .crash(.nodes(drawSite()))
-        case .cutSite: .cut(waysAround(drawSite()), isBreaking: coin())
+        case .cutSite: drawSiteCut()
         case .clockJump, .clockLeap, .clockDrift, .clockFar, .clockFarAll: drawClock(kind)
         }
     }
@@ -286,6 +286,11 @@ struct FaultDrawing {
     }
 
     private mutating func drawSite() -> [Int] { mix.sites[draw(below: mix.sites.count)] }
+
+    private mutating func drawSiteCut() -> Fault {
+        let site = drawSite()
+        return .cut(waysAround(site), isBreaking: coin())
+    }
 
     /// All ways between `site` and the others, both ways.
     private func waysAround(_ site: [Int]) -> [FaultWay] {
