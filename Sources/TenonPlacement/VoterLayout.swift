@@ -2,27 +2,28 @@ package import TenonCore
 
 /// The nodes of a cluster as places for voters: which of them are lost together.
 ///
-/// Nodes of which a city or a room is not known share one place: only what labels say can be
-/// relied on.
+/// Only what labels say can be relied on: a voter on a node without one is never well placed.
 package struct VoterLayout: Sendable {
     /// By id.
     package let nodes: [Placement.Node]
-    /// For each node the numbers of its city and of its room.
+    /// For each node the numbers of its city and of its room; ``unknown`` where nobody says.
     fileprivate let cities: [Int]
     fileprivate let rooms: [Int]
     private let cityNames: [String]
+    fileprivate static let unknown = -1
 
     package init(_ nodes: [Placement.Node]) {
-        self.nodes = nodes.sorted { $0.id < $1.id }
+        let nodes = nodes.sorted { $0.id < $1.id }
+        self.nodes = nodes
         func names(_ levels: [String]) -> [String] {
-            self.nodes.map { node in
+            nodes.map { node in
                 let known = levels.compactMap { node.locality.name(at: $0) }
                 return known.count == levels.count ? known.joined(separator: "/") : ""
             }
         }
         func numbers(_ names: [String]) -> [Int] {
-            let known = Set(names).sorted()
-            return names.map { known.firstIndex(of: $0) ?? 0 }
+            let known = Set(names).sorted().filter { !$0.isEmpty }
+            return names.map { known.firstIndex(of: $0) ?? VoterLayout.unknown }
         }
         let cityNames = names(["city"])
         // Without cities rooms are told apart by their own names.
@@ -93,12 +94,13 @@ package struct PolicyLayout: Sendable {
         return cost
     }
 
-    /// By how many the voters in each domain are more than `bound`, all together.
+    /// By how many the voters in each domain are more than `bound`, all together; of one whose
+    /// domain nobody knows nothing can be said, and it counts as one too many.
     private func surplus(of voters: [Int], over bound: Int, _ domains: [Int]) -> Int {
         var sum = 0
-        for (count, voter) in voters.enumerated() {
-            let before = voters[..<count].count { domains[$0] == domains[voter] }
-            if before >= bound { sum += 1 }
+        for (place, voter) in voters.enumerated() {
+            let before = voters[..<place].count { domains[$0] == domains[voter] }
+            if before >= bound || domains[voter] == VoterLayout.unknown { sum += 1 }
         }
         return sum
     }

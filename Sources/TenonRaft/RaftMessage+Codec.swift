@@ -30,7 +30,7 @@ extension RaftMessage {
 
     /// A close upper bound of the encoded length, to make room once.
     package var encodedBytesEstimate: Int {
-        guard case .append(let append) = body else { return RaftMessage.headerBytes + 49 }
+        guard case .append(let append) = body else { return RaftMessage.headerBytes + 50 }
         return append.entries.reduce(RaftMessage.headerBytes + 28) { $0 + $1.encodedBytes }
     }
 

@@ -50,12 +50,20 @@ package struct KeyspaceSettings: Hashable, Sendable {
         let replicas = Int(try reader.uint8())
         let retention = TimeSpan(nanoseconds: try reader.uint64())
         let policy = try PlacementPolicy(from: &reader)
+        func ifSaid<Value: Equatable>(
+            _ bit: UInt8, _ value: Value, else unsaid: Value
+        ) throws(DecodingError) -> Value? {
+            if said & bit != 0 { return value }
+            guard value == unsaid else { throw .malformed("a setting that is not said") }
+            return nil
+        }
+        let plain = PlacementPolicy()
         self.init(
-            replicas: said & 1 == 0 ? nil : replicas,
-            retention: said & 2 == 0 ? nil : retention,
-            survive: said & 4 == 0 ? nil : policy.survive,
-            homes: said & 8 == 0 ? nil : policy.homes,
-            failover: said & 16 == 0 ? nil : policy.failover,
-            reads: said & 32 == 0 ? nil : policy.reads)
+            replicas: try ifSaid(1, replicas, else: 0),
+            retention: try ifSaid(2, retention, else: .zero),
+            survive: try ifSaid(4, policy.survive, else: plain.survive),
+            homes: try ifSaid(8, policy.homes, else: plain.homes),
+            failover: try ifSaid(16, policy.failover, else: plain.failover),
+            reads: try ifSaid(32, policy.reads, else: plain.reads))
     }
 }

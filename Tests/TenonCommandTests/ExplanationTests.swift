@@ -89,14 +89,14 @@ struct ExplanationTests {
             "--survive", "city", "--home", "a=b=shanghai", "--home", "=beijing", "--then",
             "shenzhen,beijing", "--retention", "5m",
         ]
-        let settings = try KeyspaceOptions.parse(arguments).settings
+        let settings = try PolicyOptions.parse(arguments).settings
         let policy = settings.applied(to: PlacementPolicy())
         #expect(
             policy.text
                 == "--survive city --home 'a=b=shanghai' --home '=beijing' "
                 + "--then shenzhen,beijing")
         #expect(settings.retention == .seconds(300) && settings.replicas == nil)
-        #expect(try KeyspaceOptions.parse([]).settings == KeyspaceSettings())
+        #expect(try PolicyOptions.parse([]).settings == KeyspaceSettings())
     }
 
     @Test(
@@ -106,6 +106,6 @@ struct ExplanationTests {
             ["--replicas", "0"],
         ])
     func refusals(arguments: [String]) {
-        #expect(throws: (any Error).self) { try KeyspaceOptions.parse(arguments) }
+        #expect(throws: (any Error).self) { try PolicyOptions.parse(arguments) }
     }
 }

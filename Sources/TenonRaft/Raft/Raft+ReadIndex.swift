@@ -1,4 +1,4 @@
-internal import TenonCore
+package import TenonCore
 
 /// Linearizable reads without a log entry (Rule C2; section 6.4).
 ///

@@ -34,7 +34,7 @@ extension KeyspaceCommand {
                 """)
 
         @OptionGroup var connection: ConnectionOptions
-        @OptionGroup var options: KeyspaceOptions
+        @OptionGroup var options: PolicyOptions
         @Argument(help: "Its name: letters, digits, - and _.")
         var name: String
 
@@ -66,7 +66,7 @@ extension KeyspaceCommand {
                 """)
 
         @OptionGroup var connection: ConnectionOptions
-        @OptionGroup var options: KeyspaceOptions
+        @OptionGroup var options: PolicyOptions
         @Flag(help: "Forget all homes.")
         var noHomes = false
         @Flag(help: "Forget the order of cities.")

@@ -311,7 +311,7 @@ struct RandomSchedule {
         restartCount += 1
         replicas[position] = TestReplica(
             ReplicaID(UInt64(position + 1)), disk: replicas[position].disk, now: time(position),
-            seed: random.next() >> 20, configure: RandomSchedule.narrow)
+            seed: random.next() >> 20, isSilent: true, configure: RandomSchedule.narrow)
         replicas[position].raft.usesLeases = weather.usesLeases
     }
 

@@ -113,10 +113,13 @@ struct TestGroup {
     }
 
     /// The process of `id` ends: what is not on its disk is gone. It starts again at once.
-    mutating func crash(_ id: ReplicaID, seed: UInt64 = 2) {
+    ///
+    /// - Parameter isSilent: whether it keeps the silence of one that is started (Rule C3), which
+    ///   other rules' tests would have to wait for.
+    mutating func crash(_ id: ReplicaID, seed: UInt64 = 2, isSilent: Bool = false) {
         let disk = replica(id).disk
         replicas[Int(id.rawValue) - 1] = TestReplica(
-            id, disk: disk, now: now, seed: seed, configure: configure)
+            id, disk: disk, now: now, seed: seed, isSilent: isSilent, configure: configure)
     }
 
     /// A message as `from` would send it.

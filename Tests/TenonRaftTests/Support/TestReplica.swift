@@ -71,7 +71,7 @@ struct TestReplica {
 
     init(
         _ id: ReplicaID, disk: TestDisk, now: Instant = .zero, seed: UInt64 = 1,
-        configure: (inout Raft.Configuration) -> Void = { _ in }
+        isSilent: Bool = false, configure: (inout Raft.Configuration) -> Void = { _ in }
     ) {
         var configuration = Raft.Configuration(
             tablet: TabletID(7), replica: id, epoch: .first)
@@ -79,6 +79,7 @@ struct TestReplica {
         raft = try! Raft(
             configuration: configuration, restored: disk.restored, now: now,
             seed: seed &* 1_000 &+ id.rawValue)
+        if !isSilent { raft.promisedUntil = .zero }
         self.disk = disk
         state = disk.state
     }

@@ -3,7 +3,7 @@ import TenonCore
 import TenonWire
 
 /// What a keyspace is to be like, as `create` and `alter` take it.
-struct KeyspaceOptions: ParsableArguments {
+struct PolicyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Copies of each tablet, an odd number; fewer while there are fewer nodes. "
@@ -112,7 +112,7 @@ extension PlacementPolicy {
 }
 
 extension PlacementPolicy.Home {
-    private var prefixText: String { String(decoding: prefix.array, as: UTF8.self) }
+    fileprivate var prefixText: String { String(decoding: prefix.array, as: UTF8.self) }
 
     var text: String { "\(prefixText)=\(city)" }
 }
