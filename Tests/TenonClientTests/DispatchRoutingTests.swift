@@ -36,6 +36,28 @@ import Testing
         #expect(stage.dispatch.links[try #require(stage.sent.first).link].node == NodeID(3))
     }
 
+    /// The leader went to a node that joined since: nobody but a fresh directory knows its address.
+    @Test func `A leader that the directory does not name is looked up in a fresh one`() throws {
+        var stage = try Stage()
+        try stage.settle(leaders: [1, 2])
+        stage.put("a")
+        try stage.openAll()
+        let request = try #require(stage.sent.first)
+        try stage.answer(request, .refusal(Refusal(.notLeader, "", leader: NodeID(4))))
+        try stage.openAll()
+        let question = try #require(stage.sent.first { $0.request.body == .describe })
+        var directory = Stage.directory(leaders: [4, 2])
+        directory.nodes.append(
+            Directory.Node(id: NodeID(4), name: "n4", address: "127.0.0.1:7504", locality: ""))
+        try stage.answer(question, .directory(directory))
+        stage.pass(.milliseconds(200))
+        try stage.openAll()
+        stage.pass(.milliseconds(50))
+        try stage.openAll()
+        let again = try #require(stage.sent.last { $0.request.body != .describe })
+        #expect(stage.dispatch.links[again.link].node == NodeID(4))
+    }
+
     @Test func `Nodes that name each other as leader do not make a loop of it`() throws {
         var stage = try Stage()
         try stage.settle()

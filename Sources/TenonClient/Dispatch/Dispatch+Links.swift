@@ -144,6 +144,10 @@ extension Dispatch {
         switch refusal.reason {
         case .notLeader:
             isLeaderKnown = learn(refusal.leader, of: pending[place].call.route, from: link)
+            // A node that joined since the directory was fetched.
+            if refusal.leader != NodeID(0), self.link(of: refusal.leader) == nil {
+                fetchDirectory(at: now)
+            }
         case .unavailable, .staleDescriptor, .wrongEpoch:
             // Cut off, about to hand over, not there any more, or of an ended epoch: all that
             // waits would only be refused like this one. A scout finds out who leads, be it the

@@ -7,6 +7,8 @@ struct ClusterProbe: Sendable {
     let client: TenonClient
     /// The nodes as they are now.
     let nodes: @Sendable () -> [NodeID]
+    /// Where the nodes stand, as they were told; the directory knows it a moment after it serves.
+    var localities: [NodeID: String] = [:]
 
     /// How long one question may take: a node of this machine that is well answers in a moment.
     private static let timeout = Duration.seconds(1)
@@ -16,8 +18,12 @@ struct ClusterProbe: Sendable {
         _ cluster: LocalCluster, _ body: (ClusterProbe) async throws -> Result
     ) async throws -> Result {
         let numbers = cluster.numbers
+        let places = cluster.layout.nodes.map { ($0.locality, cluster.layout.number(of: $0)) }
+        var localities: [NodeID: String] = [:]
+        for case (let locality?, let node?) in places { localities[node] = locality }
+        let known = localities
         return try await withTenonClient(endpoints: cluster.endpoints) { client in
-            try await body(ClusterProbe(client: client) { numbers })
+            try await body(ClusterProbe(client: client, nodes: { numbers }, localities: known))
         }
     }
 
@@ -33,7 +39,10 @@ struct ClusterProbe: Sendable {
                 let key = tablet.lower.isEmpty ? Bytes([0]) : tablet.lower
                 _ = try await client.keyspace("default").get(key, timeout: ClusterProbe.timeout)
             }
-            return nil
+            let isPlaced = directory.nodes.allSatisfy {
+                localities[$0.id] == nil || localities[$0.id] == $0.locality
+            }
+            return isPlaced ? nil : "where the nodes stand is not written down yet"
         } catch {
             return error.message
         }
