@@ -142,7 +142,8 @@ package func isPlanted(_ fault: PlantedFault) -> Bool {
         package var isForDrills: Bool {
             switch self {
             case .acknowledgedInMemory, .transferTargetNotTold, .fullLogPassesForWritten,
-                .stalledLeaderStays, .isolatedLeaderServes, .silentLeaderKept, .exposedLayoutAllowed,
+                .stalledLeaderStays, .isolatedLeaderServes, .silentLeaderKept,
+                .exposedLayoutAllowed,
                 .deafLeaderStays, .everyTimeoutRaisesTerm, .slowestVoterCounts:
                 true
             default: false

@@ -82,7 +82,8 @@ struct TopologyTests {
                 return told.exitCode == 0 && proof.survive == "city" && proof.risks.isEmpty
                     && Set(led.compactMap(\.home)) == Set(homes)
                     && proof.parts.allSatisfy { part in
-                        part.voters.count == 5 && part.losses.allSatisfy { $0.survives == "by itself" }
+                        part.voters.count == 5
+                            && part.losses.allSatisfy { $0.survives == "by itself" }
                             && part.commit?.roundTripMicros ?? 0 >= 15_000
                     }
             }

@@ -73,7 +73,8 @@ struct ExplanationTests {
         let few = explanation(directory(city, voters: [1, 3, 5]))
         #expect(few.risks == ["tablet 2-3 has fewer voters than it should"])
         let node = explanation(directory(PlacementPolicy(), voters: [1, 2, 3]))
-        #expect(node.text.contains("not       city sh lost: n3 left, 2 needed: by operator command"))
+        #expect(
+            node.text.contains("not       city sh lost: n3 left, 2 needed: by operator command"))
     }
 
     @Test("A leader away from home is noted, and harms nothing")

@@ -43,7 +43,8 @@ extension SimulatedCluster {
                 configuration: configuration(of: host), generator: &generator)
             if folder.identity.cluster == .none {
                 let order = DirectoryOrder.join(
-                    name: nodeName(of: host), address: "10.0.0.\(host.id):7501", locality: configuration(of: host).locality,
+                    name: nodeName(of: host), address: "10.0.0.\(host.id):7501",
+                    locality: configuration(of: host).locality,
                     folder: folder.identity.folder)
                 if let problem = direct(order, within: timeout) { return problem }
                 var joined: Directory?

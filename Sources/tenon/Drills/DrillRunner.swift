@@ -112,6 +112,11 @@ struct DrillRunner {
             wallTime = Date()
             let before = DrillClock.now
             observed = try await fault.inject(into: nodes)
+            if isCompared {
+                // As long a time as before: a moment's stall is more of two seconds than of ten.
+                let left = (before + TimeSpan(DrillRunner.comparedTime)).since(DrillClock.now)
+                try await Task.sleep(for: .nanoseconds(Int64(left.nanoseconds)))
+            }
             try await Task.sleep(
                 for: plan.target == .all ? DrillRunner.restartTime : DrillRunner.tailTime)
             injected = before..<DrillClock.now
@@ -163,11 +168,14 @@ struct DrillRunner {
             homes.cities.isEmpty ? fault.upperBound : observed.backAt ?? fault.upperBound
         }
 
-        /// What the history tells while the fault lasted.
+        /// What the history tells while the fault lasted, or for as long as what it is compared
+        /// with.
         var measures: FaultMeasures {
-            FaultMeasures(
-                recording.operations, from: start, fault: fault.lowerBound, end: faultEnd,
-                wallTime: wallTime)
+            let isCompared = RoundJudgement.comparesPuts(plan)
+            let least = fault.lowerBound + TimeSpan(DrillRunner.comparedTime)
+            return FaultMeasures(
+                recording.operations, from: start, fault: fault.lowerBound,
+                end: isCompared ? max(faultEnd, least) : faultEnd, wallTime: wallTime)
         }
     }
 

@@ -112,7 +112,9 @@ extension KeyspaceCommand {
                 if json { return print(JSON.array(rows.map(\.json)).text) }
                 print(
                     TextTable(
-                        header: ["keyspace", "survives", "replicas", "retention", "tablets", "state"],
+                        header: [
+                            "keyspace", "survives", "replicas", "retention", "tablets", "state",
+                        ],
                         rows: rows.map(\.cells)))
             }
         }
@@ -201,7 +203,8 @@ private struct KeyspaceRow {
 
     var cells: [String] {
         [
-            keyspace.name, keyspace.policy.survive.name, "\(keyspace.replicas)", retention, "\(tablets)", state,
+            keyspace.name, keyspace.policy.survive.name, "\(keyspace.replicas)", retention,
+            "\(tablets)", state,
         ]
     }
 

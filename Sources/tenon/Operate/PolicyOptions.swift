@@ -49,16 +49,16 @@ struct PolicyOptions: ParsableArguments {
 }
 
 extension FailureLevel: ExpressibleByArgument {
-    public init?(argument: String) { self.init(named: argument) }
-    public static var allValueStrings: [String] { allCases.map(\.name) }
+    package init?(argument: String) { self.init(named: argument) }
+    package static var allValueStrings: [String] { allCases.map(\.name) }
 }
 
 extension PlacementPolicy.ReadMode: ExpressibleByArgument {
-    public init?(argument: String) {
+    package init?(argument: String) {
         guard let mode = Self.allCases.first(where: { $0.name == argument }) else { return nil }
         self = mode
     }
-    public static var allValueStrings: [String] { allCases.map(\.name) }
+    package static var allValueStrings: [String] { allCases.map(\.name) }
 }
 
 /// `PREFIX=CITY`; the prefix may have more of these signs, a city has none.

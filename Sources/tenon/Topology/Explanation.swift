@@ -164,7 +164,8 @@ extension Explanation {
 
     private func text(_ loss: Loss, _ part: Part) -> String {
         let left = part.voters.filter { loss.left.contains($0.id) }.map(\.name)
-        return "\(loss.domain) lost: \(left.joined(separator: ", ")) left, \(loss.majority) needed: "
+        return
+            "\(loss.domain) lost: \(left.joined(separator: ", ")) left, \(loss.majority) needed: "
             + loss.verdict.name
     }
 

@@ -114,7 +114,8 @@ extension TopologyCheck {
     /// For a person.
     var text: String {
         let table = TextTable(
-            header: ["keyspace", "to survive", "tablets", "voters"] + FailureLevel.allCases.map(\.name),
+            header: ["keyspace", "to survive", "tablets", "voters"]
+                + FailureLevel.allCases.map(\.name),
             rows: keyspaces.map { keyspace in
                 [
                     "\(keyspace.name)", keyspace.goal.name, "\(keyspace.tablets)",

@@ -163,7 +163,8 @@ struct RandomSchedule {
         } else if let timer {
             now = max(now, timer.at)
             replicas[timer.position].raft.tick(
-                now: time(timer.position), wallTime: WallTime(milliseconds: now.nanoseconds / 1_000_000))
+                now: time(timer.position),
+                wallTime: WallTime(milliseconds: now.nanoseconds / 1_000_000))
             try collect(timer.position)
         }
     }
@@ -219,7 +220,9 @@ struct RandomSchedule {
         if chance(oneIn: weather.partitionEvery) {
             let position = randomPosition
             let node = NodeID(UInt32(1 + random.below(UInt64(replicas.count))))
-            if !isDown[position] { replicas[position].raft.peerUnreachable(node: node, now: time(position)) }
+            if !isDown[position] {
+                replicas[position].raft.peerUnreachable(node: node, now: time(position))
+            }
         }
     }
 
