@@ -38,7 +38,7 @@ private func choices(_ count: Int, of total: Int) -> [[Int]] {
         + choices(count - 1, of: total - 1).map { $0 + [total - 1] }
 }
 
-@Suite struct `Where voters belong` {
+@Suite("Where voters belong") struct VoterLayoutTests {
     /// Every layout, policy and number of voters, against all sets that there are.
     @Test(arguments: layouts, policies)
     func `the set that is chosen is one of the best`(places: [String], policy: Placement.Policy)
