@@ -139,8 +139,17 @@ package struct MoveHistory: Sendable {
     package static let window = TimeSpan.seconds(300)
 
     private var moves: [TabletID: [Instant]] = [:]
-    /// Where leaderships are on the way to: until one is there, asking again is the same move.
-    private var wanted: [TabletID: NodeID] = [:]
+    /// A leadership on its way.
+    private struct Handover: Hashable, Sendable {
+        var node: NodeID
+        var since: Instant
+    }
+
+    /// For so long asking again for a handover is the same move. Not for ever: writes wait while one
+    /// is tried, and a node that cannot take over must not be tried all the time.
+    private static let patience = TimeSpan.seconds(1)
+    /// Where leaderships are on the way to.
+    private var wanted: [TabletID: Handover] = [:]
 
     package init() {}
 
@@ -159,14 +168,18 @@ package struct MoveHistory: Sendable {
 
     /// Whether leadership of the tablet may be moved to a node now; notes the move when it may.
     package mutating func take(_ tablet: TabletID, leadBy node: NodeID, now: Instant) -> Bool {
-        if wanted[tablet] == node { return true }
+        if let wanted = wanted[tablet], wanted.node == node,
+            now < wanted.since + MoveHistory.patience
+        {
+            return true
+        }
         guard take(tablet, now: now) else { return false }
-        wanted[tablet] = node
+        wanted[tablet] = Handover(node: node, since: now)
         return true
     }
 
     /// The tablet is led from a node: a move there is done.
     package mutating func note(_ tablet: TabletID, ledBy node: NodeID) {
-        if wanted[tablet] == node { wanted[tablet] = nil }
+        if wanted[tablet]?.node == node { wanted[tablet] = nil }
     }
 }

@@ -178,6 +178,16 @@ private func choices(_ count: Int, of total: Int) -> [[Int]] {
         #expect(moves == 6)
     }
 
+    /// Writes wait while a handover is tried.
+    @Test func `a handover that never comes about is not asked for all the time`() throws {
+        var history = MoveHistory()
+        let asked = try (0..<600).count { tenth in
+            let now = Instant.zero + .milliseconds(tenth * 100)
+            return leaderWanted(try cluster(), led: 1, &history, now: now) != nil
+        }
+        #expect(asked == 20, "for a second each, twice in five minutes")
+    }
+
     @Test func `leaders are evened out within their home only`() throws {
         let all = try nodes(["sh/1", "sh/2", "bj/1", "sz/1", "sz/2"])
         var tablets = (2..<10).map { id in

@@ -145,7 +145,10 @@ extension Dispatch {
         case .notLeader:
             isLeaderKnown = learn(refusal.leader, of: pending[place].call.route, from: link)
             // A node that joined since the directory was fetched.
-            if refusal.leader != NodeID(0), self.link(of: refusal.leader) == nil {
+            if refusal.leader != NodeID(0), self.link(of: refusal.leader) == nil,
+                now >= nextLookUp
+            {
+                nextLookUp = now + Dispatch.lookUpInterval
                 fetchDirectory(at: now)
             }
         case .unavailable, .staleDescriptor, .wrongEpoch:

@@ -31,6 +31,8 @@ struct Dispatch {
 
     /// How long one question for the directory goes on before a fresh one replaces it.
     static let directoryTimeout = TimeSpan.seconds(2)
+    /// Between two questions for a directory that names a leader who is not in the last one.
+    static let lookUpInterval = TimeSpan.milliseconds(100)
     /// While calls wait for answers the links' silence is looked at so often.
     static let watchInterval = TimeSpan.milliseconds(50)
     /// With more calls than this, wakes are at least ``wakeDistance`` apart.
@@ -54,6 +56,8 @@ struct Dispatch {
     var epoch = Epoch.first
     /// The question for the directory, while there is one.
     var directoryCall: RequestID?
+    /// Not before this a leader that the directory does not name is looked up again.
+    var nextLookUp = Instant.zero
     /// When ``wake(at:)`` has something to do; `distantFuture` when nothing waits.
     var nextWake = Instant.distantFuture
     /// When the links were last looked at; nil while none is to be watched.

@@ -55,7 +55,10 @@ extension DirectoryState {
         let least = Directory.Keyspace.replicas(for: keyspace.policy.survive)
         keyspace.replicas = settings.replicas ?? max(keyspace.replicas, least)
         guard keyspace != before else { return }
-        try check(keyspace)
+        // What has nothing to do with where copies are can be changed whatever became of nodes.
+        var same = before.policy
+        same.reads = keyspace.policy.reads
+        if keyspace.replicas != before.replicas || keyspace.policy != same { try check(keyspace) }
         change.put(keyspace)
     }
 

@@ -31,7 +31,7 @@ extension Raft {
         let answer = RaftMessage.HeartbeatAnswer(
             round: heartbeat.round, sentAt: heartbeat.sentAt, sentThrough: heartbeat.sentThrough,
             wallTime: wallTime, received: following.matched, durable: durablyMatched,
-            isLogFull: isLogFull, isPromised: heartbeat.wantsPromise)
+            isLogFull: isLogFull, isPromised: heartbeat.wantsPromise && isKnownAtStart)
         if heartbeat.wantsPromise { givePromise() }
         send(.heartbeatAnswer(answer), to: sender)
         tellLoss(to: sender)

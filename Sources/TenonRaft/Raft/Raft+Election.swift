@@ -263,7 +263,7 @@ extension Raft {
     }
 
     /// How much longer than others this replica waits before it stands for election.
-    private var reluctance: TimeSpan {
+    var reluctance: TimeSpan {
         switch priority {
         case .first: .zero
         case .away: configuration.electionTimeoutMin * 3 / 10

@@ -38,6 +38,10 @@ extension Raft {
     /// Whether this replica may vote for nobody now but by its leader's own wish.
     var hasPromised: Bool { clock < promisedUntil && !isPlanted(.promiseForgotten) }
 
+    /// Whether a start from the disk as it is would find a term, and so keep silent for what this
+    /// replica promises: an entry is durable only with one.
+    var isKnownAtStart: Bool { writes.durable > .zero }
+
     mutating func givePromise() { promisedUntil = max(promisedUntil, clock + leaseLength) }
 
     /// What a replica must assume to have promised in its earlier life.
@@ -52,6 +56,7 @@ extension Raft {
     /// Stands when the promise has ended, a part of a heartbeat apart from the others.
     mutating func putOffElection() {
         reached(.electionPutOffByPromise)
-        electionDeadline = promisedUntil + randomSpan(below: configuration.heartbeatInterval)
+        electionDeadline =
+            promisedUntil + reluctance + randomSpan(below: configuration.heartbeatInterval)
     }
 }

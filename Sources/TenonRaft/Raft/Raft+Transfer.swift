@@ -63,7 +63,8 @@ extension Raft {
     /// The leader wants this replica to take over: stand for election at once, without a pre-vote,
     /// for the others have heard from the leader a moment ago.
     mutating func receiveTimeoutNow(from sender: ReplicaID) {
-        guard role == .follower, sender == leader, isVoter, isWhole else { return }
+        // Without its disk it could not vote for itself, and would only depose its leader.
+        guard role == .follower, sender == leader, isVoter, isWhole, !isLogStalled else { return }
         startElection(isTransfer: true)
     }
 

@@ -242,8 +242,10 @@ struct DrillRunner {
     /// The longest gap since the lost nodes were started again; nil without homes.
     private func homeGap(_ evidence: Evidence) -> TimeSpan? {
         guard !session.homes.cities.isEmpty, let back = evidence.observed.backAt else { return nil }
+        // Reads go on while leadership is handed over.
         return DrillMeasures.worstGap(
-            in: evidence.recording.operations, overlapping: back..<evidence.fault.upperBound,
+            in: evidence.recording.operations.filter(\.isWrite),
+            overlapping: back..<evidence.fault.upperBound,
             from: evidence.start, to: evidence.fault.upperBound)
     }
 
