@@ -30,8 +30,6 @@ package enum PlantedFault: Sendable {
     case leaseNeverEnds
     /// A voter votes although it has promised not to (Rule C3).
     case promiseForgotten
-    /// A voter votes as soon as it is started, whatever it promised before (Rule C3).
-    case startedVoterVotes
     /// A configuration counts once it is applied, not once it is in the log (Rule C4).
     case configurationActiveOnApply
 

@@ -174,7 +174,7 @@
             case .replicaAddedUnderOldID: "moves"
             case .ownClockTrusted: "time"
             case .quietSetNumberIgnored: "quiet"
-            case .leaseNeverEnds, .promiseForgotten, .startedVoterVotes: "leases"
+            case .leaseNeverEnds, .promiseForgotten: "leases"
             case .splitForgetsSessions: "split-sessions"
             case .splitBeforeFlush, .splitRecordBeforeCheckpoint, .writesBehindSplit:
                 "splits"
@@ -226,7 +226,7 @@
                 []
             case .ownClockTrusted: [.timelyVersions]
             case .quietSetNumberIgnored: [.quietSets]
-            case .leaseNeverEnds, .promiseForgotten, .startedVoterVotes:
+            case .leaseNeverEnds, .promiseForgotten:
                 [.oneLease, .linearizability, .replay]
             case .splitForgetsSessions: [.exactlyOnce, .replay, .linearizability]
             case .splitBeforeFlush, .writesBehindSplit:

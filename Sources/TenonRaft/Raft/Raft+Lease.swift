@@ -49,7 +49,7 @@ extension Raft {
         _ term: Term, _ configuration: Configuration, now: Instant
     ) -> Instant {
         // One that has seen no term has heard no leader.
-        guard term > .zero, !isPlanted(.startedVoterVotes) else { return .zero }
+        guard term > .zero else { return .zero }
         return now + configuration.electionTimeoutMin
     }
 

@@ -329,12 +329,12 @@ package enum ScenarioCatalogue {
 
     private static let leases: Scenario = {
         var mix = FaultMix([
-            (.isolate, 5), (.cutPair, 12), (.oneWay, 4), (.reset, 5), (.reject, 4), (.pause, 4),
-            (.crash, 14), (.powerCut, 2), (.handOver, 4), (.diskStall, 2), (.clockDrift, 4),
+            (.isolate, 6), (.cutPair, 6), (.oneWay, 4), (.reset, 6), (.reject, 4), (.pause, 4),
+            (.crash, 6), (.powerCut, 2), (.handOver, 4), (.diskStall, 2), (.clockDrift, 4),
             (.slow, 2),
         ])
-        mix.gapMax = .milliseconds(400)
-        mix.lasts = .milliseconds(50)...(.seconds(2))
+        mix.gapMax = .milliseconds(800)
+        mix.lasts = .milliseconds(100)...(.seconds(2))
         var scenario = Scenario(
             "leases", "Leaders that read alone, and are cut off, paused and replaced.", mix: mix)
         scenario.readsByLease = true
