@@ -271,6 +271,19 @@ struct RepairPlanTests {
         #expect(plan.entries.isEmpty)
     }
 
+    @Test func `a damaged log that ends before the flush is left to the group to drop`() {
+        let plan = plan(log([1, 4], lost: [2...3]), flushed: 9)
+        #expect(plan.base == .zero)
+        #expect(plan.entries.isEmpty)
+        #expect(plan.lost == nil)
+        let note = RepairNote(
+            replica: ReplicaID(1), last: LogPosition(index: LogIndex(12), term: Term(1)),
+            term: Term(1))
+        #expect(
+            self.plan(log([1, 4], lost: [2...3]), flushed: 9, note: note).lost?.last.index
+                == LogIndex(12))
+    }
+
     @Test func `a note holds until the log is as long, or of a newer term`() {
         let note = RepairNote(
             replica: ReplicaID(1), last: LogPosition(index: LogIndex(9), term: Term(1)),

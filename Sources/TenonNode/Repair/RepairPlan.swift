@@ -73,7 +73,7 @@ struct RepairPlan {
         var last = LogPosition(index: recovered.last, term: recovered.lastTerm)
         if case .damaged(let ranges) = recovered.verdict {
             let isDamagedBelow = ranges.contains { $0.lowerBound <= flushed.index }
-            if isDamagedBelow { skip(through: flushed) }
+            if isDamagedBelow { skip(through: flushed, logEnd: last.index) }
         }
         let end = base.index.advanced(by: RepairPlan.contiguousCount(entries, after: base.index))
         let aside = entries.filter { $0.index > end }
@@ -87,18 +87,23 @@ struct RepairPlan {
             }
             guard !isOver || last.index > end else { return }
         }
-        guard last.index > end, !isPlanted(.damagedSuffixDropped) else { return }
+        // What a snapshot brought while the log ended before it is not missed.
+        guard last.index > max(end, flushed.index), !isPlanted(.damagedSuffixDropped) else {
+            return
+        }
         lostCount = end.distance(to: last.index) - aside.count
         lost = Raft.Lost(last: last, term: term, aside: aside)
     }
 
     /// Begins behind the flush. Whether what follows there belongs to it is known only when the
     /// entry at the flush is: otherwise it counts as lost.
-    private mutating func skip(through flushed: LogPosition) {
+    private mutating func skip(through flushed: LogPosition, logEnd: LogIndex) {
         guard flushed.index > base.index else { return }
         let held = entries.first { $0.index == flushed.index }
-        // A log that does not lead up to the flush is dropped when the group starts.
-        if let held, held.term != flushed.term { return entries.removeAll() }
+        // A log that does not lead up to the flush is dropped when the group starts. Going on
+        // behind the flush as if the disk held what leads there would leave a gap on it.
+        let isOtherBranch = held.map { $0.term != flushed.term } ?? false
+        if isOtherBranch || logEnd < flushed.index { return entries.removeAll() }
         reached(.damageBelowFlushPassed)
         base = flushed
         entries.removeAll { $0.index <= flushed.index || held == nil }
