@@ -20,7 +20,7 @@ extension Planner {
             let view = view(of: tablets[place])
             guard let from = self.place(of: tablets[place].leader),
                 let to = bestLeader(for: tablets[place]), view.rank(of: to) < view.rank(of: from),
-                history.take(tablets[place].id, leadBy: nodes[to].id, now: now)
+                history.take(tablets[place].id, ledHomeBy: nodes[to].id, now: now)
             else { continue }
             transfers += 1
             transfer(place, to: to)

@@ -11,7 +11,11 @@ struct Planner {
     private var movesUnderWay = 0
     /// Tablets that a step of this run concerns already, by place.
     var isTouched: [Bool]
+    /// The places of nodes that may get replicas now.
+    private let ableToTake: [Int]
+    private let placesByID: [NodeID: Int]
     private var views: [Placement.Policy: PolicyLayout] = [:]
+    private var leastCosts: [Placement.Policy: [Int: LayoutCost]] = [:]
 
     init(_ placement: Placement) {
         layout = VoterLayout(placement.nodes)
@@ -20,6 +24,8 @@ struct Planner {
         replicaCounts = Array(repeating: 0, count: nodes.count)
         leaderCounts = replicaCounts
         isTouched = Array(repeating: false, count: tablets.count)
+        ableToTake = nodes.indices.filter { nodes[$0].keepsReplicas && nodes[$0].isAlive }
+        placesByID = Dictionary(uniqueKeysWithValues: nodes.indices.map { (nodes[$0].id, $0) })
         for tablet in tablets {
             for member in tablet.wanted { count(member.node, 1) }
             if let place = place(of: tablet.leader) { leaderCounts[place] += 1 }
@@ -29,7 +35,7 @@ struct Planner {
     /// By id.
     var nodes: [Placement.Node] { layout.nodes }
 
-    func place(of node: NodeID) -> Int? { nodes.firstIndex { $0.id == node } }
+    func place(of node: NodeID) -> Int? { placesByID[node] }
 
     private func places(_ members: [Member]) -> [Int] { members.compactMap { place(of: $0.node) } }
 
@@ -39,6 +45,19 @@ struct Planner {
         let view = layout.under(tablet.policy)
         views[tablet.policy] = view
         return view
+    }
+
+    /// The least that `count` voters cost anywhere, on nodes that are down, too; nil when there are
+    /// too few nodes.
+    private mutating func leastCost(
+        _ count: Int, under policy: Placement.Policy, _ view: PolicyLayout
+    ) -> LayoutCost? {
+        if let known = leastCosts[policy]?[count] { return known }
+        let best = view.best(count, isAble: { _ in true }, load: { _ in 0 })
+        guard let best else { return nil }
+        let cost = view.cost(of: best)
+        leastCosts[policy, default: [:]][count] = cost
+        return cost
     }
 
     func node(_ id: NodeID) -> Placement.Node? { place(of: id).map { nodes[$0] } }
@@ -189,23 +208,22 @@ struct Planner {
         return able.min { rank($0) < rank($1) }.map { nodes[$0].id }
     }
 
-    /// The places of nodes that may get replicas now.
-    private var ableToTake: [Int] {
-        nodes.indices.filter { nodes[$0].keepsReplicas && nodes[$0].isAlive }
-    }
-
     // MARK: Policy
 
     /// Moves voters to where their policy wants them, one at a time. Each move makes it better by
     /// what does not change with who is down, so nothing oscillates.
     mutating func bringToPolicy() {
-        let able = ableToTake
         for place in tablets.indices where !isTouched[place] && !tablets[place].isHeld {
             guard movesUnderWay < Placement.movesMax else { return }
             let view = view(of: tablets[place])
             let now = places(tablets[place].voters)
-            guard now.count == tablets[place].voters.count,
-                let better = view.exchange(in: now, for: able, load: { replicaCounts[$0] }),
+            guard now.count == tablets[place].voters.count else { continue }
+            // Most tablets are as well off as they can be: a search for each would be what a look
+            // at many tablets costs.
+            let least = leastCost(now.count, under: tablets[place].policy, view)
+            if let least, view.cost(of: now) <= least { continue }
+            let better = view.exchange(in: now, for: ableToTake) { replicaCounts[$0] }
+            guard let better,
                 let leaving = now.first(where: { !better.contains($0) }),
                 let coming = better.first(where: { !now.contains($0) })
             else { continue }

@@ -130,31 +130,37 @@ extension Node {
     /// Tells the tablets what has become of ``leaderPriority``, and of where they should be led.
     func applyLeaderPriority() {
         let own = leaderPriority
-        for tablet in tablets.all {
-            let priority = own == .first && tablet.isAway ? .away : own
-            guard tablet.raft.priority != priority else { continue }
-            tablet.raft.priority = priority
-            tablets.touch(tablet)
-        }
+        for tablet in tablets.all { apply(own, to: tablet) }
+    }
+
+    func apply(_ own: LeaderPriority, to tablet: Tablet) {
+        let priority = own == .first && tablet.isAway ? .away : own
+        guard tablet.raft.priority != priority else { return }
+        tablet.raft.priority = priority
+        tablets.touch(tablet)
     }
 
     /// Gives every tablet what its keyspace says.
     func applyKeyspaces() {
-        defer { applyLeaderPriority() }
-        let homes = HomeView(cluster.directory)
-        for tablet in tablets.all { tablet.isAway = homes.isAway(id, tablet.id) }
-        for tablet in tablets.all {
-            let id = tablet.record.keyspace
-            guard id != .directory else {
-                tablet.retention = configuration.retention
-                continue
-            }
-            let keyspace = cluster.directory.keyspace(id)
-            tablet.retention = keyspace.map {
-                $0.retention > .zero ? $0.retention : configuration.retention
-            }
-            tablet.raft.usesLeases = keyspace?.policy.reads == .lease
+        homes = HomeView(cluster.directory)
+        for tablet in tablets.all { applyKeyspace(to: tablet) }
+        applyLeaderPriority()
+    }
+
+    /// Gives one tablet what its keyspace says, by the copy of the directory that
+    /// ``applyKeyspaces()`` has seen. - Complexity: O(keyspaces + log nodes).
+    func applyKeyspace(to tablet: Tablet) {
+        tablet.isAway = homes.isAway(id, tablet.id)
+        let keyspaceID = tablet.record.keyspace
+        guard keyspaceID != .directory else {
+            tablet.retention = configuration.retention
+            return
         }
+        let keyspace = cluster.directory.keyspace(keyspaceID)
+        tablet.retention = keyspace.map {
+            $0.retention > .zero ? $0.retention : configuration.retention
+        }
+        tablet.raft.usesLeases = keyspace?.policy.reads == .lease
     }
 
     private func saveDirectory(now: Instant) {

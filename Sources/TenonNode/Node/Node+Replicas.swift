@@ -80,6 +80,8 @@ extension Node {
             let tablet = try opening.tablet(
                 record, nil, opened, seed: generator.next(), now: now)
             tablets.insert(tablet)
+            applyKeyspace(to: tablet)
+            apply(leaderPriority, to: tablet)
         } catch {
             return notice(.error, "tablet \(record.tablet): no replica here: \(error)")
         }
@@ -89,7 +91,6 @@ extension Node {
                 key: ReplicaRecord.metadataKey(of: record.tablet), value: record.encoded())
         ])
         shareLogRetention()
-        applyKeyspaces()
         notice(.info, "tablet \(record.tablet): replica \(record.replica) is made here")
         wantsTurn = true
     }

@@ -82,6 +82,8 @@ package final class Node {
     var jobs: [JobID: JobPurpose] = [:]
     private var nextJob: UInt64 = 1
     var snapshots = SnapshotTransfers()
+    /// Where tablets should be led, by the directory as this node last took it over.
+    var homes: HomeView
     /// What tablets asked for in this turn, looked at when their own turn is over.
     var snapshotsWanted: [(tablet: TabletID, follower: ReplicaID)] = []
     var checkpointsMade: [(key: SnapshotKey, manifest: SnapshotManifest?)] = []
@@ -126,6 +128,7 @@ package final class Node {
         for tablet in start.tablets { tablets.insert(tablet) }
         let me = start.identity.node
         cluster = ClusterView(start)
+        homes = HomeView(cluster.directory)
         let members = cluster.directory.nodes.map(\.id)
         registry = PeerRegistry(
             me: me, members: members, memberListDigest: start.identity.memberListDigest)

@@ -120,13 +120,16 @@ extension DirectoryController {
         guard var numbers = state.numbers else { return change }
         let first = numbers
         let directory = state.directory
+        // Halves that are on their way count as there.
+        let tabletsToBe =
+            directory.tablets.count + state.splits.count { state.tablet($0.half) == nil }
         var touched: Set<TabletID> = []
         for keyspace in directory.keyspaces where !keyspace.isDropped {
             for border in keyspace.policy.borders where !change.isFull {
                 guard let tablet = directory.tablet(of: keyspace.id, holding: border),
                     tablet.lower < border, tablet.isSettled, !tablet.voters.isEmpty,
                     !state.isBeingSplit(tablet.id), touched.insert(tablet.id).inserted,
-                    directory.tablets.count + touched.count < Directory.tabletsMax
+                    tabletsToBe + touched.count <= Directory.tabletsMax
                 else { continue }
                 state.planSplit(of: tablet, at: border, half: numbers.tablet, &change)
                 numbers.tablet = numbers.tablet.next

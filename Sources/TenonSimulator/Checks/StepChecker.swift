@@ -206,6 +206,7 @@ package final class StepChecker: ClusterObserver {
 
     package func turned(_ host: SimulatedHost, _ effects: Effects) {
         trace(effects, host)
+        noteClocks()
         guard let node = host.node else { return }
         if isStranger(host) { return checkStranger(node, host, effects) }
         checkCluster(node, host)
@@ -238,14 +239,19 @@ package final class StepChecker: ClusterObserver {
 
     // MARK: Time
 
+    /// What the clocks show now. Told at every turn: one that jumps ahead and back makes versions
+    /// that may be applied only when it is right again.
+    private func noteClocks() {
+        clockAllowance.note(cluster.hosts.map(\.clock.wallOffset), at: cluster.now)
+    }
+
     /// An operator takes the time that most clocks show for right.
     package func noteClockAccepted() {
-        clockAllowance.note(cluster.hosts.map(\.clock.wallOffset), at: cluster.now)
+        noteClocks()
         clockAllowance.accept()
     }
 
     func checkVersion(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
-        clockAllowance.note(cluster.hosts.map(\.clock.wallOffset), at: cluster.now)
         let known = truths[tablet].newest
         guard probe.lastVersion > known.version else { return }
         truths[tablet].newest = (probe.applied, probe.lastVersion)

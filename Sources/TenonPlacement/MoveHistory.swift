@@ -1,0 +1,82 @@
+package import TenonCore
+
+/// When each tablet was moved lately by the planner's own choice, so that nothing oscillates.
+///
+/// Moves for the sake of balance and leaderships that go home have budgets of their own: a city
+/// that was lost and is back waits for no balance, and one that comes and goes does not move its
+/// leaders all the time.
+package struct MoveHistory: Sendable {
+    /// So many moves of a tablet within ``window``.
+    private struct Budget: Sendable {
+        let movesMax: Int
+        private var moves: [TabletID: [Instant]] = [:]
+
+        init(_ movesMax: Int) { self.movesMax = movesMax }
+
+        /// Whether the tablet may be moved now; notes the move when it may.
+        mutating func take(_ tablet: TabletID, now: Instant) -> Bool {
+            let recent = moves[tablet, default: []].filter { now < $0 + MoveHistory.window }
+            guard recent.count < movesMax else {
+                moves[tablet] = recent
+                return false
+            }
+            moves[tablet] = recent + [now]
+            return true
+        }
+    }
+
+    /// A leadership on its way.
+    private struct Handover: Hashable, Sendable {
+        var node: NodeID
+        var since: Instant
+    }
+
+    /// Moves of one tablet for the sake of balance within ``window``.
+    package static let movesMax = 2
+    /// Times that one tablet's leadership goes home within ``window``.
+    package static let homeMovesMax = 5
+    /// What counts as lately.
+    package static let window = TimeSpan.seconds(300)
+    /// For so long asking again for a handover is the same move. Not for ever: writes wait while one
+    /// is tried, and a node that cannot take over must not be tried all the time.
+    private static let patience = TimeSpan.seconds(1)
+
+    private var balance = Budget(movesMax)
+    private var homeward = Budget(homeMovesMax)
+    /// Where leaderships are on the way to.
+    private var wanted: [TabletID: Handover] = [:]
+
+    package init() {}
+
+    /// Whether the tablet may be moved now; notes the move when it may.
+    package mutating func take(_ tablet: TabletID, now: Instant) -> Bool {
+        balance.take(tablet, now: now)
+    }
+
+    /// Whether leadership of the tablet may be moved to a node now, to even leaders out; notes the
+    /// move when it may.
+    package mutating func take(_ tablet: TabletID, leadBy node: NodeID, now: Instant) -> Bool {
+        guard !isUnderWay(tablet, to: node, now: now) else { return true }
+        guard balance.take(tablet, now: now) else { return false }
+        wanted[tablet] = Handover(node: node, since: now)
+        return true
+    }
+
+    /// As ``take(_:leadBy:now:)``, for leadership that goes to a node nearer to the tablet's home.
+    package mutating func take(_ tablet: TabletID, ledHomeBy node: NodeID, now: Instant) -> Bool {
+        guard !isUnderWay(tablet, to: node, now: now) else { return true }
+        guard homeward.take(tablet, now: now) else { return false }
+        wanted[tablet] = Handover(node: node, since: now)
+        return true
+    }
+
+    private func isUnderWay(_ tablet: TabletID, to node: NodeID, now: Instant) -> Bool {
+        guard let wanted = wanted[tablet], wanted.node == node else { return false }
+        return now < wanted.since + MoveHistory.patience
+    }
+
+    /// The tablet is led from a node: a move there is done.
+    package mutating func note(_ tablet: TabletID, ledBy node: NodeID) {
+        if wanted[tablet]?.node == node { wanted[tablet] = nil }
+    }
+}
