@@ -43,6 +43,8 @@ struct CommandPartTests {
         let halves = Set(seen.compactMap { $0.array.first })
         // Spread over the keyspace, not one behind the other.
         #expect(halves.count == 16)
+        let atHome = BenchKeys(count: 50_000, valueSize: 100, prefix: "sh/")
+        #expect(atHome.key(7).array == Array("sh/".utf8) + keys.key(7).array)
     }
 
     @Test(

@@ -17,9 +17,10 @@ struct Bench: AsyncParsableCommand {
             and latency counts from then. Afterwards every written value is read back and \
             compared. Exits with 1 when one is wrong.
 
-            EXAMPLE
+            EXAMPLES
               tenon bench --local 3 --workload put --clients 256 --value-size 100 \\
                 --keys 1000000 --seconds 30
+              tenon bench --keyspace accounts --key-prefix sh/ --workload get --clients 1
             """)
 
     @OptionGroup var connection: ConnectionOptions
@@ -31,6 +32,10 @@ struct Bench: AsyncParsableCommand {
     var valueSize = 100
     @Option(help: "Different keys, drawn uniformly.")
     var keys = 1_000_000
+    @Option(help: "The keyspace of a cluster that runs.")
+    var keyspace = "default"
+    @Option(help: "What all keys begin with: a home of the keyspace, to measure that one alone.")
+    var keyPrefix = ""
     @Option(help: "How long it is measured.")
     var seconds = 30.0
     @Option(help: ArgumentHelp("Operations a second of all clients.", valueName: "ops"))
@@ -57,6 +62,12 @@ struct Bench: AsyncParsableCommand {
         guard (1...9).contains(local ?? 1) else { throw ValidationError("--local is 1 to 9.") }
         guard local == nil || connection.endpoints == nil else {
             throw ValidationError("Give --local or --endpoints.")
+        }
+        guard local == nil || keyspace == "default" else {
+            throw ValidationError("An own cluster (--local) has the keyspace default only.")
+        }
+        guard keyPrefix.utf8.count + 16 <= Limits.keyBytesMax else {
+            throw ValidationError("--key-prefix has at most \(Limits.keyBytesMax - 16) bytes.")
         }
     }
 
@@ -98,9 +109,10 @@ struct Bench: AsyncParsableCommand {
 
     private func measure(_ client: TenonClient) async throws {
         let plan = BenchPlan(
-            workload: workload, clients: clients,
-            keys: BenchKeys(count: UInt64(keys), valueSize: valueSize), seconds: seconds,
-            rate: rate)
+            workload: workload, keyspace: keyspace, clients: clients,
+            keys: BenchKeys(
+                count: UInt64(keys), valueSize: valueSize, prefix: Bytes(keyPrefix)),
+            seconds: seconds, rate: rate)
         let report = try await BenchRun(client: client, plan: plan).run()
         print(json ? report.json.text : report.text)
         guard report.isVerified else {

@@ -17,6 +17,7 @@ struct BenchData: Sendable {
     func fillIn() async throws {
         guard try await isAnyMissing() else { return }
         let directory = try await client.describe()
+        let id = directory.keyspace(named: keyspace.name)?.id ?? .default
         var batches: [TabletID: [Operation]] = [:]
         var filled: UInt64 = 0
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -36,7 +37,7 @@ struct BenchData: Sendable {
             }
             for place in 0..<keys.count {
                 let key = keys.key(place)
-                let tablet = directory.tablet(of: .default, holding: key)?.id ?? .directory
+                let tablet = directory.tablet(of: id, holding: key)?.id ?? .directory
                 batches[tablet, default: []].append(
                     .put(key: key, value: keys.value(place, sequence: 0), condition: .none))
                 if let puts = batches[tablet], puts.count == BenchData.putsOfBatch {

@@ -7,16 +7,25 @@ struct BenchKeys: Hashable, Sendable {
     let count: UInt64
     /// How long a value is, in bytes.
     let valueSize: Int
+    /// What every key begins with.
+    private let prefix: [UInt8]
 
-    /// Key number `place`: 16 hexadecimal digits of a permuted counter.
+    init(count: UInt64, valueSize: Int, prefix: Bytes = "") {
+        self.count = count
+        self.valueSize = valueSize
+        self.prefix = prefix.array
+    }
+
+    /// Key number `place`: the prefix and 16 hexadecimal digits of a permuted counter.
     ///
     /// The permutation is SplitMix64's finaliser, which is one to one: no two places share a key,
     /// and neighbours lie far apart.
     func key(_ place: UInt64) -> Bytes {
-        var digits: [UInt8] = []
-        digits.reserveCapacity(BenchKeys.digits)
-        BenchKeys.append(BenchKeys.permuted(place), to: &digits)
-        return Bytes(digits)
+        var key: [UInt8] = []
+        key.reserveCapacity(prefix.count + BenchKeys.digits)
+        key += prefix
+        BenchKeys.append(BenchKeys.permuted(place), to: &key)
+        return Bytes(key)
     }
 
     /// The value that write number `sequence` gives key number `place`: the sequence in 16

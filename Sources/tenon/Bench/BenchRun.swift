@@ -11,7 +11,7 @@ struct BenchRun {
 
     /// Runs it. - Throws: what keeps it from being measured at all.
     func run() async throws -> BenchReport {
-        let keyspace = client.keyspace("default")
+        let keyspace = client.keyspace(plan.keyspace)
         let data = BenchData(client: client, keyspace: keyspace, keys: plan.keys)
         if plan.workload != .put { try await data.fillIn() }
         let before = try await StatusReport(asking: client)
@@ -128,7 +128,7 @@ extension BenchReport {
     var json: JSON {
         var members: [JSON.Member] = [
             .init("workload", .string(plan.workload.rawValue)),
-            .init("clients", .integer(plan.clients)),
+            .init("keyspace", .string(plan.keyspace)), .init("clients", .integer(plan.clients)),
             .init("valueSize", .integer(plan.keys.valueSize)),
             .init("keys", .integer(plan.keys.count)),
             .init("seconds", .decimal(seconds, digits: 3)),

@@ -4,6 +4,8 @@ import TenonCore
 /// What a benchmark does.
 struct BenchPlan: Sendable {
     let workload: BenchWorkload
+    /// The name of the keyspace that it is done to.
+    let keyspace: String
     let clients: Int
     let keys: BenchKeys
     let seconds: Double

@@ -7,8 +7,8 @@ struct DrillReport: Encodable, Sendable {
     /// All but the picture.
     private enum CodingKeys: String, CodingKey {
         case drill, layout, negativeControl, injection, commit, seed, configuration, rounds
-        case gapSeconds, groups, lost, stale, counters, linearizability, historySha256, notes
-        case failures, passed
+        case gapSeconds, groups, lost, stale, counters, scenarios, linearizability, historySha256
+        case notes, failures, passed
     }
 
     var drill: String
@@ -30,6 +30,8 @@ struct DrillReport: Encodable, Sendable {
     var lost: Int
     var stale: Int
     var counters: Counters
+    /// What went on beside the load, and what it came to; nil when nothing did.
+    var scenarios: [BusinessVerdict]?
     var linearizability: String
     var historySha256: String
     var notes: [String]
@@ -215,7 +217,7 @@ extension DrillReport {
                 + "\(counters.foundApplied) found applied "
                 + "(\(counters.answersDropped) answers dropped)",
             "linearizability: \(linearizability)",
-        ] + notes + [verdict]
+        ] + (scenarios ?? []).map(\.line) + notes + [verdict]
     }
 
     /// What rounds say besides figures.

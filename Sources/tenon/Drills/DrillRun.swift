@@ -12,8 +12,13 @@ struct DrillRun: AsyncParsableCommand {
             folder and stops it. Nodes of one machine share its kernel, disk and power: a drill
             here says nothing about those.
 
+            With `scenario NAME` or `scenario all` what a bank does goes on beside the load of the
+            drill that --under names: transfer, journal, queries, burst, end-of-day. Each has a
+            verdict of its own in the report, and fails the drill when it fails.
+
             EXAMPLE
               tenon drill run leader-kill --rounds 10 --report leader-kill.json
+              tenon drill run scenario transfer --under city-loss
               tenon drill run disk-stall --injection hang --rounds 10
               tenon drill run partial-partition --minutes 5
             With --negative-control the nodes break one rule on purpose; the drill must fail then,
@@ -23,6 +28,12 @@ struct DrillRun: AsyncParsableCommand {
 
     @Argument(help: "The drill's name, as `tenon drill list` shows it.")
     var name: String
+
+    @Argument(help: "With `scenario`: transfer, journal, queries, burst, end-of-day or all.")
+    var scenario: String?
+
+    @Option(help: "With `scenario`: the drill under which it goes on.")
+    var under = "leader-kill"
 
     @Option(help: "Rounds against the leader, for each injection.")
     var rounds = 3
@@ -64,14 +75,23 @@ struct DrillRun: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        guard let scenario = Scenario.named(name) else {
+        guard let scenario = Scenario.named(drill) else {
             let known = Scenario.all.map(\.name).joined(separator: ", ")
-            throw ValidationError("no drill \(name); there are \(known)")
+            throw ValidationError("no drill \(drill); there are \(known)")
+        }
+        if name == DrillRun.suite, scenarios.isEmpty {
+            let known = BusinessScenario.allCases.map { "\($0.rawValue) (\($0.summary))" }
+            throw ValidationError("name a scenario, or all: \(known.joined(separator: "; "))")
+        }
+        if name != DrillRun.suite, let extra = self.scenario {
+            throw ValidationError(
+                "\(extra) is no part of `run \(name)`: scenarios run with "
+                    + "`run scenario \(extra) --under \(name)`")
         }
         guard rounds > 0 else { throw ValidationError("--rounds \(rounds): at least 1") }
         if let injection, !scenario.injections.map(\.rawValue).contains(injection) {
             let known = scenario.injections.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("\(name) has no injection \(injection); it has \(known)")
+            throw ValidationError("\(drill) has no injection \(injection); it has \(known)")
         }
         if let target, FaultTarget(rawValue: target) == nil {
             throw ValidationError("--target \(target): leader, follower, all, dc or city")
@@ -79,8 +99,20 @@ struct DrillRun: AsyncParsableCommand {
         guard (seconds ?? 1) > 0, (minutes ?? 1) > 0, (minutes ?? 1) <= 600 else {
             throw ValidationError("a fault lasts 1 s at least, and 600 minutes at most")
         }
-        if planned(scenario).isEmpty { throw ValidationError("\(name) has no such rounds") }
+        if planned(scenario).isEmpty { throw ValidationError("\(drill) has no such rounds") }
         if negativeControl { try NegativeControl.check() }
+    }
+
+    /// What `run` is told for the suite of scenarios in place of a drill.
+    private static let suite = "scenario"
+
+    private var drill: String { name == DrillRun.suite ? under : name }
+
+    /// The scenarios that go on beside the drill's load.
+    private var scenarios: [BusinessScenario] {
+        guard name == DrillRun.suite, let scenario else { return [] }
+        if scenario == "all" { return BusinessScenario.allCases }
+        return BusinessScenario(rawValue: scenario).map { [$0] } ?? []
     }
 
     /// The rounds that were asked for.
@@ -97,7 +129,7 @@ struct DrillRun: AsyncParsableCommand {
     }
 
     func run() async throws {
-        guard let scenario = Scenario.named(name) else { return }
+        guard let scenario = Scenario.named(drill) else { return }
         if negativeControl { NegativeControl.plant(scenario.control) }
         try await reportingClusterErrors {
             do {
@@ -111,7 +143,7 @@ struct DrillRun: AsyncParsableCommand {
                 return Console.note("NEGATIVE CONTROL FAILED AS IT MUST: \(scenario.control)")
             }
             if negativeControl {
-                Console.note("VOID: \(name) passes although \(scenario.control) is planted")
+                Console.note("VOID: \(drill) passes although \(scenario.control) is planted")
             }
             throw ExitCode(1)
         }
@@ -125,12 +157,12 @@ struct DrillRun: AsyncParsableCommand {
             let cluster = try LocalCluster.open(directory: folder.directory)
             guard scenario.topology == nil || cluster.layout.cities.count >= 1 else {
                 throw ClusterError.badSetting(
-                    "\(name) needs nodes that know where they stand: stop the cluster in "
+                    "\(scenario.name) needs nodes that know where they stand: stop the cluster in "
                         + "\(folder.directory) and start one with --topology FILE")
             }
             guard cluster.layout.takesFaults || !scenario.needsOrders else {
                 throw ClusterError.badSetting(
-                    "\(name) needs nodes that take orders to be faulty: stop the cluster in "
+                    "\(scenario.name) needs nodes that take orders to be faulty: stop the cluster in "
                         + "\(folder.directory) and start it with --enable-fault-injection")
             }
             return try await withInterruptCleanUp {
@@ -168,7 +200,7 @@ struct DrillRun: AsyncParsableCommand {
         }
         return try await DrillSession.with(
             cluster, seed: seed, valueBytes: scenario.valueBytes,
-            survive: scenario.topology == nil ? nil : scenario.survive
+            survive: scenario.topology == nil ? nil : scenario.survive, scenarios: scenarios
         ) { session in
             tell("measuring how much the cluster takes")
             let rate = await DrillRate.measure(session)
@@ -238,6 +270,7 @@ extension DrillReport {
         stale = rounds.reduce(0) { $0 + $1.stale }
         counters = findings.counters
         linearizability = findings.linearizability
+        scenarios = findings.scenarios
         picture = findings.picture
         historySha256 = findings.historySha256
         notes = DrillReport.notes(
@@ -264,6 +297,9 @@ extension DrillReport {
         }
         if rounds.contains(where: { $0.writeRtoSeconds == nil }) {
             failures.append("a round in which writes did not flow again")
+        }
+        for verdict in scenarios ?? [] where !verdict.passed {
+            failures += verdict.problems.map { "\(verdict.scenario): \($0)" }
         }
         for (place, round) in rounds.enumerated() {
             failures += round.problems.map { "round \(place + 1): \($0)" }

@@ -80,10 +80,11 @@ struct DrillRunner {
         try await readAllBack()
         progress("checking the counters")
         let counters = try await checkCounters()
+        let scenarios = try await session.business?.verdicts()
         return DrillFindings(
             rounds: results, counters: counters, historySha256: history.digest(),
             linearizability: overallLinearizability(), failures: failures,
-            picture: timeLine?.svg)
+            scenarios: scenarios, picture: timeLine?.svg)
     }
 
     // MARK: One round
@@ -95,7 +96,7 @@ struct DrillRunner {
         let perSecond = rate.perSecond(in: plan)
         let session = session
         let watch = LeaderWatch()
-        async let loading: Void = session.load.run(round: number, perSecond: perSecond)
+        async let loading: Void = session.run(round: number, perSecond: perSecond)
         async let watching: Void = watch.run(session)
         let start = DrillClock.now
         let nodes: [LocalCluster.Node]
@@ -121,13 +122,13 @@ struct DrillRunner {
                 for: plan.target == .all ? DrillRunner.restartTime : DrillRunner.tailTime)
             injected = before..<DrillClock.now
         } catch {
-            session.load.stop()
+            session.stopLoad()
             watch.stop()
             await loading
             await watching
             throw error
         }
-        session.load.stop()
+        session.stopLoad()
         watch.stop()
         await loading
         await watching
@@ -362,6 +363,8 @@ struct DrillFindings: Sendable {
     var historySha256: String
     var linearizability: String
     var failures: [String]
+    /// Of the scenarios that went on beside the load; nil when none did.
+    var scenarios: [BusinessVerdict]?
     /// SVG; nil when there is nothing to show.
     var picture: String?
 }

@@ -14,11 +14,25 @@ struct DrillSession: Sendable {
     let proxies: [LossyProxy]
     /// What is loaded.
     let homes: DrillHomes
+    /// What else goes on; nil when nothing does.
+    let business: BusinessSuite?
 
     /// The tablets that are loaded, in order.
     var tablets: [TabletID] { homes.tablets }
 
     var keyspace: Keyspace { load.clients[0].keyspace(homes.keyspace) }
+
+    /// Loads the cluster until ``stopLoad()`` and returns when the last answer is there.
+    func run(round: Int, perSecond: Int) async {
+        async let working: Void? = business?.run(round: round)
+        await load.run(round: round, perSecond: perSecond)
+        _ = await working
+    }
+
+    func stopLoad() {
+        load.stop()
+        business?.stop()
+    }
 
     /// One answer in so many to the counters' client is lost, with its connection.
     static let dropsOneAnswerIn = 400
@@ -27,8 +41,10 @@ struct DrillSession: Sendable {
     ///
     /// - Parameter survive: what the loaded keyspace is to survive when the nodes stand in cities;
     ///   nil for the keyspace `default`.
+    /// - Parameter scenarios: what goes on beside the drill's own load.
     static func with<Result>(
         _ cluster: LocalCluster, seed: UInt64, valueBytes: Int, survive: FailureLevel? = nil,
+        scenarios: [BusinessScenario] = [],
         _ body: (DrillSession) async throws -> Result
     ) async throws -> Result {
         let proxies = try makeProxies(of: cluster, seed: seed)
@@ -37,7 +53,8 @@ struct DrillSession: Sendable {
         configuration.valueBytes = valueBytes
         let clients = try makeClients(configuration.workers, endpoints: cluster.endpoints)
         let lossy = try makeClients(1, endpoints: proxies.map(\.address))
-        let all = clients + lossy
+        let own = try makeClients(scenarios.isEmpty ? 0 : 1, endpoints: cluster.endpoints)
+        let all = clients + lossy + own
         do {
             let run = String(seed, radix: 36)
             let cities = survive == nil ? [] : cluster.layout.cities
@@ -51,11 +68,18 @@ struct DrillSession: Sendable {
             let load = DrillLoad(
                 configuration: configuration, keys: DrillKeys(run: run, cities: cities),
                 clients: clients, lossyClient: lossy[0])
+            let business = own.first.map { client in
+                BusinessSuite(
+                    scenarios, on: client.keyspace(homes.keyspace), run: run,
+                    prefixes: cities.isEmpty ? [""] : cities.map(DrillKeys.home), seed: seed)
+            }
+            try await business?.prepare()
             let members = DrillMembers(cluster)
             let probe = ClusterProbe(client: clients[0]) { members.cluster.numbers }
             let result = try await body(
                 DrillSession(
-                    members: members, load: load, probe: probe, proxies: proxies, homes: homes))
+                    members: members, load: load, probe: probe, proxies: proxies, homes: homes,
+                    business: business))
             for client in all { await client.shutdown() }
             return result
         } catch {
