@@ -140,14 +140,14 @@ struct ExplanationTests {
     func options() throws {
         let arguments = [
             "--survive", "city", "--home", "a=b=shanghai", "--home", "=beijing", "--then",
-            "shenzhen,beijing", "--retention", "5m",
+            "shenzhen,beijing", "--retention", "5m", "--ack", "dc",
         ]
         let settings = try PolicyOptions.parse(arguments).settings
         let policy = settings.applied(to: PlacementPolicy())
         #expect(
             policy.text
                 == "--survive city --home 'a=b=shanghai' --home '=beijing' "
-                + "--then shenzhen,beijing")
+                + "--then shenzhen,beijing --ack dc")
         #expect(settings.retention == .seconds(300) && settings.replicas == nil)
         #expect(try PolicyOptions.parse([]).settings == KeyspaceSettings())
     }
@@ -156,7 +156,7 @@ struct ExplanationTests {
         "What is no policy is refused",
         arguments: [
             ["--survive", "planet"], ["--home", "shanghai"], ["--home", "sh="], ["--then", "a,,b"],
-            ["--replicas", "0"],
+            ["--replicas", "0"], ["--ack", "planet"],
         ])
     func refusals(arguments: [String]) {
         #expect(throws: (any Error).self) { try PolicyOptions.parse(arguments) }
