@@ -113,7 +113,7 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(name: "TenonCoreTests", dependencies: ["TenonCore"], swiftSettings: strict),
         .testTarget(
-            name: "TenonRaftTests", dependencies: ["TenonRaft", "TenonCore"],
+            name: "TenonRaftTests", dependencies: ["TenonRaft", "TenonPlacement", "TenonCore"],
             swiftSettings: strict),
         .testTarget(
             name: "TenonLogTests", dependencies: ["TenonLog", "TenonCore", "TenonSimulator"],

@@ -74,6 +74,7 @@ package enum Mark: Int, CaseIterable, Sendable {
     case replicaRemoved
     case replicaRefusedByTombstone
     case memberChangeDeferred
+    case acknowledgementRefused
     case strangerReplicaAsked
     case clockAnswerLate
     case clockBegun

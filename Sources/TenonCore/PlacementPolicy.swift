@@ -17,6 +17,8 @@ package struct PlacementPolicy: Hashable, Sendable {
     /// The cities that lead in place of a home that is lost, in this order; then any other.
     package var failover: [String]
     package var reads: ReadMode
+    /// Where a write must be durable before it is acknowledged (Rule C6).
+    package var acknowledgement: AcknowledgementRule
 
     /// How the leader makes sure that what it reads is the newest.
     package enum ReadMode: UInt8, CaseIterable, Sendable {
@@ -38,12 +40,13 @@ package struct PlacementPolicy: Hashable, Sendable {
 
     package init(
         survive: FailureLevel = .node, homes: [Home] = [], failover: [String] = [],
-        reads: ReadMode = .quorum
+        reads: ReadMode = .quorum, acknowledgement: AcknowledgementRule = .majority
     ) {
         self.survive = survive
         self.homes = homes
         self.failover = failover
         self.reads = reads
+        self.acknowledgement = acknowledgement
     }
 
     /// The keys at which a home begins or ends: a tablet lies between two of them, so that all its
@@ -63,10 +66,12 @@ package struct PlacementPolicy: Hashable, Sendable {
         }
     }
 
-    /// Layout: survive 1 · reads 1 · home count 4 · (prefix, city) … · failover count 4 · cities ….
+    /// Layout: survive 1 · reads 1 · acknowledgement 1 · home count 4 · (prefix, city) … ·
+    /// failover count 4 · cities ….
     package func encode(to writer: inout ByteWriter) {
         writer.uint8(survive.rawValue)
         writer.uint8(reads.rawValue)
+        writer.uint8(acknowledgement.rawValue)
         writer.uint32(UInt32(homes.count))
         for home in homes {
             writer.lengthPrefixed(home.prefix)
@@ -87,6 +92,7 @@ package struct PlacementPolicy: Hashable, Sendable {
             throw .unknownKind(field: "reads", value: UInt64(mode))
         }
         self.reads = reads
+        acknowledgement = try AcknowledgementRule(from: &reader)
         homes = []
         failover = []
         let most = PlacementPolicy.homesMax

@@ -102,6 +102,8 @@ package enum PlantedFault: Sendable {
     case silentLeaderKept
     /// Voters are placed near home, however many of them one city or room then has.
     case exposedLayoutAllowed
+    /// A majority within one room or city acknowledges, whatever the configuration asks (Rule C6).
+    case acknowledgedWithinSite
     /// A leader that hears nobody stays: no check-quorum.
     case deafLeaderStays
     /// No pre-vote, no stickiness and no relay: whoever misses the leader raises the term.

@@ -18,10 +18,12 @@ package struct TabletSplit: Hashable, Sendable {
     package var half: TabletID
     /// The first voters of the half, one on the node of each voter of the tablet.
     package var members: [Member]
+    /// What commits of the half need, as of the tablet itself.
+    package var acknowledgement: Acknowledgement
 
     package init(
         tablet: TabletID, generation: Generation, configuration: Generation, at: Bytes,
-        half: TabletID, members: [Member]
+        half: TabletID, members: [Member], acknowledgement: Acknowledgement = .majority
     ) {
         logicVersion = .newest
         self.tablet = tablet
@@ -30,6 +32,7 @@ package struct TabletSplit: Hashable, Sendable {
         self.at = at
         self.half = half
         self.members = members
+        self.acknowledgement = acknowledgement
     }
 
     /// The generation of both tablets once the split is done.
@@ -39,7 +42,7 @@ package struct TabletSplit: Hashable, Sendable {
     package func member(on node: NodeID) -> Member? { members.first { $0.node == node } }
 
     /// Layout: logic version 2 · reserved 2 · tablet 8 · generation 8 · configuration 8 · half 8 ·
-    /// members · at.
+    /// members · acknowledgement · at.
     package func encode(to writer: inout ByteWriter) {
         writer.identifier(logicVersion)
         writer.uint16(0)
@@ -48,6 +51,7 @@ package struct TabletSplit: Hashable, Sendable {
         writer.identifier(configuration)
         writer.identifier(half)
         members.encode(to: &writer)
+        acknowledgement.encode(to: &writer)
         writer.lengthPrefixed(at)
     }
 
@@ -59,6 +63,7 @@ package struct TabletSplit: Hashable, Sendable {
         configuration = try reader.identifier(Generation.self)
         half = try reader.identifier(TabletID.self)
         members = try [Member](from: &reader)
+        acknowledgement = try Acknowledgement(from: &reader)
         at = try reader.lengthPrefixedBytes("split key", atMost: Limits.keyBytesMax).compacted()
         guard half != tablet, !at.isEmpty, areMembersValid else {
             throw .malformed("a split into nothing")
@@ -70,6 +75,7 @@ package struct TabletSplit: Hashable, Sendable {
         guard let first = members.first, first.replica != .none else { return false }
         return zip(members, members.dropFirst()).allSatisfy { $0.replica < $1.replica }
             && Set(members.map(\.node)).count == members.count
+            && acknowledgement.fits(voters: members.count)
     }
 
     /// The entry's payload.

@@ -40,13 +40,17 @@ package struct Placement: Sendable {
         package var home: String?
         /// The cities that should lead it when home is lost, in this order.
         package var failover: [String]
+        /// Where an entry must be durable before it counts as committed (Rule C6).
+        package var acknowledgement: AcknowledgementRule
 
         package init(
-            survive: FailureLevel = .node, home: String? = nil, failover: [String] = []
+            survive: FailureLevel = .node, home: String? = nil, failover: [String] = [],
+            acknowledgement: AcknowledgementRule = .majority
         ) {
             self.survive = survive
             self.home = home
             self.failover = failover
+            self.acknowledgement = acknowledgement
         }
     }
 
@@ -60,6 +64,10 @@ package struct Placement: Sendable {
         package var isJoint: Bool
         /// The voters that it is on the way to; empty when it is on none.
         package var target: [Member]
+        /// What commits need of the voters; not known while the configuration is joint.
+        package var acknowledgement: Acknowledgement
+        /// What they are to need of the target.
+        package var targetAcknowledgement: Acknowledgement
         package var nextReplica: ReplicaID
         /// 0 while it is not known.
         package var leader: NodeID
@@ -69,7 +77,9 @@ package struct Placement: Sendable {
 
         package init(
             id: TabletID, replicas: Int, voters: [Member], learners: [Member] = [],
-            isJoint: Bool = false, target: [Member] = [], nextReplica: ReplicaID,
+            isJoint: Bool = false, target: [Member] = [],
+            acknowledgement: Acknowledgement = .majority,
+            targetAcknowledgement: Acknowledgement = .majority, nextReplica: ReplicaID,
             leader: NodeID = NodeID(0), isHeld: Bool = false, policy: Policy = Policy()
         ) {
             self.id = id
@@ -78,6 +88,8 @@ package struct Placement: Sendable {
             self.learners = learners
             self.isJoint = isJoint
             self.target = target
+            self.acknowledgement = acknowledgement
+            self.targetAcknowledgement = targetAcknowledgement
             self.nextReplica = nextReplica
             self.leader = leader
             self.isHeld = isHeld
@@ -90,8 +102,10 @@ package struct Placement: Sendable {
 
     /// One thing to do.
     package enum Step: Hashable, Sendable {
-        /// Make `target` the voters of a tablet; `nextReplica` is the lowest number unused then.
-        case retarget(TabletID, target: [Member], nextReplica: ReplicaID)
+        /// Make `target` the voters of a tablet, with what commits are to need of them;
+        /// `nextReplica` is the lowest number unused then.
+        case retarget(
+            TabletID, target: [Member], Acknowledgement, nextReplica: ReplicaID)
         /// The target is reached: forget it.
         case settled(TabletID)
         /// Have the tablet's leader work towards its target.
@@ -123,6 +137,7 @@ package struct Placement: Sendable {
         planner.advanceThoseUnderWay()
         planner.repair()
         planner.bringToPolicy()
+        planner.bringToAcknowledgement()
         planner.balanceReplicas(&history, now: now)
         planner.freeDrainedLeaders()
         planner.sendLeadersHome(&history, now: now)

@@ -78,7 +78,9 @@ struct Planner {
                 // Learners that nobody wants, or a joint configuration left behind: its leader
                 // brings it to an end by itself once it is told the voters it has.
                 retarget(place, tablet.voters, tablet.nextReplica)
-            } else if tablet.target == tablet.voters, tablet.learners.isEmpty, !tablet.isJoint {
+            } else if tablet.target == tablet.voters, tablet.learners.isEmpty, !tablet.isJoint,
+                tablet.targetAcknowledgement == tablet.acknowledgement
+            {
                 isTouched[place] = false
                 tablets[place].target = []
                 steps.append(.settled(tablet.id))
@@ -109,11 +111,32 @@ struct Planner {
     ) {
         for member in tablets[place].wanted { count(member.node, -1) }
         for member in target { count(member.node, 1) }
+        let acknowledgement = acknowledgement(of: target, for: tablets[place])
         tablets[place].target = target
+        tablets[place].targetAcknowledgement = acknowledgement
         tablets[place].nextReplica = nextReplica
         isTouched[place] = true
         steps.append(
-            .retarget(tablets[place].id, target: target, nextReplica: nextReplica))
+            .retarget(
+                tablets[place].id, target: target, acknowledgement, nextReplica: nextReplica))
+    }
+
+    /// What commits of a tablet are to need once `target` are its voters: what its policy asks,
+    /// or, while these voters would not stand the loss of one under it, what is in force.
+    private func acknowledgement(
+        of target: [Member], for tablet: Placement.Tablet
+    ) -> Acknowledgement {
+        layout.acknowledgement(
+            of: target.map(\.node), asked: tablet.policy.acknowledgement,
+            inForce: tablet.acknowledgement.rule) ?? tablet.acknowledgement
+    }
+
+    /// Whether a tablet may get these voters: neither the rule that its policy asks for nor the
+    /// one in force may be left without voters elsewhere, or no write would be acknowledged again.
+    private func mayHave(_ target: [Member], _ tablet: Placement.Tablet) -> Bool {
+        layout.acknowledgement(
+            of: target.map(\.node), asked: tablet.policy.acknowledgement,
+            inForce: tablet.acknowledgement.rule) != nil
     }
 
     // MARK: Repair
@@ -123,7 +146,9 @@ struct Planner {
         for place in tablets.indices where !isTouched[place] && !tablets[place].isHeld {
             guard movesUnderWay < Placement.movesMax else { return }
             let view = view(of: tablets[place])
-            guard let target = repaired(tablets[place], view) else { continue }
+            guard let target = repaired(tablets[place], view),
+                mayHave(target.voters, tablets[place])
+            else { continue }
             movesUnderWay += 1
             retarget(place, target.voters, target.nextReplica)
         }
@@ -234,8 +259,22 @@ struct Planner {
     private mutating func exchange(_ place: Int, _ leaving: NodeID, for coming: NodeID) {
         let newcomer = Member(replica: tablets[place].nextReplica, node: coming)
         let target = tablets[place].voters.filter { $0.node != leaving } + [newcomer]
+        guard mayHave(target.inOrder, tablets[place]) else { return }
         movesUnderWay += 1
         retarget(place, target.inOrder, tablets[place].nextReplica.next)
+    }
+
+    /// Has commits need what policies ask, wherever voters stand so that it can be asked, and
+    /// follows what is known of where they stand.
+    mutating func bringToAcknowledgement() {
+        for place in tablets.indices where !isTouched[place] && !tablets[place].isHeld {
+            let tablet = tablets[place]
+            guard movesUnderWay < Placement.movesMax, tablet.isSettled,
+                acknowledgement(of: tablet.voters, for: tablet) != tablet.acknowledgement
+            else { continue }
+            movesUnderWay += 1
+            retarget(place, tablet.voters, tablet.nextReplica)
+        }
     }
 
     // MARK: Balance

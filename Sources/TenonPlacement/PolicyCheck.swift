@@ -19,7 +19,13 @@ extension PlacementPolicy {
         let layout = VoterLayout(nodes.filter(\.keepsReplicas))
         let count = Placement.votersWanted(replicas, nodes: layout.nodes.count)
         // Homes are wishes: they put nothing out of reach.
-        try PlacementPolicy.checkReach(Placement.Policy(survive: survive), count, layout, names)
+        let policy = Placement.Policy(survive: survive, acknowledgement: acknowledgement)
+        let view = layout.under(policy)
+        guard let places = view.best(count, isAble: { _ in true }, load: { _ in 0 }) else {
+            throw PolicyProblem(message: "no node may have replicas: undrain or add one")
+        }
+        try PlacementPolicy.checkReach(policy, places, layout, names)
+        try PlacementPolicy.checkAcknowledgement(policy, places, layout, names)
     }
 
     private func checkHomes() throws(PolicyProblem) {
@@ -53,16 +59,12 @@ extension PlacementPolicy {
 
     /// Whether some set of voters survives every loss at the level of the goal.
     private static func checkReach(
-        _ policy: Placement.Policy, _ count: Int, _ layout: VoterLayout,
+        _ policy: Placement.Policy, _ places: [Int], _ layout: VoterLayout,
         _ names: (NodeID) -> String
     ) throws(PolicyProblem) {
-        let view = layout.under(policy)
-        guard let places = view.best(count, isAble: { _ in true }, load: { _ in 0 }) else {
-            throw PolicyProblem(message: "no node may have replicas: undrain or add one")
-        }
-        if policy.survive == .node || view.cost(of: places).exposed == 0 { return }
-        let topology = Topology(
-            layout.nodes.map { .init(id: $0.id, name: names($0.id), locality: $0.locality) })
+        let cost = layout.under(policy).cost(of: places)
+        if policy.survive == .node || cost.exposed == 0 { return }
+        let topology = Topology(layout, names)
         let voters = places.map { layout.nodes[$0].id }
         let list = voters.map(names).joined(separator: ", ")
         let survival = Survival(voters: voters, in: topology)
@@ -79,6 +81,50 @@ extension PlacementPolicy {
                 + "majority is \(loss.majority). Nodes in three or more different "
                 + "\(policy.survive == .dc ? "rooms" : "cities") are needed")
     }
+
+    /// Whether writes go on without any one voter, and after every loss that the policy is to
+    /// survive, when a voter elsewhere has to acknowledge them (Rule C6).
+    private static func checkAcknowledgement(
+        _ policy: Placement.Policy, _ places: [Int], _ layout: VoterLayout,
+        _ names: (NodeID) -> String
+    ) throws(PolicyProblem) {
+        guard let level = policy.acknowledgement.level,
+            layout.under(policy).cost(of: places).missingElsewhere > 0
+        else { return }
+        let topology = Topology(layout, names)
+        let voters = places.map { layout.nodes[$0].id }
+        let place = level == .dc ? "room" : "city"
+        let asked = "--ack \(policy.acknowledgement.name)"
+        let head =
+            "\(asked) acknowledges a write when a voter of another \(place) has it, too; with the "
+            + "best placement, voters \(voters.map(names).joined(separator: ", ")), "
+        let change =
+            "Add nodes in more \(level == .dc ? "rooms" : "cities"), give more --replicas, or ask "
+            + "for \(level == .city ? "--ack dc or --ack majority" : "--ack majority")"
+        let domains = voters.compactMap { topology.node($0)?.domain(at: level) }
+        guard
+            let fullest = domains.max(by: { one, other in
+                (domains.count { $0 == one }, other) < (domains.count { $0 == other }, one)
+            })
+        else {
+            throw PolicyProblem(
+                message: "\(asked) needs to know the \(place) of nodes: start them with "
+                    + "--locality city=…,dc=…, or ask for --ack majority")
+        }
+        let elsewhere = domains.count { $0 != fullest }
+        if elsewhere < 2 {
+            throw PolicyProblem(
+                message: head + "\(elsewhere == 0 ? "none stands" : "only one stands") outside "
+                    + "\(fullest), where it may be led: two are needed, so that writes go on when "
+                    + "one is lost. \(change)")
+        }
+        let survival = Survival(
+            voters: voters, acknowledgement: policy.acknowledgement, in: topology)
+        let loss = survival.worstLoss(at: policy.survive)
+        throw PolicyProblem(
+            message: head + "\(loss.map { "the loss of \($0.domain)" } ?? "some loss") leaves "
+                + "voters of one \(place) only, and writes would stop. \(change)")
+    }
 }
 
 extension Placement {
@@ -86,5 +132,12 @@ extension Placement {
     package static func votersWanted(_ replicas: Int, nodes: Int) -> Int {
         let count = max(1, min(replicas, nodes))
         return count % 2 == 0 ? count - 1 : count
+    }
+}
+
+extension Topology {
+    fileprivate init(_ layout: VoterLayout, _ names: (NodeID) -> String) {
+        self.init(
+            layout.nodes.map { .init(id: $0.id, name: names($0.id), locality: $0.locality) })
     }
 }

@@ -5,13 +5,21 @@ package import TenonCore
 /// A majority of voters holds every committed entry, and any two majorities share a voter. So
 /// while a majority is left, it elects a leader that holds all that was committed; with fewer
 /// nothing can be committed, and what the others held may not be on any that is left.
+///
+/// Where a rule asks for an acknowledgement from elsewhere (Rule C6) every committed entry is on
+/// voters of two sites besides: what takes no majority away, or all its voters from one site, loses
+/// no entry. But with voters of one site left nothing new is committed, a leader's first entry
+/// included.
 package enum LossVerdict: UInt8, Comparable, Sendable {
     /// Nothing is lost, and it serves again by itself.
     case byItself = 0
+    /// Nothing is lost and a leader is elected; writes stop, and with the change of leader
+    /// linearizable reads, until a voter elsewhere answers (Rule C6).
+    case whenElsewhereAnswers = 1
     /// Copies are left and no majority: an operator has to decide, and entries may be lost.
-    case byOperator = 1
+    case byOperator = 2
     /// No copy is left.
-    case gone = 2
+    case gone = 3
 
     package static func < (one: LossVerdict, other: LossVerdict) -> Bool {
         one.rawValue < other.rawValue
@@ -21,6 +29,7 @@ package enum LossVerdict: UInt8, Comparable, Sendable {
     package var name: String {
         switch self {
         case .byItself: "by itself"
+        case .whenElsewhereAnswers: "when a voter elsewhere answers"
         case .byOperator: "by operator command"
         case .gone: "not"
         }
@@ -35,6 +44,8 @@ package struct Loss: Hashable, Sendable {
     /// Voters that have to be left.
     package let majority: Int
     package let verdict: LossVerdict
+    /// Whether some committed entry may be on none of those that are left.
+    package let mayLoseEntries: Bool
 }
 
 /// What a tablet survives by where its voters are.
@@ -42,12 +53,15 @@ package struct Survival: Sendable {
     package let voters: [NodeID]
     /// Those of them that are lost already.
     package let down: Set<NodeID>
+    package let acknowledgement: AcknowledgementRule
     private let topology: Topology
 
     package init(
-        voters: [NodeID], down: Set<NodeID> = [], in topology: Topology
+        voters: [NodeID], acknowledgement: AcknowledgementRule = .majority,
+        down: Set<NodeID> = [], in topology: Topology
     ) {
         self.voters = voters
+        self.acknowledgement = acknowledgement
         self.down = down
         self.topology = topology
     }
@@ -58,13 +72,29 @@ package struct Survival: Sendable {
     package func loss(of domain: FailureDomain) -> Loss {
         let gone = Set(topology.nodes(in: domain).map(\.id))
         let left = voters.filter { !gone.contains($0) && !down.contains($0) }
-        let verdict: LossVerdict =
-            if left.count >= majority { .byItself } else if left.isEmpty { .gone } else {
-                .byOperator
-            }
         return Loss(
             domain: domain, lost: voters.filter(gone.contains), left: left, majority: majority,
-            verdict: verdict)
+            verdict: verdict(leaving: left), mayLoseEntries: mayLoseEntries(leaving: left))
+    }
+
+    /// What becomes of the tablet when these of its voters are left.
+    package func verdict(leaving left: [NodeID]) -> LossVerdict {
+        if left.isEmpty { return .gone }
+        if left.count < majority { return .byOperator }
+        return canAcknowledge(left) ? .byItself : .whenElsewhereAnswers
+    }
+
+    /// Whether some entry may be committed and on none of the voters that are left: those that are
+    /// not could have committed it alone.
+    package func mayLoseEntries(leaving left: [NodeID]) -> Bool {
+        let others = voters.filter { !left.contains($0) }
+        return others.count >= majority && canAcknowledge(others)
+    }
+
+    /// Whether these stand in as many places as the rule asks for.
+    private func canAcknowledge(_ voters: [NodeID]) -> Bool {
+        guard let level = acknowledgement.level else { return true }
+        return Set(voters.compactMap { topology.node($0)?.domain(at: level) }).count >= 2
     }
 
     /// Every loss at `level` that takes a voter, in the order of names.

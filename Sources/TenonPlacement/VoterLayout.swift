@@ -40,7 +40,42 @@ package struct VoterLayout: Sendable {
             order.append(city)
         }
         let ranks = cityNames.map { order.firstIndex(of: $0) ?? order.count }
-        return PolicyLayout(layout: self, survive: policy.survive, ranks: ranks)
+        return PolicyLayout(
+            layout: self, survive: policy.survive, acknowledgement: policy.acknowledgement,
+            ranks: ranks)
+    }
+
+    /// For each node the number of what it is lost with at a level.
+    fileprivate func domains(at level: FailureLevel) -> [Int] {
+        switch level {
+        case .node: Array(nodes.indices)
+        case .dc: rooms
+        case .city: cities
+        }
+    }
+
+    /// What commits of voters on `members` are to need: the rule that is asked for, or else the one
+    /// in force; a rule counts only where the loss of one voter does not end all writes. Nil when
+    /// neither does. - Complexity: O(members · nodes).
+    package func acknowledgement(
+        of members: [NodeID], asked: AcknowledgementRule, inForce: AcknowledgementRule
+    ) -> Acknowledgement? {
+        [asked, inForce].lazy.map { acknowledgement($0, of: members) }
+            .first(where: \.standsLossOfOne)
+    }
+
+    private func acknowledgement(
+        _ rule: AcknowledgementRule, of members: [NodeID]
+    ) -> Acknowledgement {
+        guard let level = rule.level else { return .majority }
+        let domains = domains(at: level)
+        let places = members.map { member -> Int? in
+            guard let place = nodes.firstIndex(where: { $0.id == member }),
+                domains[place] != VoterLayout.unknown
+            else { return nil }
+            return domains[place]
+        }
+        return Acknowledgement(rule, places: places)
     }
 
     /// The highest level of which `count` voters can survive every loss.
@@ -59,13 +94,17 @@ package struct LayoutCost: Comparable, Sendable {
     /// Voters too many in places that are lost at once: with one of these places gone, so many
     /// more would be needed for a majority.
     package var exposed = 0
+    /// Voters that are missing elsewhere (Rule C6): with a voter less, or with what the policy is
+    /// to survive lost, so many sites would be too few for a commit.
+    package var missingElsewhere = 0
     /// How far from home the voters are: each counts the cities that should lead before its own.
     package var distance = 0
     /// Voters beside another one in the same room.
     package var crowded = 0
 
     package static func < (one: LayoutCost, other: LayoutCost) -> Bool {
-        (one.exposed, one.distance, one.crowded) < (other.exposed, other.distance, other.crowded)
+        (one.exposed, one.missingElsewhere, one.distance, one.crowded)
+            < (other.exposed, other.missingElsewhere, other.distance, other.crowded)
     }
 }
 
@@ -73,6 +112,7 @@ package struct LayoutCost: Comparable, Sendable {
 package struct PolicyLayout: Sendable {
     fileprivate let layout: VoterLayout
     fileprivate let survive: FailureLevel
+    fileprivate let acknowledgement: AcknowledgementRule
     fileprivate let ranks: [Int]
 
     /// How early the node at `place` should lead: 0 at home.
@@ -82,6 +122,7 @@ package struct PolicyLayout: Sendable {
     package func cost(of voters: [Int]) -> LayoutCost {
         var cost = LayoutCost()
         for voter in voters { cost.distance += ranks[voter] }
+        cost.missingElsewhere = missingElsewhere(voters)
         if isPlanted(.exposedLayoutAllowed) { return cost }
         // Without so many a majority is left.
         let spare = (voters.count - 1) / 2
@@ -92,6 +133,25 @@ package struct PolicyLayout: Sendable {
         }
         cost.crowded = surplus(of: voters, over: 1, layout.rooms)
         return cost
+    }
+
+    /// How far `voters` are from two sites that can acknowledge, whichever voter is lost, and
+    /// whatever else the policy is to survive. - Complexity: O(voters²).
+    private func missingElsewhere(_ voters: [Int]) -> Int {
+        guard let level = acknowledgement.level else { return 0 }
+        let sites = layout.domains(at: level)
+        let known = voters.filter { sites[$0] != VoterLayout.unknown }
+        let most = known.map { one in known.count { sites[$0] == sites[one] } }.max() ?? 0
+        var missing = max(0, 2 - (known.count - most))
+        guard survive > .node else { return missing }
+        let lostWith = layout.domains(at: survive)
+        var seen: [Int] = []
+        for voter in voters where !seen.contains(lostWith[voter]) {
+            seen.append(lostWith[voter])
+            let left = known.filter { lostWith[$0] != lostWith[voter] }
+            missing += max(0, 2 - Set(left.map { sites[$0] }).count)
+        }
+        return missing
     }
 
     /// By how many the voters in each domain are more than `bound`, all together; of one whose

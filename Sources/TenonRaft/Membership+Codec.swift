@@ -2,24 +2,33 @@ package import TenonCore
 
 /// The payload of a configuration entry, little-endian:
 ///
-///     format version 1 (= 1) · acknowledgement rule 1 · generation 8
+///     format version 1 (= 1) · acknowledgement rule of the incoming voters 1 · of the outgoing 1 ·
+///     generation 8
 ///     incoming count 4 · members … · outgoing count 4 · members … · learner count 4 · members …
-///     member: replica 8 · node 4 · role flags 1 (bit 0 witness, reserved: must be 0)
+///     member: replica 8 · node 4 · site 1 (0 not told; 0 where no rule asks for it) ·
+///     role flags 1 (bit 0 witness, reserved: must be 0)
 extension Membership {
     private static let formatVersion: UInt8 = 1
-    private static let memberBytes = Member.encodedBytes + 1
+    private static let memberBytes = Member.encodedBytes + 2
 
     /// The payload of an entry that makes this the group's configuration.
     package func encoded() -> [UInt8] {
         let count = incoming.count + outgoing.count + learners.count
-        var writer = ByteWriter(capacity: 22 + count * Membership.memberBytes)
+        var writer = ByteWriter(capacity: 23 + count * Membership.memberBytes)
         writer.uint8(Membership.formatVersion)
-        writer.uint8(acknowledgement.rawValue)
+        writer.uint8(acknowledgement.rule.rawValue)
+        writer.uint8(outgoingAcknowledgement.rule.rawValue)
         writer.identifier(generation)
-        for list in [incoming, outgoing, learners] {
+        let lists = [
+            (incoming, acknowledgement), (outgoing, outgoingAcknowledgement),
+            (learners, Acknowledgement.majority),
+        ]
+        for (list, acknowledgement) in lists {
             writer.uint32(UInt32(list.count))
-            for member in list {
+            for (place, member) in list.enumerated() {
                 member.encode(to: &writer)
+                writer.identifier(
+                    acknowledgement.sites.isEmpty ? .unknown : acknowledgement.sites[place])
                 writer.uint8(0)
             }
         }
@@ -33,29 +42,36 @@ extension Membership {
         guard version == Membership.formatVersion else {
             throw .unknownKind(field: "membership version", value: UInt64(version))
         }
-        let ruleByte = try reader.uint8()
-        guard let rule = AcknowledgementRule(rawValue: ruleByte) else {
-            throw .unknownKind(field: "acknowledgement rule", value: UInt64(ruleByte))
-        }
+        let rule = try AcknowledgementRule(from: &reader)
+        let outgoingRule = try AcknowledgementRule(from: &reader)
         let generation = try reader.identifier(Generation.self)
-        let incoming = try Membership.members(from: &reader)
-        let outgoing = try Membership.members(from: &reader)
-        let learners = try Membership.members(from: &reader)
+        let incoming = try Membership.members(under: rule, from: &reader)
+        let outgoing = try Membership.members(under: outgoingRule, from: &reader)
+        let learners = try Membership.members(under: .majority, from: &reader)
         try reader.finish()
         try self.init(
-            incoming: incoming, outgoing: outgoing, learners: learners, generation: generation,
-            acknowledgement: rule)
+            incoming: incoming.members, outgoing: outgoing.members, learners: learners.members,
+            generation: generation, acknowledgement: Acknowledgement(rule, sites: incoming.sites),
+            outgoingAcknowledgement: Acknowledgement(outgoingRule, sites: outgoing.sites))
     }
 
-    private static func members(from reader: inout ByteReader) throws(DecodingError) -> [Member] {
+    private static func members(
+        under rule: AcknowledgementRule, from reader: inout ByteReader
+    ) throws(DecodingError) -> (members: [Member], sites: [SiteID]) {
         let count = try reader.count("members", itemBytes: memberBytes, atMost: membersMax)
         var members: [Member] = []
         members.reserveCapacity(count)
+        var sites: [SiteID] = []
         for _ in 0..<count {
             members.append(try Member(from: &reader))
+            let site = try reader.identifier(SiteID.self)
+            guard rule != .majority || site == .unknown else {
+                throw .malformed("a site that no rule asks for")
+            }
+            sites.append(site)
             let flags = try reader.uint8()
             guard flags == 0 else { throw .unknownKind(field: "role flags", value: UInt64(flags)) }
         }
-        return members
+        return (members, sites)
     }
 }

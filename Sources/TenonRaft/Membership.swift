@@ -1,13 +1,5 @@
 package import TenonCore
 
-/// When an entry counts as committed, beside the majority of voters (Rule C6).
-package enum AcknowledgementRule: UInt8, Sendable, Hashable {
-    /// A majority suffices.
-    case majority = 0
-    // Reserved: 1 another room, 2 another city. Refused until quorums know about localities:
-    // counting them as a plain majority would silently weaken what an operator asked for.
-}
-
 /// Who belongs to a group, as configuration entries of its log say.
 ///
 /// Normally `outgoing` is empty. While the group moves from one set of voters to another both are
@@ -16,7 +8,8 @@ package enum AcknowledgementRule: UInt8, Sendable, Hashable {
 ///
 /// - Invariant: each list is in strictly rising order of replica; `incoming` is not empty; a
 ///   replica is on one node only, and not a learner while it is an incoming voter. (An outgoing
-///   voter may be a learner: that is what it becomes when the joint configuration ends.)
+///   voter may be a learner: that is what it becomes when the joint configuration ends.) Each rule
+///   of acknowledgement fits its voters; without outgoing voters theirs is a plain majority.
 package struct Membership: Hashable, Sendable {
     /// The voters; of a joint configuration those that come.
     package let incoming: [Member]
@@ -26,7 +19,10 @@ package struct Membership: Hashable, Sendable {
     package let learners: [Member]
     /// Rises with every change.
     package let generation: Generation
-    package let acknowledgement: AcknowledgementRule
+    /// What the incoming voters ask of a commit beside their majority (Rule C6).
+    package let acknowledgement: Acknowledgement
+    /// The same of the outgoing voters: while both decide, both rules hold.
+    package let outgoingAcknowledgement: Acknowledgement
 
     /// Bounds each of the lists.
     package static let membersMax = [Member].countMax
@@ -34,13 +30,15 @@ package struct Membership: Hashable, Sendable {
     /// - Throws: `DecodingError.malformed` or `.tooLong` when the lists break the invariant.
     package init(
         incoming: [Member], outgoing: [Member] = [], learners: [Member] = [],
-        generation: Generation = .first, acknowledgement: AcknowledgementRule = .majority
+        generation: Generation = .first, acknowledgement: Acknowledgement = .majority,
+        outgoingAcknowledgement: Acknowledgement = .majority
     ) throws(DecodingError) {
         self.incoming = incoming
         self.outgoing = outgoing
         self.learners = learners
         self.generation = generation
         self.acknowledgement = acknowledgement
+        self.outgoingAcknowledgement = outgoingAcknowledgement
         try validate()
     }
 
@@ -86,6 +84,11 @@ package struct Membership: Hashable, Sendable {
         for learner in learners where incoming.contains(where: { $0.replica == learner.replica }) {
             throw .malformed("a voter that is a learner")
         }
+        guard acknowledgement.fits(voters: incoming.count),
+            outgoing.isEmpty
+                ? outgoingAcknowledgement == .majority
+                : outgoingAcknowledgement.fits(voters: outgoing.count)
+        else { throw .malformed("sites that are not those of the voters") }
         let everyone = members
         for (left, right) in zip(everyone, everyone.dropFirst())
         where left.replica == right.replica {

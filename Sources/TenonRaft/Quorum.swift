@@ -24,11 +24,50 @@ extension Membership {
         return isJoint ? min(coming, Membership.majorityValue(of: outgoing, value)) : coming
     }
 
+    /// The greatest value that a commit may count on: a quorum has reached it, and, where a rule
+    /// asks for that, voters of two sites, of each half of a joint configuration (Rule C6). Nil when
+    /// no value can be enough, because nobody knows of two sites.
+    ///
+    /// Two sites, whoever leads: then one of them is not the leader's, and the entry outlives the
+    /// other. In the ordinary case, where the leader has it itself, that is the same as a voter
+    /// elsewhere; while its own disk is behind it is more.
+    /// - Complexity: O(voters · log voters).
+    func commitValue<Value: Comparable>(_ value: (ReplicaID) -> Value) -> Value? {
+        let quorum = quorumValue(value)
+        if isPlanted(.acknowledgedWithinSite) { return quorum }
+        var reached = quorum
+        for (voters, rule) in [
+            (incoming, acknowledgement), (outgoing, outgoingAcknowledgement),
+        ] where rule.rule != .majority {
+            guard let elsewhere = Membership.twoSitesValue(of: voters, rule.sites, value) else {
+                return nil
+            }
+            reached = min(reached, elsewhere)
+        }
+        return reached
+    }
+
+    /// Whether what those have for whom `agrees` holds is enough for a commit.
+    func canCommit(_ agrees: (ReplicaID) -> Bool) -> Bool {
+        commitValue { agrees($0) ? 1 : 0 } == 1
+    }
+
     /// What the election comes to, when `ballot` is each voter's answer so far.
     func outcome(_ ballot: (ReplicaID) -> Bool?) -> ElectionOutcome {
         if hasQuorum({ ballot($0) == true }) { return .won }
         // Whoever has not answered may still say yes.
         return hasQuorum { ballot($0) != false } ? .pending : .lost
+    }
+
+    /// The greatest value that voters of two different known sites have reached; nil when there
+    /// are no two.
+    private static func twoSitesValue<Value: Comparable>(
+        of voters: [Member], _ sites: [SiteID], _ value: (ReplicaID) -> Value
+    ) -> Value? {
+        let known = zip(voters, sites).filter { $0.1 != .unknown }
+            .map { (value: value($0.0.replica), site: $0.1) }
+        guard let first = known.max(by: { $0.value < $1.value }) else { return nil }
+        return known.filter { $0.site != first.site }.map(\.value).max()
     }
 
     private static func majorityValue<Value: Comparable>(

@@ -136,7 +136,7 @@ extension KeyspaceID {
 /// A tablet's place: its interval, its generation, its members and, as far as the answering node
 /// knows, its leader.
 ///
-/// The authority on all of it but ``target`` is the tablet's own log: what stands in the directory
+/// The authority on all of it but what is to be (``target``) is the tablet's own log: what stands in the directory
 /// is the newest that a leader reported (Rule C5).
 package struct TabletDescriptor: Hashable, Sendable {
     package var id: TabletID
@@ -158,6 +158,10 @@ package struct TabletDescriptor: Hashable, Sendable {
     package var isJoint: Bool
     /// The voters that it is to have; empty when they are as they should be.
     package var target: [Member]
+    /// What commits need of ``voters`` (Rule C6); without sites while the configuration is joint.
+    package var acknowledgement: Acknowledgement
+    /// What they are to need of ``target``.
+    package var targetAcknowledgement: Acknowledgement
     /// The lowest number that no replica of the tablet has had yet (Rule I3).
     package var nextReplica: ReplicaID
 
@@ -165,7 +169,8 @@ package struct TabletDescriptor: Hashable, Sendable {
         id: TabletID, keyspace: KeyspaceID, generation: Generation, lower: Bytes, upper: Bytes?,
         leader: NodeID = NodeID(0), configuration: Generation = .first, voters: [Member] = [],
         learners: [Member] = [], isJoint: Bool = false, target: [Member] = [],
-        nextReplica: ReplicaID = ReplicaID(1)
+        acknowledgement: Acknowledgement = .majority,
+        targetAcknowledgement: Acknowledgement = .majority, nextReplica: ReplicaID = ReplicaID(1)
     ) {
         self.id = id
         self.keyspace = keyspace
@@ -178,6 +183,8 @@ package struct TabletDescriptor: Hashable, Sendable {
         self.learners = learners
         self.isJoint = isJoint
         self.target = target
+        self.acknowledgement = acknowledgement
+        self.targetAcknowledgement = targetAcknowledgement
         self.nextReplica = nextReplica
     }
 
@@ -187,7 +194,8 @@ package struct TabletDescriptor: Hashable, Sendable {
     }
 
     /// Layout: id 8 · keyspace 4 · generation 8 · leader 4 · configuration 8 · joint 1 ·
-    /// next replica 8 · voters · learners · target · lower · (flag 1, upper).
+    /// next replica 8 · voters · learners · target · acknowledgement · the target's · lower ·
+    /// (flag 1, upper).
     package func encode(to writer: inout ByteWriter) {
         writer.identifier(id)
         writer.identifier(keyspace)
@@ -199,6 +207,8 @@ package struct TabletDescriptor: Hashable, Sendable {
         voters.encode(to: &writer)
         learners.encode(to: &writer)
         target.encode(to: &writer)
+        acknowledgement.encode(to: &writer)
+        targetAcknowledgement.encode(to: &writer)
         writer.lengthPrefixed(lower)
         writer.optional(upper)
     }
@@ -214,6 +224,11 @@ package struct TabletDescriptor: Hashable, Sendable {
         voters = try [Member](from: &reader)
         learners = try [Member](from: &reader)
         target = try [Member](from: &reader)
+        acknowledgement = try Acknowledgement(from: &reader)
+        targetAcknowledgement = try Acknowledgement(from: &reader)
+        guard acknowledgement.fits(voters: voters.count),
+            targetAcknowledgement.fits(voters: target.count)
+        else { throw .malformed("sites that are not those of the voters") }
         lower = try reader.key()
         upper = try reader.flag("upper") ? reader.key() : nil
     }

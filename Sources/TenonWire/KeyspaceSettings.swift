@@ -8,11 +8,12 @@ package struct KeyspaceSettings: Hashable, Sendable {
     package var homes: [PlacementPolicy.Home]?
     package var failover: [String]?
     package var reads: PlacementPolicy.ReadMode?
+    package var acknowledgement: AcknowledgementRule?
 
     package init(
         replicas: Int? = nil, retention: TimeSpan? = nil, survive: FailureLevel? = nil,
         homes: [PlacementPolicy.Home]? = nil, failover: [String]? = nil,
-        reads: PlacementPolicy.ReadMode? = nil
+        reads: PlacementPolicy.ReadMode? = nil, acknowledgement: AcknowledgementRule? = nil
     ) {
         self.replicas = replicas
         self.retention = retention
@@ -20,21 +21,24 @@ package struct KeyspaceSettings: Hashable, Sendable {
         self.homes = homes
         self.failover = failover
         self.reads = reads
+        self.acknowledgement = acknowledgement
     }
 
     /// `policy` with what was said in place.
     package func applied(to policy: PlacementPolicy) -> PlacementPolicy {
         PlacementPolicy(
             survive: survive ?? policy.survive, homes: homes ?? policy.homes,
-            failover: failover ?? policy.failover, reads: reads ?? policy.reads)
+            failover: failover ?? policy.failover, reads: reads ?? policy.reads,
+            acknowledgement: acknowledgement ?? policy.acknowledgement)
     }
 
-    /// Layout: what is said 1 (bit 0 replicas, 1 retention, 2 survive, 3 homes, 4 failover, 5 reads) ·
-    /// replicas 1 · retention in nanoseconds 8 · policy; zeros and nothing for what is not said.
+    /// Layout: what is said 1 (bit 0 replicas, 1 retention, 2 survive, 3 homes, 4 failover,
+    /// 5 reads, 6 acknowledgement) · replicas 1 · retention in nanoseconds 8 · policy; zeros and
+    /// nothing for what is not said.
     package func encode(to writer: inout ByteWriter) {
         let said = [
             replicas != nil, retention != nil, survive != nil, homes != nil, failover != nil,
-            reads != nil,
+            reads != nil, acknowledgement != nil,
         ]
         writer.uint8(said.reversed().reduce(0) { $0 << 1 | ($1 ? 1 : 0) })
         writer.uint8(UInt8(clamping: replicas ?? 0))
@@ -44,7 +48,7 @@ package struct KeyspaceSettings: Hashable, Sendable {
 
     package init(from reader: inout ByteReader) throws(DecodingError) {
         let said = try reader.uint8()
-        guard said < 1 << 6 else {
+        guard said < 1 << 7 else {
             throw .unknownKind(field: "settings of a keyspace", value: UInt64(said))
         }
         let replicas = Int(try reader.uint8())
@@ -64,6 +68,7 @@ package struct KeyspaceSettings: Hashable, Sendable {
             survive: try ifSaid(4, policy.survive, else: plain.survive),
             homes: try ifSaid(8, policy.homes, else: plain.homes),
             failover: try ifSaid(16, policy.failover, else: plain.failover),
-            reads: try ifSaid(32, policy.reads, else: plain.reads))
+            reads: try ifSaid(32, policy.reads, else: plain.reads),
+            acknowledgement: try ifSaid(64, policy.acknowledgement, else: plain.acknowledgement))
     }
 }

@@ -171,6 +171,7 @@
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 "sessions"
             case .configurationActiveOnApply: "members"
+            case .acknowledgedWithinSite: "cities"
             case .replicaAddedUnderOldID: "moves"
             case .ownClockTrusted: "time"
             case .quietSetNumberIgnored: "quiet"
@@ -225,6 +226,7 @@
                 .slowestVoterCounts:
                 []
             case .ownClockTrusted: [.timelyVersions]
+            case .acknowledgedWithinSite: [.durableElsewhere]
             case .quietSetNumberIgnored: [.quietSets]
             case .leaseNeverEnds, .promiseForgotten:
                 [.oneLease, .linearizability, .replay]

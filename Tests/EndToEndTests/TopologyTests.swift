@@ -96,6 +96,17 @@ struct TopologyTests {
                     "put", "--keyspace", "accounts", "\(home)/1", home)
                 #expect(put.exitCode == 0, "\(put.errors)")
             }
+            let altered = try await cluster.tenon("keyspace", "alter", "accounts", "--ack", "city")
+            #expect(altered.exitCode == 0, "\(altered.errors)")
+            let isAsked = try await Eventually.holds {
+                let told = try await cluster.tenon("explain", "accounts")
+                return told.exitCode == 0
+                    && told.output.contains("when no voter elsewhere answers, writes stop")
+            }
+            #expect(isAsked)
+            let far = try await cluster.tenon(
+                "put", "--keyspace", "accounts", "shanghai/2", "in two cities")
+            #expect(far.exitCode == 0, "\(far.errors)")
             let refused = try await cluster.tenon(
                 "keyspace", "create", "far", "--home", "gz/=guangzhou")
             #expect(refused.exitCode == 2)

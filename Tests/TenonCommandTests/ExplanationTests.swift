@@ -53,6 +53,58 @@ struct ExplanationTests {
         #expect(told.text.contains("survives  city sh lost: n3, n4, n5 left, 3 needed: by itself"))
     }
 
+    @Test("What an acknowledgement from elsewhere costs is told, and counted in the proof")
+    func elsewhere() throws {
+        var policy = city
+        policy.acknowledgement = .city
+        var told = directory(policy)
+        for place in told.tablets.indices {
+            told.tablets[place].acknowledgement = Acknowledgement(
+                .city, places: ["sh", "sh", "bj", "bj", "sz"])
+        }
+        let trips: [NodeID: UInt64] = [
+            NodeID(2): 200, NodeID(3): 15_500, NodeID(4): 15_100, NodeID(5): 30_000,
+        ]
+        let whole = explanation(told, trips: trips)
+        #expect(whole.risks.isEmpty)
+        #expect(whole.text.contains("--ack city"))
+        #expect(whole.text.contains("when no voter elsewhere answers, writes stop"))
+        #expect(whole.text.contains("after a change of leader linearizable reads stop"))
+        #expect(whole.parts.first?.commit?.node.name == "n4")
+        // Of three cities one is lost already: with another the last one waits.
+        let less = explanation(told, down: [NodeID(3), NodeID(4)])
+        #expect(
+            less.risks.contains(
+                "tablet 2-3 would not survive the loss of node n5: 2 of 3 voters that it needs"))
+        let near = directory(
+            PlacementPolicy(survive: .node, acknowledgement: .city), voters: [1, 2, 3])
+        #expect(
+            explanation(near).risks == [
+                "tablet 2-3 has fewer voters than it should",
+                "tablet 2-3 acknowledges by majority, not by city yet",
+            ])
+    }
+
+    /// Two voters of three in one city: the third's loss leaves a majority that must wait.
+    @Test("A loss after which writes wait for a voter elsewhere is named so")
+    func waiting() throws {
+        var told = directory(
+            PlacementPolicy(survive: .node, acknowledgement: .city), voters: [1, 2, 3])
+        for place in told.tablets.indices {
+            told.tablets[place].acknowledgement = Acknowledgement(
+                .city, places: ["sh", "sh", "bj"])
+        }
+        let explanation = explanation(told, trips: [NodeID(2): 200, NodeID(3): 15_500])
+        #expect(explanation.parts.first?.commit?.node.name == "n3")
+        // Whatever was committed is in Beijing, too.
+        #expect(explanation.text.contains("2 needed: by operator command, no entry lost"))
+        #expect(
+            explanation.risks.contains(
+                "tablet 2-3 would not survive the loss of node n3: voters of one place only, and "
+                    + "writes need another"))
+        #expect(explanation.text.contains("needed: when a voter elsewhere answers"))
+    }
+
     @Test("A commit waits for the nearest voters that complete a majority")
     func commit() throws {
         let trips: [NodeID: UInt64] = [
@@ -88,14 +140,14 @@ struct ExplanationTests {
     func options() throws {
         let arguments = [
             "--survive", "city", "--home", "a=b=shanghai", "--home", "=beijing", "--then",
-            "shenzhen,beijing", "--retention", "5m",
+            "shenzhen,beijing", "--retention", "5m", "--ack", "dc",
         ]
         let settings = try PolicyOptions.parse(arguments).settings
         let policy = settings.applied(to: PlacementPolicy())
         #expect(
             policy.text
                 == "--survive city --home 'a=b=shanghai' --home '=beijing' "
-                + "--then shenzhen,beijing")
+                + "--then shenzhen,beijing --ack dc")
         #expect(settings.retention == .seconds(300) && settings.replicas == nil)
         #expect(try PolicyOptions.parse([]).settings == KeyspaceSettings())
     }
@@ -104,7 +156,7 @@ struct ExplanationTests {
         "What is no policy is refused",
         arguments: [
             ["--survive", "planet"], ["--home", "shanghai"], ["--home", "sh="], ["--then", "a,,b"],
-            ["--replicas", "0"],
+            ["--replicas", "0"], ["--ack", "planet"],
         ])
     func refusals(arguments: [String]) {
         #expect(throws: (any Error).self) { try PolicyOptions.parse(arguments) }

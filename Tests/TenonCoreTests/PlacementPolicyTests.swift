@@ -8,7 +8,8 @@ struct PlacementPolicyTests {
         homes: [
             .init(prefix: "sh/", city: "shanghai"), .init(prefix: "bj/", city: "beijing"),
             .init(prefix: [0xFF, 0xFF], city: "shenzhen"),
-        ], failover: ["shenzhen", "beijing"], reads: .lease)
+        ], failover: ["shenzhen", "beijing"], reads: .lease,
+        acknowledgement: .city)
 
     @Test("A policy is read as it was written, in its order")
     func codec() throws {

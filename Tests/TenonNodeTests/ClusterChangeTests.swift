@@ -320,7 +320,9 @@ import Testing
                 ? Member(replica: ReplicaID(9), node: member.node) : member
         }.inOrder
         for _ in 0..<20 {
-            node.handle(.setMembers(TabletID(2), target: target), from: node.id, now: cluster.now)
+            node.handle(
+                .setMembers(TabletID(2), target: target, .majority), from: node.id,
+                now: cluster.now)
             cluster.run(for: .milliseconds(100))
         }
         #expect(voters(of: TabletID(2), cluster).count == 3)

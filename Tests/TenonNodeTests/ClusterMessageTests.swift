@@ -17,7 +17,9 @@ import Testing
         .directoryVersion(Timestamp(1)), .haveDirectory(Timestamp(2)), .wantDirectory,
         .directory(Directory(version: Timestamp(3), nodes: [], keyspaces: [], tablets: [])),
         .report([StaticDirectory.directory]),
-        .setMembers(TabletID(2), target: [Member(replica: ReplicaID(7), node: NodeID(1))]),
+        .setMembers(
+            TabletID(2), target: [Member(replica: ReplicaID(7), node: NodeID(1))],
+            Acknowledgement(.city, sites: [SiteID(1)])),
         .setLeader(TabletID(2), NodeID(3)), .createReplica(record),
         .removeReplica(TabletID(2), ReplicaID(7)), .replicaRemoved(TabletID(2), ReplicaID(7)),
         .isMember(TabletID(2), ReplicaID(7)), .splitTablet(split), .locality("city=sh"),
@@ -25,7 +27,8 @@ import Testing
 
     private static let split = TabletSplit(
         tablet: TabletID(2), generation: Generation(4), configuration: Generation(5), at: "m",
-        half: TabletID(9), members: [Member(replica: ReplicaID(1), node: NodeID(1))])
+        half: TabletID(9), members: [Member(replica: ReplicaID(1), node: NodeID(1))],
+        acknowledgement: Acknowledgement(.dc, sites: [SiteID(1)]))
 
     private func encoded(_ message: ClusterMessage) -> [UInt8] {
         var writer = ByteWriter()

@@ -124,6 +124,70 @@ import Testing
         #expect(cluster.direct(.remove(node: "n4", replacement: nil)) == nil)
     }
 
+    /// What the tablets of `accounts` need of a commit, as their own logs say; nil while that is not
+    /// the same on all leaders, or a change is under way.
+    private func rule(_ cluster: SimulatedCluster) -> AcknowledgementRule? {
+        let rules = tablets(cluster).map { tablet -> AcknowledgementRule? in
+            guard let leader = cluster.leader(of: tablet.id),
+                let membership = cluster.host(leader).node?.tablet(tablet.id)?.raft.membership,
+                !membership.isJoint
+            else { return nil }
+            return membership.acknowledgement.rule
+        }
+        return Set(rules).count == 1 ? rules[0] : nil
+    }
+
+    /// Rule C6, from the order of an operator to the logs of tablets, halves of splits included.
+    @Test func `every tablet gets the rule of its keyspace, and another when it is altered`() throws
+    {
+        let cluster = formed()
+        let settings = KeyspaceSettings(survive: .city, acknowledgement: .city)
+        #expect(cluster.direct(.createKeyspace(name: "accounts", settings)) == nil)
+        #expect(comes(cluster) { rule(cluster) == .city })
+        let homes = KeyspaceSettings(homes: Homes.homes)
+        #expect(cluster.direct(.alterKeyspace(name: "accounts", homes)) == nil)
+        #expect(comes(cluster) { tablets(cluster).count == 7 && rule(cluster) == .city })
+        #expect(
+            comes(cluster) {
+                tablets(cluster).allSatisfy {
+                    $0.acknowledgement.leastElsewhere == 3 && $0.target.isEmpty
+                        && $0.targetAcknowledgement == .majority
+                }
+            })
+        for wanted in [AcknowledgementRule.dc, .majority, .city] {
+            let order = KeyspaceSettings(acknowledgement: wanted)
+            #expect(cluster.direct(.alterKeyspace(name: "accounts", order)) == nil)
+            #expect(comes(cluster) { rule(cluster) == wanted })
+        }
+        #expect(cluster.directory?.keyspace(named: "accounts")?.policy.acknowledgement == .city)
+    }
+
+    @Test func `a rule that too few voters elsewhere could keep is refused`() throws {
+        let cluster = formed()
+        for settings in [
+            KeyspaceSettings(replicas: 1, acknowledgement: .dc),
+            KeyspaceSettings(replicas: 1, acknowledgement: .city),
+        ] {
+            let refusal = cluster.direct(.createKeyspace(name: "accounts", settings))
+            #expect(refusal?.contains("none stands outside") == true, "\(refusal ?? "")")
+        }
+        let settings = KeyspaceSettings(replicas: 3, acknowledgement: .city)
+        #expect(cluster.direct(.createKeyspace(name: "accounts", settings)) == nil)
+        #expect(
+            comes(cluster) {
+                tablets(cluster).contains { $0.voters.count == 3 && $0.target.isEmpty }
+            })
+        // One of three cities less would leave a voter alone elsewhere.
+        let tablet = try #require(tablets(cluster).first)
+        let names = tablet.voters.map { "n\($0.node)" }
+        let spare = try #require(["n1", "n2", "n3", "n4"].first { !names.contains($0) })
+        let other = try #require(
+            tablet.voters.first { Homes.places[Int($0.node.rawValue) - 1].contains("sz") })
+        let refusal = cluster.direct(
+            .moveReplica(tablet.id, from: "n\(other.node)", to: spare))
+        #expect(refusal?.contains("--ack city needs two") == true, "\(refusal ?? "")")
+    }
+
     /// Of a lost leader's four fellow voters only one stands at home, and it is elected.
     @Test(arguments: [UInt64(1), 2, 3, 4])
     func `of the voters that are left those at home are elected`(seed: UInt64) throws {

@@ -48,7 +48,8 @@ private func tablet(
         #expect(
             step == [
                 .retarget(
-                    TabletID(2), target: members([1]) + newcomers, nextReplica: ReplicaID(102))
+                    TabletID(2), target: members([1]) + newcomers, .majority,
+                    nextReplica: ReplicaID(102))
             ])
     }
 
@@ -59,13 +60,14 @@ private func tablet(
         let target = members([1, 3]) + [Member(replica: ReplicaID(100), node: NodeID(5))]
         #expect(
             steps(all, [tablet(on: [1, 2, 3])]) == [
-                .retarget(TabletID(2), target: target, nextReplica: ReplicaID(101))
+                .retarget(TabletID(2), target: target, .majority, nextReplica: ReplicaID(101))
             ])
     }
 
     @Test func `of two that must go one goes at a time`() {
         let all = nodes(1...5) { $0.keepsReplicas = $0.id.rawValue > 2 }
-        guard case .retarget(_, let target, _)? = steps(all, [tablet(on: [1, 2, 3])]).first else {
+        guard case .retarget(_, let target, _, _)? = steps(all, [tablet(on: [1, 2, 3])]).first
+        else {
             Issue.record("nothing is done")
             return
         }
@@ -77,7 +79,8 @@ private func tablet(
     @Test func `without a node in its place a leaving one keeps its replica`() {
         let all = nodes(1...3) { $0.keepsReplicas = $0.id != NodeID(3) }
         // Two nodes are left: three voters cannot be had, and one would be worse.
-        guard case .retarget(_, let target, _)? = steps(all, [tablet(on: [1, 2, 3])]).first else {
+        guard case .retarget(_, let target, _, _)? = steps(all, [tablet(on: [1, 2, 3])]).first
+        else {
             Issue.record("the removal of the last possible node is the directory's to refuse")
             return
         }
@@ -95,7 +98,9 @@ private func tablet(
         moved.target = members([1, 2, 3])
         #expect(
             steps(nodes(1...4), [moved]).first
-                == .retarget(TabletID(2), target: members([1, 2, 4]), nextReplica: ReplicaID(100)))
+                == .retarget(
+                    TabletID(2), target: members([1, 2, 4]), .majority,
+                    nextReplica: ReplicaID(100)))
     }
 
     @Test func `a target whose newcomer would put out a voter of its node is given up`() {
@@ -106,7 +111,8 @@ private func tablet(
         #expect(
             steps(nodes(1...5), [changed]) == [
                 .retarget(
-                    TabletID(2), target: members([1, 3]) + [voter], nextReplica: ReplicaID(100))
+                    TabletID(2), target: members([1, 3]) + [voter], .majority,
+                    nextReplica: ReplicaID(100))
             ])
     }
 
@@ -117,7 +123,9 @@ private func tablet(
         let lost = nodes(1...4) { $0.isAlive = $0.id != NodeID(4) }
         #expect(
             steps(lost, [moving]) == [
-                .retarget(TabletID(2), target: members([1, 2, 3]), nextReplica: ReplicaID(100))
+                .retarget(
+                    TabletID(2), target: members([1, 2, 3]), .majority,
+                    nextReplica: ReplicaID(100))
             ])
         moving.voters = moving.target
         #expect(steps(nodes(1...4), [moving]) == [.settled(TabletID(2))])
@@ -175,7 +183,7 @@ private func tablet(
 
     private func carryOut(_ step: Placement.Step, _ tablets: inout [Placement.Tablet]) {
         switch step {
-        case .retarget(let id, let target, let next):
+        case .retarget(let id, let target, _, let next):
             guard let place = tablets.firstIndex(where: { $0.id == id }) else { return }
             #expect(target.allSatisfy { $0.replica < next })
             tablets[place].target = target

@@ -27,6 +27,8 @@ private let policies: [Placement.Policy] = FailureLevel.allCases.flatMap { level
         Placement.Policy(survive: level), Placement.Policy(survive: level, home: "sh"),
         Placement.Policy(survive: level, home: "sz", failover: ["sh"]),
         Placement.Policy(survive: level, failover: ["bj", "sz"]),
+        Placement.Policy(survive: level, acknowledgement: .dc),
+        Placement.Policy(survive: level, home: "sh", acknowledgement: .city),
     ]
 }
 
@@ -74,6 +76,33 @@ private func choices(_ count: Int, of total: Int) -> [[Int]] {
         }
     }
 
+    /// What the cost calls missing elsewhere is what the proof calls writes that stop.
+    @Test(arguments: layouts, [AcknowledgementRule.dc, .city])
+    func `where nobody is missing elsewhere, writes go on after every loss up to the goal`(
+        places: [String], rule: AcknowledgementRule
+    ) throws {
+        let all = try nodes(places).filter { $0.locality != .unknown }
+        let topology = Topology(
+            all.map { .init(id: $0.id, name: "n\($0.id)", locality: $0.locality) })
+        for level in FailureLevel.allCases {
+            let view = VoterLayout(all).under(
+                Placement.Policy(survive: level, acknowledgement: rule))
+            for count in [1, 3, 5] {
+                for voters in choices(count, of: all.count) {
+                    let survival = Survival(
+                        voters: voters.map { all[$0].id }, acknowledgement: rule, in: topology)
+                    let isSafe = [FailureLevel.node, level].allSatisfy {
+                        survival.worstLoss(at: $0).map { $0.verdict == .byItself } ?? false
+                    }
+                    let cost = view.cost(of: voters)
+                    // Three voters and more outlive one; the goal is the other field's.
+                    let isKept = cost.exposed == 0 && cost.missingElsewhere == 0
+                    #expect((isKept && count > 1) == isSafe, "\(voters), \(level)")
+                }
+            }
+        }
+    }
+
     /// From every set of voters there is, one exchange at a time.
     @Test(arguments: layouts, policies)
     func `whatever the voters were, the planner brings them to the best, and rests`(
@@ -91,22 +120,28 @@ private func choices(_ count: Int, of total: Int) -> [[Int]] {
                 }, nextReplica: ReplicaID(100), leader: all[voters[0]].id, policy: policy)
             var history = MoveHistory()
             var moves = 0
-            while case .retarget(_, let target, let next)? = Placement(
+            while case .retarget(_, let target, let acknowledgement, let next)? = Placement(
                 nodes: all, tablets: [tablet]
             ).steps(&history, now: .zero).first {
                 #expect(target.count == count)
                 tablet.voters = target
+                tablet.acknowledgement = acknowledgement
                 tablet.nextReplica = next
                 if !target.contains(where: { $0.node == tablet.leader }) {
                     tablet.leader = target[0].node
                 }
                 moves += 1
-                try #require(moves <= 2 * count, "it never rests")
+                try #require(moves <= 2 * count + 1, "it never rests")
             }
             let last = tablet.voters.compactMap { member in
                 all.firstIndex { $0.id == member.node }
             }
             #expect(view.cost(of: last) == least, "\(voters) became \(last)")
+            let isKept = view.cost(of: last).missingElsewhere == 0
+            #expect(
+                tablet.acknowledgement.rule == policy.acknowledgement || !isKept,
+                "\(voters) became \(last) under \(tablet.acknowledgement)")
+            #expect(tablet.acknowledgement.standsLossOfOne)
         }
     }
 
@@ -250,6 +285,32 @@ private func choices(_ count: Int, of total: Int) -> [[Int]] {
         let message = try complaint(
             PlacementPolicy(survive: .city), on: ["sh/1", "bj/1", ""])
         #expect(message.contains("start n3 with --locality"), "\(message)")
+    }
+
+    @Test func `an acknowledgement from elsewhere needs two voters elsewhere`() throws {
+        let city = PlacementPolicy(acknowledgement: .city)
+        let two = ["sh/1", "sh/2", "bj/1"]
+        let message = try complaint(city, replicas: 3, on: two)
+        #expect(
+            message.contains("voters n1, n2, n3, only one stands outside city sh"), "\(message)")
+        #expect(message.contains("ask for --ack dc or --ack majority"), "\(message)")
+        #expect(try complaint(city, replicas: 3, on: two + ["sz/1"]) == "")
+        #expect(try complaint(city, on: two + ["sh/1", "bj/1"]) == "")
+        #expect(try complaint(PlacementPolicy(acknowledgement: .dc), replicas: 3, on: two) == "")
+        let room = try complaint(
+            PlacementPolicy(acknowledgement: .dc), replicas: 3, on: ["sh/1", "sh/1", "sh/1"])
+        #expect(room.contains("none stands outside dc sh/1"), "\(room)")
+        let unknown = try complaint(city, replicas: 3, on: ["", "", ""])
+        #expect(unknown.contains("--locality"), "\(unknown)")
+    }
+
+    /// Any node may be lost, but with the room of the one other city its only voters.
+    @Test func `a goal whose loss leaves one city is refused with --ack city`() throws {
+        let places = ["sh/1", "sh/2", "sh/3", "bj/1", "bj/1"]
+        #expect(try complaint(PlacementPolicy(survive: .dc), on: places) == "")
+        let message = try complaint(
+            PlacementPolicy(survive: .dc, acknowledgement: .city), on: places)
+        #expect(message.contains("the loss of dc bj/1 leaves voters of one city"), "\(message)")
     }
 
     @Test func `unknown cities, overlapping homes, a city twice`() throws {

@@ -6,14 +6,16 @@ import Testing
 @Suite struct Memberships {
     private let joint = try! Membership(
         incoming: members([1, 2]), outgoing: members([2, 3]), learners: members([3, 4]),
-        generation: Generation(5))
+        generation: Generation(5), acknowledgement: Acknowledgement(.city, places: ["a", "b"]),
+        outgoingAcknowledgement: Acknowledgement(.dc, places: ["a", nil]))
 
     @Test func `the payload of a configuration entry is as documented`() throws {
         let one = try Membership(
-            incoming: [Member(replica: 0x0102, node: NodeID(3))], generation: Generation(9))
+            incoming: [Member(replica: 0x0102, node: NodeID(3))], generation: Generation(9),
+            acknowledgement: Acknowledgement(.city, sites: [SiteID(7)]))
         let golden: [UInt8] =
-            [1, 0, 9, 0, 0, 0, 0, 0, 0, 0]
-            + [1, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0]
+            [1, 2, 0, 9, 0, 0, 0, 0, 0, 0, 0]
+            + [1, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 7, 0]
             + [0, 0, 0, 0, 0, 0, 0, 0]
         #expect(one.encoded() == golden)
         #expect(try Membership(payload: golden) == one)
@@ -41,12 +43,12 @@ import Testing
 
     @Test func `what is reserved is refused, never ignored`() {
         var rule = joint.encoded()
-        rule[1] = 2
-        #expect(throws: DecodingError.unknownKind(field: "acknowledgement rule", value: 2)) {
+        rule[1] = 3
+        #expect(throws: DecodingError.unknownKind(field: "acknowledgement rule", value: 3)) {
             try Membership(payload: rule)
         }
         var witness = joint.encoded()
-        witness[10 + 4 + 12] = 1
+        witness[11 + 4 + 13] = 1
         #expect(throws: DecodingError.unknownKind(field: "role flags", value: 1)) {
             try Membership(payload: witness)
         }
@@ -64,6 +66,18 @@ import Testing
         }
         #expect(throws: DecodingError.self) {
             try Membership(incoming: members([1]), outgoing: [elsewhere])
+        }
+        let sites = Acknowledgement(.dc, places: ["a", "b"])
+        #expect(throws: DecodingError.self) {
+            try Membership(incoming: members([1]), acknowledgement: sites)
+        }
+        #expect(throws: DecodingError.self) {
+            try Membership(incoming: members([1, 2]), outgoingAcknowledgement: sites)
+        }
+        var unasked = voters(1...2).encoded()
+        unasked[11 + 4 + 12] = 1
+        #expect(throws: DecodingError.malformed("a site that no rule asks for")) {
+            try Membership(payload: unasked)
         }
     }
 

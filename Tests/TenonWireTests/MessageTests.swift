@@ -41,7 +41,7 @@ private enum Samples {
                 name: "orders",
                 KeyspaceSettings(
                     survive: .city, homes: [.init(prefix: "sh/", city: "shanghai")],
-                    failover: ["beijing"]))),
+                    failover: ["beijing"], acknowledgement: .city))),
         .direct(.alterKeyspace(name: "orders", KeyspaceSettings(homes: []))),
         .direct(.dropKeyspace(name: "accounts")),
         .direct(.moveReplica(TabletID(2), from: "n1", to: "n4")),
@@ -71,7 +71,10 @@ private enum Samples {
                     id: TabletID(3), keyspace: KeyspaceID(2), generation: Generation(2),
                     lower: "a", upper: "b", leader: NodeID(1), configuration: Generation(4),
                     voters: members, learners: [Member(replica: ReplicaID(9), node: NodeID(4))],
-                    isJoint: true, target: Array(members.dropFirst()), nextReplica: ReplicaID(10))
+                    isJoint: true, target: Array(members.dropFirst()),
+                    acknowledgement: Acknowledgement(.dc, places: ["a", nil, "b"]),
+                    targetAcknowledgement: Acknowledgement(.city, places: ["a", "b"]),
+                    nextReplica: ReplicaID(10))
             ])
         directory.cluster = ClusterID(high: 1, low: 2)
         directory.epoch = Epoch(3)

@@ -98,6 +98,7 @@ struct DirectoryController {
             else { continue }
             var newer = report
             newer.target = tablet.target
+            newer.targetAcknowledgement = tablet.targetAcknowledgement
             newer.nextReplica = tablet.nextReplica
             change.put(newer)
             if let split = state.split(of: tablet.id), isDone(split, by: report),
@@ -162,14 +163,16 @@ struct DirectoryController {
         var change = DirectoryChange(state)
         for step in steps where !change.isFull {
             switch step {
-            case .retarget(let id, let target, let nextReplica):
+            case .retarget(let id, let target, let acknowledgement, let nextReplica):
                 guard var tablet = state.tablet(id) else { continue }
                 tablet.target = numbered(target, of: tablet)
+                tablet.targetAcknowledgement = acknowledgement
                 tablet.nextReplica = nextReplica
                 change.put(tablet)
             case .settled(let id):
                 guard var tablet = state.tablet(id) else { continue }
                 tablet.target = []
+                tablet.targetAcknowledgement = .majority
                 change.put(tablet)
             case .advance, .transfer: continue
             }
@@ -204,6 +207,8 @@ struct DirectoryController {
                 Placement.Tablet(
                     id: tablet.id, replicas: replicas(of: tablet), voters: tablet.voters,
                     learners: tablet.learners, isJoint: tablet.isJoint, target: tablet.target,
+                    acknowledgement: tablet.acknowledgement,
+                    targetAcknowledgement: tablet.targetAcknowledgement,
                     nextReplica: tablet.nextReplica,
                     leader: reports[tablet.id]?.leader ?? NodeID(0), isHeld: isHeld(tablet),
                     policy: policies[tablet.keyspace]?.tablet(

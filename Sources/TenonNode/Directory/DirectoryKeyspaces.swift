@@ -30,12 +30,14 @@ extension DirectoryState {
         next.keyspace = numbers.keyspace.next
         var loads = FirstMembers(directory)
         for (lower, upper) in zip([Bytes()] + borders, borders.map(Optional.some) + [nil]) {
-            let members = try loads.members(of: keyspace, from: lower, to: upper)
+            let (members, acknowledgement) = try loads.members(
+                of: keyspace, from: lower, to: upper)
             // Without voters yet: it is made where its target says.
             change.put(
                 TabletDescriptor(
                     id: next.tablet, keyspace: keyspace.id, generation: .first, lower: lower,
                     upper: upper, configuration: Generation(0), target: members,
+                    targetAcknowledgement: acknowledgement,
                     nextReplica: ReplicaID(UInt64(members.count) + 1)))
             next.tablet = next.tablet.next
         }
@@ -136,17 +138,26 @@ private struct FirstMembers {
 
     mutating func members(
         of keyspace: Directory.Keyspace, from lower: Bytes, to upper: Bytes?
-    ) throws(Refusal) -> [Member] {
+    ) throws(Refusal) -> ([Member], Acknowledgement) {
         let view = layout.under(keyspace.policy.tablet(from: lower, to: upper))
         let count = Placement.votersWanted(keyspace.replicas, nodes: layout.nodes.count)
         let loads = loads
         guard let places = view.best(count, isAble: { _ in true }, load: { loads[$0] }) else {
             throw Refusal(.invalid, "no node serves: undrain one first")
         }
-        for place in places { self.loads[place] += 1 }
-        return places.enumerated().map { number, place in
-            Member(replica: ReplicaID(UInt64(number) + 1), node: layout.nodes[place].id)
+        let nodes = places.map { layout.nodes[$0].id }
+        let rule = keyspace.policy.acknowledgement
+        guard let asked = layout.acknowledgement(of: nodes, asked: rule, inForce: rule) else {
+            throw Refusal(
+                .invalid,
+                "the nodes that serve are too few or too close for --ack \(rule.name): undrain "
+                    + "those of other rooms or cities first")
         }
+        for place in places { self.loads[place] += 1 }
+        let members = nodes.enumerated().map { number, node in
+            Member(replica: ReplicaID(UInt64(number) + 1), node: node)
+        }
+        return (members, asked)
     }
 }
 
@@ -154,7 +165,8 @@ extension PlacementPolicy {
     /// What it says of a tablet from `lower` up to `upper`.
     func tablet(from lower: Bytes, to upper: Bytes?) -> Placement.Policy {
         Placement.Policy(
-            survive: survive, home: home(from: lower, to: upper)?.city, failover: failover)
+            survive: survive, home: home(from: lower, to: upper)?.city, failover: failover,
+            acknowledgement: acknowledgement)
     }
 }
 

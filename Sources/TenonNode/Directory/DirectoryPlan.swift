@@ -1,4 +1,5 @@
 import TenonCore
+import TenonPlacement
 import TenonWire
 
 /// Orders of operators, as changes of the directory. Pure: what is known goes in, the records to
@@ -150,6 +151,17 @@ extension DirectoryState {
             ? StaticDirectory.replica(on: destination.id) : tablet.nextReplica
         let newcomer = Member(replica: number, node: destination.id)
         tablet.target = (tablet.voters.filter { $0 != leaving } + [newcomer]).inOrder
+        let rule = directory.keyspace(tablet.keyspace)?.policy.acknowledgement ?? .majority
+        let layout = VoterLayout(directory.nodes.map { Placement.Node($0, isAlive: true) })
+        guard
+            let asked = layout.acknowledgement(
+                of: tablet.target.map(\.node), asked: rule, inForce: tablet.acknowledgement.rule)
+        else {
+            throw invalid(
+                "with \(to) in place of \(from) fewer than two voters of tablet \(id) would stand "
+                    + "outside one place, and --ack \(rule.name) needs two: name another node")
+        }
+        tablet.targetAcknowledgement = asked
         tablet.nextReplica = tablet.nextReplica.next
         change.put(tablet)
     }

@@ -86,7 +86,8 @@ extension Node {
         for tablet in controller.state.directory.tablets
         where tablet.voters.isEmpty && !controller.isDropped(tablet) {
             do throws(DecodingError) {
-                let membership = try Membership(incoming: tablet.target)
+                let membership = try Membership(
+                    incoming: tablet.target, acknowledgement: tablet.targetAcknowledgement)
                 for member in tablet.target {
                     tell(
                         .createReplica(
@@ -116,7 +117,9 @@ extension Node {
         case .advance(let id):
             guard let tablet = controller.state.tablet(id), let report = controller.reports[id]
             else { return }
-            tell(.setMembers(id, target: tablet.target), to: report.leader)
+            tell(
+                .setMembers(id, target: tablet.target, tablet.targetAcknowledgement),
+                to: report.leader)
         case .transfer(let id, let node):
             guard let report = controller.reports[id] else { return }
             tell(.setLeader(id, node), to: report.leader)

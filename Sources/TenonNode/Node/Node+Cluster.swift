@@ -18,8 +18,14 @@ struct MemberWork {
     /// Between two words about where this node stands.
     static let localityInterval = TimeSpan.seconds(1)
 
-    /// The voters that tablets are to have; by tablet.
-    var targets: [TabletID: [Member]] = [:]
+    /// Voters that a tablet is to have, and what commits are to need of them.
+    struct Target {
+        var voters: [Member]
+        var acknowledgement: Acknowledgement
+    }
+
+    /// By tablet.
+    var targets: [TabletID: Target] = [:]
     /// Tablets whose members, bounds or leadership changed since they were reported.
     var reportsDue: Set<TabletID> = []
     /// To whom everything was reported.
@@ -49,7 +55,9 @@ extension Node {
             guard let directory = ledDirectory else { return }
             controller.lead(in: directory.raft.term)
             controller.take(locality: text, of: node)
-        case .setMembers(let tablet, let target): memberWork.targets[tablet] = target
+        case .setMembers(let tablet, let target, let acknowledgement):
+            memberWork.targets[tablet] = MemberWork.Target(
+                voters: target, acknowledgement: acknowledgement)
         case .setLeader(let tablet, let node): handOver(tablet, to: node, now: now)
         case .createReplica(let record): create(record, now: now)
         case .splitTablet(let order): split(order, now: now)
@@ -125,7 +133,9 @@ extension Node {
             memberWork.targets[id] = nil
             return
         }
-        if tablet.advanceMembers(towards: target, now: now) {
+        if tablet.advanceMembers(
+            towards: target.voters, target.acknowledgement, now: now)
+        {
             memberWork.targets[id] = nil
             memberWork.reportsDue.insert(id)
         }

@@ -14,8 +14,9 @@ package enum ClusterMessage: Sendable {
     case directory(Directory)
     /// From the leader of tablets to the leader of the directory (Rule C5).
     case report([TabletDescriptor])
-    /// From the leader of the directory to a tablet's leader: bring its voters to these.
-    case setMembers(TabletID, target: [Member])
+    /// From the leader of the directory to a tablet's leader: bring its voters to these, and have
+    /// commits need so much of them.
+    case setMembers(TabletID, target: [Member], Acknowledgement)
     /// The same: hand the leadership to a node.
     case setLeader(TabletID, NodeID)
     /// To a node that is to have a replica.
@@ -53,10 +54,11 @@ extension ClusterMessage {
             writer.uint8(4)
             writer.uint32(UInt32(tablets.count))
             for tablet in tablets { tablet.encode(to: &writer) }
-        case .setMembers(let tablet, let target):
+        case .setMembers(let tablet, let target, let acknowledgement):
             writer.uint8(5)
             writer.identifier(tablet)
             target.encode(to: &writer)
+            acknowledgement.encode(to: &writer)
         case .setLeader(let tablet, let node):
             writer.uint8(6)
             writer.identifier(tablet)
@@ -105,7 +107,12 @@ extension ClusterMessage {
             self = .report(tablets)
         case 5:
             let tablet = try reader.identifier(TabletID.self)
-            self = .setMembers(tablet, target: try [Member](from: &reader))
+            let target = try [Member](from: &reader)
+            let acknowledgement = try Acknowledgement(from: &reader)
+            guard acknowledgement.fits(voters: target.count) else {
+                throw .malformed("sites that are not those of the voters")
+            }
+            self = .setMembers(tablet, target: target, acknowledgement)
         case 6:
             let tablet = try reader.identifier(TabletID.self)
             self = .setLeader(tablet, try reader.identifier(NodeID.self))

@@ -60,14 +60,21 @@ extension DirectoryState {
         of tablet: TabletDescriptor, at key: Bytes, half: TabletID,
         _ change: inout DirectoryChange
     ) {
-        let nodes = tablet.voters.map(\.node).sorted()
-        let members = nodes.enumerated().map { place, node in
-            Member(replica: ReplicaID(UInt64(place) + 1), node: node)
+        let places = tablet.voters.indices.sorted {
+            tablet.voters[$0].node < tablet.voters[$1].node
         }
+        let members = places.enumerated().map { number, place in
+            Member(replica: ReplicaID(UInt64(number) + 1), node: tablet.voters[place].node)
+        }
+        let known = tablet.acknowledgement
+        let acknowledgement =
+            known.rule == .majority
+            ? known : Acknowledgement(known.rule, sites: places.map { known.sites[$0] })
         change.put(
             TabletSplit(
                 tablet: tablet.id, generation: tablet.generation,
-                configuration: tablet.configuration, at: key, half: half, members: members))
+                configuration: tablet.configuration, at: key, half: half, members: members,
+                acknowledgement: acknowledgement))
     }
 }
 
@@ -77,7 +84,7 @@ extension DirectoryController {
         TabletDescriptor(
             id: split.half, keyspace: tablet.keyspace, generation: split.newGeneration,
             lower: split.at, upper: tablet.upper, configuration: .first,
-            voters: split.members.inOrder,
+            voters: split.members.inOrder, acknowledgement: split.acknowledgement,
             nextReplica: (split.members.map(\.replica).max() ?? .none).next)
     }
 

@@ -208,7 +208,7 @@ extension TabletSplit {
     /// The half's first configuration; nil when its members make none.
     var membership: Membership? {
         do throws(DecodingError) {
-            return try Membership(incoming: members)
+            return try Membership(incoming: members, acknowledgement: acknowledgement)
         } catch {
             return nil
         }

@@ -36,7 +36,20 @@ extension Tablet {
             configuration: membership.generation,
             voters: voters.inOrder,
             learners: membership.learners.filter { !voters.contains($0) },
-            isJoint: membership.isJoint)
+            isJoint: membership.isJoint,
+            acknowledgement: membership.isJoint
+                ? Tablet.acknowledgementUnderWay(membership, voters: voters.count)
+                : membership.acknowledgement)
+    }
+
+    /// Both halves' rules hold: the one that asks for more is told, without sites, which each half
+    /// numbers on its own.
+    private static func acknowledgementUnderWay(
+        _ membership: Membership, voters count: Int
+    ) -> Acknowledgement {
+        let rules = [membership.acknowledgement.rule, membership.outgoingAcknowledgement.rule]
+        let rule = rules.max { $0.rawValue < $1.rawValue } ?? .majority
+        return Acknowledgement(rule, sites: Array(repeating: .unknown, count: count))
     }
 
     /// Whether one of the voters is on the node: others are not counted when replicas are compared.
@@ -54,14 +67,26 @@ extension Tablet {
         }
     }
 
-    /// Goes a step towards `target` as voters.
+    /// Goes a step towards `target` as voters, with what commits are to need of them.
     ///
     /// - Returns: whether there is nothing more to do: it is reached, or it cannot be and the
     ///   directory has to hear why.
-    func advanceMembers(towards target: [Member], now: Instant) -> Bool {
+    func advanceMembers(
+        towards target: [Member], _ acknowledgement: Acknowledgement, now: Instant
+    ) -> Bool {
         let membership = raft.membership
         guard servesAsLeader, !membership.isJoint, split.proposed == nil else { return false }
-        if membership.incoming == target, membership.learners.isEmpty { return true }
+        if membership.incoming == target, membership.learners.isEmpty,
+            membership.acknowledgement == acknowledgement
+        {
+            return true
+        }
+        // Under such a rule the loss of one voter could end all writes, and its change with them.
+        guard acknowledgement.standsLossOfOne || acknowledgement == membership.acknowledgement
+        else {
+            reached(.acknowledgementRefused)
+            return true
+        }
         let coming = target.filter { !membership.incoming.contains($0) }
         // A node has one replica of a tablet: a second one would put out the first, whose word may
         // have committed entries. The directory asks so when it has not heard of the first.
@@ -76,7 +101,8 @@ extension Tablet {
             if membership.learners != coming {
                 try raft.changeMembers(voters: membership.incoming, learners: coming, now: now)
             } else {
-                try raft.changeMembers(voters: target, learners: [], now: now)
+                try raft.changeMembers(
+                    voters: target, learners: [], acknowledgement: acknowledgement, now: now)
             }
         } catch {
             // A change is under way, or a learner is not there yet: asked again soon.

@@ -8,6 +8,10 @@ package import TenonCore
 /// left lying about: whoever leads ends it, and a leader that is not among the voters that come
 /// hands over to one of them first.
 ///
+/// Another rule of acknowledgement (Rule C6) goes the same way, the voters of before beside the same
+/// ones of after: until the joint configuration is committed both rules hold, so that nothing is
+/// acknowledged by a rule that may yet be taken back.
+///
 /// Source: Ongaro's thesis, section 4.3; learners first: section 4.2.1.
 extension Raft {
     /// Makes `voters` and `learners` the members of the group, and everybody else no member.
@@ -18,26 +22,36 @@ extension Raft {
     /// - Parameters:
     ///   - voters: in rising order of replica, not empty.
     ///   - learners: in rising order of replica. A voter that goes may be among them.
+    ///   - acknowledgement: what these voters ask of a commit; nil for the rule in force, which
+    ///     then must be of the same voters.
     /// - Returns: the entry that begins the change. What becomes of it shows in ``membership``.
     /// - Throws: ``MembershipChangeError``; nothing has changed then.
     @discardableResult
     package mutating func changeMembers(
-        voters: [Member], learners: [Member], now: Instant
+        voters: [Member], learners: [Member], acknowledgement: Acknowledgement? = nil,
+        now: Instant
     ) throws(MembershipChangeError) -> LogIndex {
         advanceClock(to: now)
         let current = membership
         guard role == .leader else { throw .proposal(.notLeader(hint: leader)) }
         guard !current.isJoint else { throw .proposal(.configurationUnderWay) }
-        guard voters != current.incoming || learners != current.learners else { throw .noChange }
+        guard
+            acknowledgement != nil || voters == current.incoming
+                || current.acknowledgement == .majority
+        else { throw .malformed(.malformed("voters without their sites")) }
+        let acknowledgement = acknowledgement ?? current.acknowledgement
+        let isJoint =
+            voters != current.incoming || acknowledgement != current.acknowledgement
+        guard isJoint || learners != current.learners else { throw .noChange }
         for voter in voters where !current.incoming.contains(voter) {
             guard isCaughtUp(voter) else { throw .notCaughtUp(voter.replica) }
         }
         let next: Membership
         do {
             next = try Membership(
-                incoming: voters, outgoing: voters == current.incoming ? [] : current.incoming,
-                learners: learners, generation: current.generation.next,
-                acknowledgement: current.acknowledgement)
+                incoming: voters, outgoing: isJoint ? current.incoming : [], learners: learners,
+                generation: current.generation.next, acknowledgement: acknowledgement,
+                outgoingAcknowledgement: isJoint ? current.acknowledgement : .majority)
         } catch {
             throw .malformed(error)
         }

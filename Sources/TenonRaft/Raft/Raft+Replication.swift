@@ -164,19 +164,22 @@ extension Raft {
         sendTimeoutNowIfDue()
     }
 
-    /// Commits what a quorum holds durably.
+    /// Commits what a quorum holds durably, in two sites where the configuration asks for it
+    /// (Rule C6): that holds for every entry, so a new leader's first one, too, and without it no
+    /// read is linearizable.
     ///
     /// Only an entry of the current term commits by counting; those before it commit with it
     /// (section 3.6.2, figure 3.7): an entry of an older term on a quorum may still be replaced.
     mutating func advanceCommitAsLeader() {
         let slowest =
             isPlanted(.slowestVoterCounts) ? leadership.progress.map(\.match).min() : nil
-        let reached = membership.quorumValue { voter in
+        let commitable = membership.commitValue { voter in
             if let slowest { return min(slowest, writes.durable) }
             if voter == configuration.replica { return writes.durable }
             guard let position = leadership.position(of: voter) else { return .zero }
             return leadership.progress[position].match
         }
+        guard let reached = commitable else { return }
         let isOwnTerm = log.term(at: reached) == term || isPlanted(.oldTermCommittedByCounting)
         guard reached > commit, isOwnTerm else { return }
         for index in commit.next.rawValue...reached.rawValue {

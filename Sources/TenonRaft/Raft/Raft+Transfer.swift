@@ -149,18 +149,22 @@ extension Raft {
             || clock < progress.advancedAt + configuration.stallBound / 2
     }
 
-    private var quorumHasRoom: Bool {
-        membership.hasQuorum { voter in
-            if voter == configuration.replica { return !isLogFull }
-            guard let position = leadership.position(of: voter) else { return false }
-            return !leadership.progress[position].isLogFull
-        }
+    private var quorumHasRoom: Bool { membership.hasQuorum(hasRoom) }
+
+    /// More than a quorum may be needed for a commit (Rule C6).
+    private var commitHasRoom: Bool { membership.canCommit(hasRoom) }
+
+    private func hasRoom(_ voter: ReplicaID) -> Bool {
+        if voter == configuration.replica { return !isLogFull }
+        guard let position = leadership.position(of: voter) else { return false }
+        return !leadership.progress[position].isLogFull
     }
 
     /// Where the group has room for more entries, as its leader knows it (Rule L6).
     package var room: LogRoom {
         guard isLogFull || leadership.progress.contains(where: \.isLogFull) else { return .here }
-        guard isLogFull else { return quorumHasRoom ? .here : .nowhere }
+        guard commitHasRoom else { return .nowhere }
+        guard isLogFull else { return .here }
         return successor == nil ? .nowhere : .elsewhere
     }
 

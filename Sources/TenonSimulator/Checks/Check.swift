@@ -20,6 +20,9 @@ extension Check {
     package static let equalDigests = Check("equal digests")
     /// What is committed is on the disks of a quorum.
     package static let durableQuorum = Check("durable on a quorum")
+    /// Where a configuration asks for it, what is committed is on disks of two cities, or rooms
+    /// (Rule C6).
+    package static let durableElsewhere = Check("durable elsewhere")
     /// A leader commits by counting only entries of its own term. (Raft paper, section 5.4.2.)
     package static let ownTermCommit = Check("commit in the own term")
     /// A follower accepts an append when it is on its disk, not before (Rule L4).

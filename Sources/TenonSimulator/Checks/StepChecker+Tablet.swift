@@ -183,13 +183,56 @@ extension StepChecker {
                 holdsDurably($0, of: membership, probe.commit, term, tablet: tablet)
             }
         }
-        let before = membership.isJoint ? try? Membership(incoming: membership.outgoing) : nil
+        let before =
+            membership.isJoint
+            ? try? Membership(
+                incoming: membership.outgoing,
+                acknowledgement: membership.outgoingAcknowledgement) : nil
         if !isDurable(membership), !(before.map(isDurable) ?? false) {
             fail(
                 .durableQuorum,
                 "\(host.name) commits entry \(probe.commit) of term \(term) of tablet "
                     + "\(tablet + 1), which is not on the disks of a quorum of \(membership)")
         }
+        func isElsewhere(_ voters: Membership) -> Bool {
+            isInTwoPlaces(voters) {
+                holdsDurably($0, of: membership, probe.commit, term, tablet: tablet)
+            }
+        }
+        if !isElsewhere(membership), !(before.map(isElsewhere) ?? false) {
+            fail(
+                .durableElsewhere,
+                "\(host.name) commits entry \(probe.commit) of term \(term) of tablet "
+                    + "\(tablet + 1), which is on the disks of one place only of \(membership)")
+        }
+    }
+
+    /// Whether voters for whom `holds` is true stand in two places of each half, where its rule asks
+    /// for that: by where machines stand, not by what the configuration says of it.
+    private func isInTwoPlaces(
+        _ membership: Membership, _ holds: (ReplicaID) -> Bool
+    ) -> Bool {
+        let halves = [
+            (membership.incoming, membership.acknowledgement.rule),
+            (membership.outgoing, membership.outgoingAcknowledgement.rule),
+        ]
+        return halves.allSatisfy { voters, rule in
+            guard let level = rule.level, !voters.isEmpty else { return true }
+            let places = voters.filter { holds($0.replica) }.compactMap { voter in
+                place(of: voter.node, at: level)
+            }
+            return Set(places).count >= 2
+        }
+    }
+
+    /// The city that a node's machine stands in, or its room with the city; nil when its settings
+    /// do not say.
+    private func place(of node: NodeID, at level: FailureLevel) -> [String]? {
+        guard let host = cluster.hosts.first(where: { $0.nodeID == node }),
+            let locality = try? Locality(parsing: cluster.configuration(of: host).locality)
+        else { return nil }
+        let names = (level == .dc ? ["city", "dc"] : ["city"]).map { locality.name(at: $0) }
+        return names.contains(nil) ? nil : names.compactMap(\.self)
     }
 
     private func checkFlush(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {

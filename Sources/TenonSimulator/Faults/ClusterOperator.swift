@@ -115,7 +115,8 @@ final class ClusterOperator {
                     survive: draw(FailureLevel.allCases, &draws),
                     homes: draws.below(4) == 0 ? [] : [home],
                     failover: draws.below(2) == 0 ? [] : [next],
-                    reads: draw(PlacementPolicy.ReadMode.allCases, &draws))))
+                    reads: draw(PlacementPolicy.ReadMode.allCases, &draws),
+                    acknowledgement: draw(AcknowledgementRule.allCases, &draws))))
     }
 
     /// Has leaders of the keyspace read by leases; asked for until it is written down.

@@ -31,6 +31,7 @@ extension KeyspaceCommand {
                 EXAMPLES
                   tenon keyspace create accounts --replicas 3 --retention 1h
                   tenon keyspace create orders --survive city --home 'sh/=shanghai'
+                  tenon keyspace create ledger --survive city --ack city
                 """)
 
         @OptionGroup var connection: ConnectionOptions

@@ -32,13 +32,20 @@ struct PolicyOptions: ParsableArguments {
                 + "it their votes, and a lost leader is followed half a second later.",
             valueName: "mode"))
     var reads: PlacementPolicy.ReadMode?
+    @Option(
+        name: .customLong("ack"),
+        help: ArgumentHelp(
+            "Where a write must be durable before it is acknowledged, beside a majority: majority "
+                + "asks for nothing more, dc for two machine rooms, city for two cities. When no "
+                + "voter elsewhere answers, writes stop.", valueName: "rule"))
+    var acknowledgement: AcknowledgementRule?
 
     /// What was said.
     var settings: KeyspaceSettings {
         KeyspaceSettings(
             replicas: replicas, retention: retention.map { TimeSpan(milliseconds: $0) },
             survive: survive, homes: home.isEmpty ? nil : home.map(\.home),
-            failover: failover?.cities, reads: reads)
+            failover: failover?.cities, reads: reads, acknowledgement: acknowledgement)
     }
 
     func validate() throws {
@@ -57,6 +64,14 @@ extension PlacementPolicy.ReadMode: ExpressibleByArgument {
     package init?(argument: String) {
         guard let mode = Self.allCases.first(where: { $0.name == argument }) else { return nil }
         self = mode
+    }
+    package static var allValueStrings: [String] { allCases.map(\.name) }
+}
+
+extension AcknowledgementRule: ExpressibleByArgument {
+    package init?(argument: String) {
+        guard let rule = Self.allCases.first(where: { $0.name == argument }) else { return nil }
+        self = rule
     }
     package static var allValueStrings: [String] { allCases.map(\.name) }
 }
@@ -95,6 +110,7 @@ extension PlacementPolicy {
         parts += homes.map { "--home '\($0.text)'" }
         if !failover.isEmpty { parts.append("--then \(failover.joined(separator: ","))") }
         if reads != .quorum { parts.append("--reads \(reads.name)") }
+        if acknowledgement != .majority { parts.append("--ack \(acknowledgement.name)") }
         return parts.joined(separator: " ")
     }
 
@@ -107,6 +123,7 @@ extension PlacementPolicy {
                     homes.map { ["prefix": .string($0.prefixText), "city": .string($0.city)] })),
             .init("then", .array(failover.map { .string($0) })),
             .init("reads", .string(reads.name)),
+            .init("ack", .string(acknowledgement.name)),
         ]
     }
 }

@@ -17,6 +17,8 @@ struct Explanation {
         let beyond: [Loss]
         /// The round trip that a commit waits for; nil when it is not measured.
         let commit: CommitPath?
+        /// What commits need beside a majority (Rule C6), as the tablet's own log says.
+        let acknowledgement: AcknowledgementRule
         let isWhole: Bool
         let isKnown: Bool
     }
@@ -66,11 +68,16 @@ struct Explanation {
                     "tablet \(part.name): the \(keyspace.policy.survive.name) of some voter is not "
                         + "known")
             }
+            if part.acknowledgement.isWeaker(than: keyspace.policy.acknowledgement) {
+                risks.append(
+                    "tablet \(part.name) acknowledges by \(part.acknowledgement.name), not by "
+                        + "\(keyspace.policy.acknowledgement.name) yet")
+            }
             let bad = part.losses.filter { $0.verdict != .byItself && keyspace.replicas >= 3 }
             return risks
                 + bad.map { loss in
                     "tablet \(part.name) would not survive the loss of \(loss.domain): "
-                        + "\(loss.left.count) of \(loss.majority) voters that it needs"
+                        + loss.leftText
                 }
         }
     }
@@ -99,7 +106,10 @@ extension Explanation.Part {
         home = policy.home(from: tablet.lower, to: tablet.upper)?.city
         leader = topology.node(tablet.leader)
         voters = tablet.voters.compactMap { topology.node($0.node) }
-        let survival = Survival(voters: tablet.voters.map(\.node), down: down, in: topology)
+        acknowledgement = tablet.acknowledgement.rule
+        let survival = Survival(
+            voters: tablet.voters.map(\.node), acknowledgement: acknowledgement, down: down,
+            in: topology)
         let goals = FailureLevel.allCases.filter { $0 <= policy.survive }
         losses = goals.flatMap { survival.losses(at: $0) }
         isKnown = goals.allSatisfy { survival.worstLoss(at: $0) != nil }
@@ -108,22 +118,13 @@ extension Explanation.Part {
         beyond = above.compactMap { level in
             survival.worstLoss(at: level).flatMap { $0.verdict == .byItself ? nil : $0 }
         }
-        // All but the leader itself have to answer, as many as a majority lacks.
-        let others = survival.majority - 1
-        let times = roundTrips(tablet.leader)
-        let answers = voters.compactMap { voter in
-            times[voter.id].flatMap { time in
-                time == 0 || down.contains(voter.id)
-                    ? nil : Explanation.CommitPath(node: voter, roundTripMicroseconds: time)
-            }
-        }.sorted {
-            ($0.roundTripMicroseconds, $0.node.id) < ($1.roundTripMicroseconds, $1.node.id)
-        }
-        commit = others > 0 && answers.count >= others ? answers[others - 1] : nil
+        commit = Explanation.CommitPath(
+            survival, leader, voters, roundTrips(tablet.leader), in: topology)
     }
 
     fileprivate func isLike(_ other: Explanation.Part) -> Bool {
         home == other.home && leader == other.leader && voters == other.voters
+            && acknowledgement == other.acknowledgement
     }
 
     /// `4` or `4-9`.
@@ -132,6 +133,53 @@ extension Explanation.Part {
             return tablets.first.map { "\($0)" } ?? "-"
         }
         return "\(first)-\(last)"
+    }
+}
+
+extension Explanation.CommitPath {
+    /// Nil when it is not measured, or nobody has to answer.
+    fileprivate init?(
+        _ survival: Survival, _ leader: Topology.Node?, _ voters: [Topology.Node],
+        _ times: [NodeID: UInt64], in topology: Topology
+    ) {
+        // All but the leader itself have to answer, as many as a majority lacks, and with such a
+        // rule one that stands elsewhere.
+        let others = survival.majority - 1
+        let answers = voters.compactMap { voter in
+            times[voter.id].flatMap { time in
+                time == 0 || survival.down.contains(voter.id)
+                    ? nil : Explanation.CommitPath(node: voter, roundTripMicroseconds: time)
+            }
+        }.sorted {
+            ($0.roundTripMicroseconds, $0.node.id) < ($1.roundTripMicroseconds, $1.node.id)
+        }
+        guard others > 0, answers.count >= others else { return nil }
+        let majority = answers[others - 1]
+        guard let level = survival.acknowledgement.level else {
+            self = majority
+            return
+        }
+        let own = leader?.domain(at: level)
+        let elsewhere = answers.first { answer in
+            answer.node.domain(at: level).map { $0 != own } ?? false
+        }
+        guard let elsewhere else { return nil }
+        let isLater = elsewhere.roundTripMicroseconds > majority.roundTripMicroseconds
+        self = isLater ? elsewhere : majority
+    }
+}
+
+extension AcknowledgementRule {
+    /// Whether it promises less than `other`.
+    func isWeaker(than other: AcknowledgementRule) -> Bool { rawValue < other.rawValue }
+}
+
+extension Loss {
+    /// What is left, against what is needed.
+    var leftText: String {
+        verdict == .whenElsewhereAnswers
+            ? "voters of one place only, and writes need another"
+            : "\(left.count) of \(majority) voters that it needs"
     }
 }
 
@@ -157,9 +205,20 @@ extension Explanation {
                 "  commits   with the answer of \(commit.node.name), \(milliseconds.text) ms there "
                     + "and back, and a sync")
         }
+        if let level = part.acknowledgement.level { lines += consequences(at: level) }
         for loss in part.losses { lines.append("  survives  " + text(loss, part)) }
         for loss in part.beyond { lines.append("  not       " + text(loss, part)) }
         return lines.joined(separator: "\n")
+    }
+
+    /// What an acknowledgement from elsewhere costs (Rule C6).
+    private func consequences(at level: FailureLevel) -> [String] {
+        let places = level == .dc ? "two rooms" : "two cities"
+        return [
+            "  ack       a write is acknowledged when voters of \(places) have it",
+            "            when no voter elsewhere answers, writes stop;",
+            "            after a change of leader linearizable reads stop, too, until one answers",
+        ]
     }
 
     private func text(_ loss: Loss, _ part: Part) -> String {
@@ -167,6 +226,7 @@ extension Explanation {
         return
             "\(loss.domain) lost: \(left.joined(separator: ", ")) left, \(loss.majority) needed: "
             + loss.verdict.name
+            + (loss.verdict == .byOperator && !loss.mayLoseEntries ? ", no entry lost" : "")
     }
 
     /// For scripts.
@@ -197,6 +257,7 @@ extension Explanation {
                     "roundTripMicros": .integer(commit.roundTripMicroseconds),
                 ]
             } ?? .null,
+            "ack": .string(part.acknowledgement.name),
             "losses": .array(part.losses.map { json($0, part) }),
             "beyond": .array(part.beyond.map { json($0, part) }),
         ]
@@ -207,7 +268,7 @@ extension Explanation {
         return [
             "level": .string(loss.domain.level.name), "name": .string(loss.domain.name),
             "left": .array(left), "majority": .integer(loss.majority),
-            "survives": .string(loss.verdict.name),
+            "survives": .string(loss.verdict.name), "mayLoseEntries": .bool(loss.mayLoseEntries),
         ]
     }
 }

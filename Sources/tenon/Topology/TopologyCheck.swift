@@ -19,6 +19,8 @@ struct TopologyCheck {
         let wanted: Int
         /// What it is to survive.
         let goal: FailureLevel
+        /// Tablets whose commits do not need yet what the keyspace asks (Rule C6).
+        let unasked: [TabletID]
         let findings: [Finding]
     }
 
@@ -38,17 +40,18 @@ struct TopologyCheck {
             [
                 (
                     KeyspaceID.directory, "(directory)", Directory.ownVoters,
-                    directory.ownGoal(in: topology)
+                    directory.ownGoal(in: topology), AcknowledgementRule.majority
                 )
             ]
             + directory.keyspaces.filter { !$0.isDropped }.map {
-                ($0.id, $0.name, $0.replicas, $0.policy.survive)
+                ($0.id, $0.name, $0.replicas, $0.policy.survive, $0.policy.acknowledgement)
             }
-        keyspaces = named.compactMap { id, name, replicas, goal in
+        keyspaces = named.compactMap { id, name, replicas, goal, rule in
             let tablets = directory.tablets.filter { $0.keyspace == id && !$0.voters.isEmpty }
             guard !tablets.isEmpty else { return nil }
             return Keyspace(
-                name, tablets, wanted: directory.votersWanted(replicas), goal: goal, topology, down)
+                name, tablets, wanted: directory.votersWanted(replicas), goal: goal, rule, topology,
+                down)
         }
     }
 
@@ -68,15 +71,21 @@ struct TopologyCheck {
 extension TopologyCheck.Keyspace {
     fileprivate init(
         _ name: String, _ tablets: [TabletDescriptor], wanted: Int, goal: FailureLevel,
-        _ topology: Topology, _ down: Set<NodeID>
+        _ rule: AcknowledgementRule, _ topology: Topology, _ down: Set<NodeID>
     ) {
         self.goal = goal
         self.name = name
         self.tablets = tablets.count
         self.wanted = wanted
         voters = tablets.map(\.voters.count).min() ?? 0
+        unasked = tablets.filter { $0.acknowledgement.rule.isWeaker(than: rule) }.map(\.id)
         let survivals = tablets.map { tablet in
-            (tablet.id, Survival(voters: tablet.voters.map(\.node), down: down, in: topology))
+            (
+                tablet.id,
+                Survival(
+                    voters: tablet.voters.map(\.node),
+                    acknowledgement: tablet.acknowledgement.rule, down: down, in: topology)
+            )
         }
         findings = FailureLevel.allCases.map { level in
             var losses: [(tablet: TabletID, loss: Loss)] = []
@@ -105,8 +114,11 @@ extension TopologyCheck.Keyspace {
             }
             guard loss.verdict != .byItself else { return nil }
             return "\(name) would not survive the loss of \(loss.domain): tablet \(tablet) would "
-                + "have \(loss.left.count) of \(loss.majority) voters that it needs"
+                + "have \(loss.leftText)"
         }
+            + unasked.prefix(1).map {
+                "\(name) acknowledges writes of tablet \($0) without a voter elsewhere yet"
+            }
     }
 }
 
