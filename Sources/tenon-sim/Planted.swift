@@ -175,6 +175,7 @@
             case .ownClockTrusted: "time"
             case .quietSetNumberIgnored: "quiet"
             case .leaseNeverEnds, .promiseForgotten: "leases"
+            case .closedTooEarly, .closedWithoutQuorum: "stale"
             case .splitForgetsSessions: "split-sessions"
             case .splitBeforeFlush, .splitRecordBeforeCheckpoint, .writesBehindSplit:
                 "splits"
@@ -228,6 +229,7 @@
             case .quietSetNumberIgnored: [.quietSets]
             case .leaseNeverEnds, .promiseForgotten:
                 [.oneLease, .linearizability, .replay]
+            case .closedTooEarly, .closedWithoutQuorum: [.closedTruly, .staleness]
             case .splitForgetsSessions: [.exactlyOnce, .replay, .linearizability]
             case .splitBeforeFlush, .writesBehindSplit:
                 [.replay, .linearizability, .exactlyOnce, .bankTotal, .equalDigests]
