@@ -173,6 +173,47 @@ import Testing
         #expect(ahead.message.contains("ask the leader"), "\(ahead.message)")
     }
 
+    /// The closed version is that of the last entry applied: no later entry may have one at or below
+    /// it, whoever leads, and whatever the clocks do. Told by what every replica shows at any time.
+    @Test(arguments: UInt64(1)...4)
+    func `no version is committed at or below one that a replica has called closed`(
+        seed: UInt64
+    ) throws {
+        let cluster = formed(20 + seed)
+        var draws = SeededGenerator(seed: seed)
+        /// By index: the version at which a replica stood that had applied so far.
+        var closed: [LogIndex: Timestamp] = [:]
+        var leaders: Set<NodeID> = []
+        for round in 0..<60 {
+            _ = cluster.put("a", Bytes("\(round)"), within: .milliseconds(500))
+            if let leader = cluster.leader() { leaders.insert(NodeID(UInt32(leader))) }
+            let node = 1 + Int(draws.below(3))
+            switch draws.below(6) {
+            case 0: cluster.crash(node)
+            case 1: cluster.isolate(node)
+            case 2: cluster.host(node).clock.jump(byMilliseconds: -4_000)
+            case 3: cluster.host(node).clock.jump(byMilliseconds: 4_000)
+            default:
+                cluster.startAll()
+                cluster.heal()
+            }
+            cluster.run(for: TimeSpan.milliseconds(Int(draws.below(600))))
+            for host in cluster.hosts {
+                guard let node = host.node else { continue }
+                for place in 0..<node.probeCount {
+                    let probe = node.probe(place)
+                    guard probe.tablet == StaticDirectory.firstTablet else { continue }
+                    let known = closed[probe.applied] ?? probe.lastVersion
+                    #expect(known == probe.lastVersion, "at \(probe.applied)")
+                    closed[probe.applied] = probe.lastVersion
+                }
+            }
+        }
+        #expect(leaders.count > 1 && closed.count > 20)
+        let rising = closed.sorted { $0.key < $1.key }.map(\.value)
+        #expect(rising == rising.sorted())
+    }
+
     @Test func `the leader serves a stale read like any replica`() throws {
         let cluster = formed(8)
         #expect(cluster.put("a", "1") != nil)

@@ -22,6 +22,10 @@ extension Tablet {
             answer(read.waiter, .refusal(notServing), into: &output)
             return true
         }
+        guard !isApplyPaused else {
+            answer(read.waiter, .refusal(Tablet.takesSnapshot), into: &output)
+            return true
+        }
         if let version = read.version, version > machine.lastVersion {
             guard raft.role != .leader else { return false }
             reached(.staleReadRefused)
@@ -42,6 +46,10 @@ extension Tablet {
         }
         return true
     }
+
+    private static let takesSnapshot = Refusal(
+        .unavailable, "this copy is being replaced by a newer one: ask another replica",
+        retryAfterMilliseconds: 50)
 
     private func isNewEnough(for staleness: Staleness, now: Instant) -> Bool {
         switch staleness {
