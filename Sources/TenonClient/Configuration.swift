@@ -14,6 +14,9 @@ extension TenonClient {
         public var retryPauseMin: Duration = .milliseconds(10)
         /// The longest pause before a retry, and so the most that a retry adds to a failover.
         public var retryPauseMax: Duration = .milliseconds(100)
+        /// Where the client stands, in the form of the nodes' own: `city=shanghai,dc=sh1`. Reads
+        /// that may be stale go to the nearest replica by it; empty: to any.
+        public var locality = ""
         /// Calls under way at once; one more is refused as `overloaded`.
         public var callsInFlightMax = 65_536
         /// Bytes of keys and values under way at once; more is refused as `overloaded`.
@@ -40,6 +43,16 @@ extension TenonClient {
             try Configuration.check(
                 bytesInFlightMax >= Limits.frameBytesMax, "bytesInFlightMax",
                 "\(bytesInFlightMax)")
+            _ = try parsedLocality()
+        }
+
+        func parsedLocality() throws(TenonError) -> Locality {
+            do throws(LocalityError) {
+                return try Locality(parsing: locality)
+            } catch {
+                throw TenonError(
+                    .invalid, .notApplied, "the setting locality is wrong: \(error.problem)")
+            }
         }
 
         private static func check(

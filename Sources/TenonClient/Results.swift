@@ -28,11 +28,14 @@ public struct Stood<Value: Sendable>: Sendable {
     public let value: Value
     /// Where it stood.
     public let at: Point
+    /// How old what stood there was (Rule S8).
+    public let age: ReadAge
 
     /// `value` as of `at`.
-    public init(_ value: Value, at: Point) {
+    public init(_ value: Value, at: Point, age: ReadAge = .newest) {
         self.value = value
         self.at = at
+        self.age = age
     }
 }
 
@@ -93,4 +96,6 @@ public struct ScanPage: Hashable, Sendable {
     public let next: ScanToken?
     /// Where the page stood.
     public let at: Point
+    /// How old what stood there was (Rule S8).
+    public let age: ReadAge
 }

@@ -36,7 +36,7 @@ public final class TenonClient: Sendable {
         timeout = TimeSpan(configuration.timeout)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var random = SystemRandomNumberGenerator()
-        loop = ClientLoop(
+        loop = try ClientLoop(
             endpoints: endpoints, configuration: configuration, eventLoop: group.next(),
             seed: random.next())
     }

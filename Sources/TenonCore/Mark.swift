@@ -69,6 +69,9 @@ package enum Mark: Int, CaseIterable, Sendable {
     case snapshotRefusedAsBusy
     case storeJobRetriedLater
     case readExpiredInTablet
+    case staleReadServed
+    case staleReadAskedLeader
+    case staleReadRefused
     case directoryFileDamaged
     case replicaCreated
     case replicaRemoved

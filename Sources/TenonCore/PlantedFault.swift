@@ -30,6 +30,10 @@ package enum PlantedFault: Sendable {
     case leaseNeverEnds
     /// A voter votes although it has promised not to (Rule C3).
     case promiseForgotten
+    /// A replica counts as new as what its leader told it of, applied or not (Rule S8).
+    case closedTooEarly
+    /// A leader tells its followers how new they are without an answer from anybody (Rule S8).
+    case closedWithoutQuorum
     /// A configuration counts once it is applied, not once it is in the log (Rule C4).
     case configurationActiveOnApply
 

@@ -48,6 +48,10 @@ struct Progress: Sendable {
     private(set) var heardAt: Instant
     /// When the newest heartbeat was sent that was answered with a promise (Rule C3).
     private(set) var promisedAt = Instant.zero
+    /// When the newest heartbeat was sent that it answered in this term; zero before the first.
+    private(set) var answeredAt = Instant.zero
+    /// What it asked with that answer (Rule S8).
+    private(set) var closedQuestion: ClosedQuestion?
     /// The follower's wall clock as it last told.
     private(set) var clock: PeerClock?
     /// The follower's log has no room, as far as is known.
@@ -209,6 +213,8 @@ struct Progress: Sendable {
         guard answer.round > answeredRound else { return }
         answeredRound = answer.round
         heardAt = max(heardAt, min(answer.sentAt, now))
+        answeredAt = max(answeredAt, min(answer.sentAt, now))
+        closedQuestion = answer.question
         if answer.isPromised { promisedAt = max(promisedAt, min(answer.sentAt, now)) }
         isLogFull = answer.isLogFull
         clock = PeerClock(

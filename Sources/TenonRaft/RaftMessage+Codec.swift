@@ -13,9 +13,9 @@ package import TenonCore
 ///       6   append accepted: match 8
 ///       7   append rejected: previous 8 · hint 16
 ///       8   heartbeat: round 8 · sent at 8 · wall time 8 · commit 8 · sent through 8
-///           · promise wanted 1
+///           · promise wanted 1 · closed (flag 1 · life 8 · asked at 8 · index 8 · age 8)
 ///       9   heartbeat answer: round 8 · sent at 8 · sent through 8 · wall time 8 · received 8
-///           · durable 8 · log full 1 · promised 1
+///           · durable 8 · log full 1 · promised 1 · question (life 8 · asked at 8)
 ///      10   timeout now
 ///      11   read request: batch 8
 ///      12   read answer: batch 8 · known 1 · index 8 (0 when not known)
@@ -30,7 +30,7 @@ extension RaftMessage {
 
     /// A close upper bound of the encoded length, to make room once.
     package var encodedBytesEstimate: Int {
-        guard case .append(let append) = body else { return RaftMessage.headerBytes + 50 }
+        guard case .append(let append) = body else { return RaftMessage.headerBytes + 80 }
         return append.entries.reduce(RaftMessage.headerBytes + 28) { $0 + $1.encodedBytes }
     }
 
@@ -198,7 +198,7 @@ extension RaftMessage.Body {
         case .appendRejected(let previous, let hint):
             max(previous.rawValue, hint.greatestNumber)
         case .heartbeat(let heartbeat):
-            max(heartbeat.commit, heartbeat.sentThrough).rawValue
+            max(heartbeat.commit, heartbeat.sentThrough, heartbeat.closed?.index ?? .zero).rawValue
         case .heartbeatAnswer(let answer):
             max(answer.sentThrough, answer.received, answer.durable).rawValue
         case .readAnswer(_, let index):
@@ -249,6 +249,8 @@ extension RaftMessage.Heartbeat {
         writer.identifier(commit)
         writer.identifier(sentThrough)
         writer.flag(wantsPromise)
+        writer.flag(closed != nil)
+        closed?.encode(to: &writer)
     }
 
     fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
@@ -258,6 +260,7 @@ extension RaftMessage.Heartbeat {
         commit = try reader.identifier(LogIndex.self)
         sentThrough = try reader.identifier(LogIndex.self)
         wantsPromise = try reader.flag("promise wanted")
+        closed = try reader.flag("closed") ? ClosedAnswer(from: &reader) : nil
     }
 }
 
@@ -271,6 +274,7 @@ extension RaftMessage.HeartbeatAnswer {
         writer.identifier(durable)
         writer.flag(isLogFull)
         writer.flag(isPromised)
+        question.encode(to: &writer)
     }
 
     fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
@@ -282,5 +286,32 @@ extension RaftMessage.HeartbeatAnswer {
         durable = try reader.identifier(LogIndex.self)
         isLogFull = try reader.flag("log full")
         isPromised = try reader.flag("promised")
+        question = try ClosedQuestion(from: &reader)
+    }
+}
+
+extension ClosedQuestion {
+    fileprivate func encode(to writer: inout ByteWriter) {
+        writer.uint64(life)
+        writer.uint64(askedAt.nanoseconds)
+    }
+
+    fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
+        life = try reader.uint64()
+        askedAt = Instant(nanoseconds: try reader.uint64())
+    }
+}
+
+extension ClosedAnswer {
+    fileprivate func encode(to writer: inout ByteWriter) {
+        question.encode(to: &writer)
+        writer.identifier(index)
+        writer.uint64(age.nanoseconds)
+    }
+
+    fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
+        question = try ClosedQuestion(from: &reader)
+        index = try reader.identifier(LogIndex.self)
+        age = TimeSpan(nanoseconds: try reader.uint64())
     }
 }

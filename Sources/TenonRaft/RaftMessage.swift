@@ -79,10 +79,12 @@ package struct RaftMessage: Hashable, Sendable {
         package var sentThrough: LogIndex
         /// Whether the leader asks for a promise: no vote to another for the length of a lease (Rule C3).
         package var wantsPromise: Bool
+        /// What the receiver asked with its last answer (Rule S8); nil when the leader cannot tell.
+        package var closed: ClosedAnswer?
 
         package init(
             round: UInt64, sentAt: Instant, wallTime: WallTime, commit: LogIndex,
-            sentThrough: LogIndex, wantsPromise: Bool = false
+            sentThrough: LogIndex, wantsPromise: Bool = false, closed: ClosedAnswer? = nil
         ) {
             self.round = round
             self.sentAt = sentAt
@@ -90,6 +92,7 @@ package struct RaftMessage: Hashable, Sendable {
             self.commit = commit
             self.sentThrough = sentThrough
             self.wantsPromise = wantsPromise
+            self.closed = closed
         }
     }
 
@@ -108,11 +111,15 @@ package struct RaftMessage: Hashable, Sendable {
         package var isLogFull: Bool
         /// The sender has given the promise that the heartbeat asked for.
         package var isPromised: Bool
+        /// How far must the sender have applied to have all that was acknowledged before now
+        /// (Rule S8)?
+        package var question: ClosedQuestion
 
         package init(
             round: UInt64, sentAt: Instant, sentThrough: LogIndex, wallTime: WallTime,
             received: LogIndex, durable: LogIndex, isLogFull: Bool = false,
-            isPromised: Bool = false
+            isPromised: Bool = false,
+            question: ClosedQuestion = ClosedQuestion(life: 0, askedAt: .zero)
         ) {
             self.round = round
             self.sentAt = sentAt
@@ -122,6 +129,7 @@ package struct RaftMessage: Hashable, Sendable {
             self.durable = durable
             self.isLogFull = isLogFull
             self.isPromised = isPromised
+            self.question = question
         }
     }
 }

@@ -53,13 +53,17 @@ package struct WorkloadCall: Sendable {
     package var body: RequestBody
     package var tablet: TabletID
     package var timeout: TimeSpan
+    /// The node to ask first, counted from 0 and over again; nil for the one that the client asked
+    /// last.
+    package var rank: Int?
 
     package init(
-        _ body: RequestBody, tablet: TabletID, timeout: TimeSpan = .seconds(4)
+        _ body: RequestBody, tablet: TabletID, timeout: TimeSpan = .seconds(4), rank: Int? = nil
     ) {
         self.body = body
         self.tablet = tablet
         self.timeout = timeout
+        self.rank = rank
     }
 }
 

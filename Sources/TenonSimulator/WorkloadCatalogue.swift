@@ -3,6 +3,9 @@ package enum WorkloadCatalogue {
     /// The names, in the order in which reports list them.
     package static let names = makers.map(\.name)
 
+    /// Those that fit any scenario.
+    package static let general = names.filter { $0 != StaleWorkload.name }
+
     /// A workload of that name; nil when there is none.
     package static func make(_ name: String, _ parameters: WorkloadParameters) -> (any Workload)? {
         makers.first { $0.name == name }?.make(parameters)
@@ -17,5 +20,6 @@ package enum WorkloadCatalogue {
         (TransactionScript.name, { ScriptedWorkload<TransactionScript>($0) }),
         (BankScript.name, { ScriptedWorkload<BankScript>($0) }),
         (SessionWorkload.name, { SessionWorkload($0) }),
+        (StaleWorkload.name, { StaleWorkload($0) }),
     ]
 }

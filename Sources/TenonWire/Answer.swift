@@ -4,10 +4,13 @@ package import TenonCore
 package struct ReadPoint: Hashable, Sendable {
     package var tablet: TabletID
     package var version: Timestamp
+    /// How old what the tablet had there was (Rule S8).
+    package var age: ReadAge
 
-    package init(tablet: TabletID, version: Timestamp) {
+    package init(tablet: TabletID, version: Timestamp, age: ReadAge = .newest) {
         self.tablet = tablet
         self.version = version
+        self.age = age
     }
 }
 
@@ -39,7 +42,7 @@ package enum Answer: Hashable, Sendable {
 }
 
 extension Answer {
-    /// Layout: kind 1 · point 16 where there is one · body.
+    /// Layout: kind 1 · point where there is one · body.
     package func encode(to writer: inout ByteWriter) {
         switch self {
         case .outcome(let outcome, let point):
@@ -129,13 +132,16 @@ extension Answer {
 }
 
 extension ReadPoint {
+    /// Layout: tablet 8 · version 8 · age.
     func encode(to writer: inout ByteWriter) {
         writer.identifier(tablet)
         writer.identifier(version)
+        age.encode(to: &writer)
     }
 
     init(from reader: inout ByteReader) throws(DecodingError) {
         tablet = try reader.identifier(TabletID.self)
         version = try reader.identifier(Timestamp.self)
+        age = try ReadAge(from: &reader)
     }
 }

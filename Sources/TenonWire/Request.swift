@@ -67,8 +67,8 @@ package enum RequestBody: Hashable, Sendable {
     /// An encoded ``Command``; its bytes go into the entry as they are.
     case write(command: Bytes)
     /// The value of a key, the newest or as of a version.
-    case get(key: Bytes, at: Timestamp?)
-    case getMany(keys: [Bytes], at: Timestamp?)
+    case get(key: Bytes, at: Timestamp?, staleness: Staleness = .none)
+    case getMany(keys: [Bytes], at: Timestamp?, staleness: Staleness = .none)
     /// Indirect, because it is three times as large as the others.
     indirect case scan(ScanRequest)
     /// Nodes, keyspaces and tablets, from any node.
@@ -102,6 +102,17 @@ package enum RequestBody: Hashable, Sendable {
     case acceptClock
 }
 
+extension RequestBody {
+    /// How old the content may be that a read is answered from.
+    package var staleness: Staleness {
+        switch self {
+        case .get(_, _, let staleness), .getMany(_, _, let staleness): staleness
+        case .scan(let scan): scan.staleness
+        default: .none
+        }
+    }
+}
+
 /// A page of keys in order.
 package struct ScanRequest: Hashable, Sendable {
     package var from: Bytes
@@ -110,6 +121,7 @@ package struct ScanRequest: Hashable, Sendable {
     package var limit: Int
     package var isReversed: Bool
     package var at: Timestamp?
+    package var staleness: Staleness
     /// What the page before gave; nil for the first page.
     package var page: Bytes?
 
@@ -117,13 +129,14 @@ package struct ScanRequest: Hashable, Sendable {
 
     package init(
         from: Bytes, to: Bytes?, limit: Int, isReversed: Bool = false, at: Timestamp? = nil,
-        page: Bytes? = nil
+        staleness: Staleness = .none, page: Bytes? = nil
     ) {
         self.from = from
         self.to = to
         self.limit = limit
         self.isReversed = isReversed
         self.at = at
+        self.staleness = staleness
         self.page = page
     }
 }
@@ -155,13 +168,15 @@ package struct Request: Hashable, Sendable {
         case .write(let command):
             writer.uint8(Request.writeKind)
             writer.raw(command)
-        case .get(let key, let at):
+        case .get(let key, let at, let staleness):
             writer.uint8(2)
             writer.optional(at)
+            staleness.encode(to: &writer)
             writer.lengthPrefixed(key)
-        case .getMany(let keys, let at):
+        case .getMany(let keys, let at, let staleness):
             writer.uint8(3)
             writer.optional(at)
+            staleness.encode(to: &writer)
             writer.uint32(UInt32(keys.count))
             for key in keys { writer.lengthPrefixed(key) }
         case .scan(let scan):
@@ -192,14 +207,16 @@ package struct Request: Hashable, Sendable {
         case Request.writeKind: self.body = .write(command: reader.rest())
         case 2:
             let at = try reader.optionalTimestamp()
-            self.body = .get(key: try reader.key(), at: at)
+            let staleness = try Staleness(from: &reader)
+            self.body = .get(key: try reader.key(), at: at, staleness: staleness)
         case 3:
             let at = try reader.optionalTimestamp()
+            let staleness = try Staleness(from: &reader)
             let count = try reader.count("keys", itemBytes: 4, atMost: Limits.getManyKeysMax)
             var keys: [Bytes] = []
             keys.reserveCapacity(count)
             for _ in 0..<count { keys.append(try reader.key()) }
-            self.body = .getMany(keys: keys, at: at)
+            self.body = .getMany(keys: keys, at: at, staleness: staleness)
         case 4: self.body = .scan(try ScanRequest(from: &reader))
         case 5: self.body = .describe
         case 6: self.body = .status
@@ -217,10 +234,12 @@ package struct Request: Hashable, Sendable {
 }
 
 extension ScanRequest {
-    /// Layout: reversed 1 · version (flag 1, 8) · limit 4 · from · (flag 1, to) · (flag 1, page).
+    /// Layout: reversed 1 · version (flag 1, 8) · staleness · limit 4 · from · (flag 1, to) ·
+    /// (flag 1, page).
     func encode(to writer: inout ByteWriter) {
         writer.flag(isReversed)
         writer.optional(at)
+        staleness.encode(to: &writer)
         writer.uint32(UInt32(limit))
         writer.lengthPrefixed(from)
         writer.optional(to)
@@ -230,6 +249,7 @@ extension ScanRequest {
     init(from reader: inout ByteReader) throws(DecodingError) {
         isReversed = try reader.flag("reversed")
         at = try reader.optionalTimestamp()
+        staleness = try Staleness(from: &reader)
         limit = Int(try reader.uint32())
         guard limit > 0, limit <= Limits.scanItemsMax else {
             throw .tooLong(field: "limit", count: limit, bound: Limits.scanItemsMax)

@@ -176,6 +176,7 @@
             case .ownClockTrusted: "time"
             case .quietSetNumberIgnored: "quiet"
             case .leaseNeverEnds, .promiseForgotten: "leases"
+            case .closedTooEarly, .closedWithoutQuorum: "stale"
             case .splitForgetsSessions: "split-sessions"
             case .splitBeforeFlush, .splitRecordBeforeCheckpoint, .writesBehindSplit:
                 "splits"
@@ -230,6 +231,7 @@
             case .quietSetNumberIgnored: [.quietSets]
             case .leaseNeverEnds, .promiseForgotten:
                 [.oneLease, .linearizability, .replay]
+            case .closedTooEarly, .closedWithoutQuorum: [.closedTruly, .staleness]
             case .splitForgetsSessions: [.exactlyOnce, .replay, .linearizability]
             case .splitBeforeFlush, .writesBehindSplit:
                 [.replay, .linearizability, .exactlyOnce, .bankTotal, .equalDigests]

@@ -133,8 +133,8 @@ extension FakeCluster.State {
             sessions[session] = outcome
             return .outcome(
                 outcome, at: ReadPoint(tablet: point.tablet, version: Timestamp(version)))
-        case .get(let key, _): return .value(values[key], at: point)
-        case .getMany(let keys, _): return .values(keys.map { values[$0] }, at: point)
+        case .get(let key, _, _): return .value(values[key], at: point)
+        case .getMany(let keys, _, _): return .values(keys.map { values[$0] }, at: point)
         case .scan(let scan): return page(scan, point)
         case .describe: return .done
         case .status:

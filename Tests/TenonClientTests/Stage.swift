@@ -15,10 +15,10 @@ struct Stage {
     var closed: [Int] = []
     private var nextToken: UInt64 = 0
 
-    init(nodes: Int = 3) throws {
+    init(nodes: Int = 3, settings: Dispatch.Settings = .init()) throws {
         dispatch = Dispatch(
-            endpoints: try (1...nodes).map { try Endpoint("10.0.0.\($0):1") }, settings: .init(),
-            seed: 1)
+            endpoints: try (1...nodes).map { try Endpoint("10.0.0.\($0):1") },
+            settings: settings, seed: 1)
     }
 
     /// Three nodes, and two tablets with the border `m`, led by 1 and 2.

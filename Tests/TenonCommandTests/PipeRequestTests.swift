@@ -30,13 +30,17 @@ struct PipeRequestTests {
             case .put("k", "\u{0}", .absent) = try request(
                 #"{"op":"put","key64":"aw==","value64":"AA==","if":{"absent":true}}"#
             ).work,
-            case .get("k", at: Version(7)) = try request(#"{"op":"get","key":"k","at":"7"}"#).work,
-            case .get("k", at: Version(8)) = try request(#"{"op":"get","key":"k","at":8}"#).work,
-            case .getMany(["a", "b", "c"], at: nil) = try request(
+            case .get("k", at: Version(7), .none) = try request(#"{"op":"get","key":"k","at":"7"}"#)
+                .work,
+            case .get("k", at: Version(8), .none) = try request(
+                #"{"op":"get","key":"k","at":8}"#
+            ).work,
+            case .getMany(["a", "b", "c"], at: nil, .none) = try request(
                 #"{"op":"getMany","keys":["a","b","c"]}"#
             ).work,
-            case .getMany(["k"], at: nil) = try request(#"{"op":"getMany","keys64":["aw=="]}"#)
-                .work,
+            case .getMany(["k"], at: nil, .none) = try request(
+                #"{"op":"getMany","keys64":["aw=="]}"#
+            ).work,
             case .delete("k", .version(Version(3))) = try request(
                 #"{"op":"delete","key":"k","if":{"version":"3"}}"#
             ).work,
@@ -44,7 +48,7 @@ struct PipeRequestTests {
                 #"{"op":"deleteRange","from":"a","to64":"Yg=="}"#
             ).work,
             case .deleteRange(from: "", to: nil) = try request(#"{"op":"deleteRange"}"#).work,
-            case .scan(let range, limit: 1_000, at: nil, page: nil) = try request(
+            case .scan(let range, limit: 1_000, at: nil, page: nil, .none) = try request(
                 #"{"op":"scan","prefix":"p/","reverse":true}"#
             ).work
         else {
@@ -52,6 +56,38 @@ struct PipeRequestTests {
             return
         }
         #expect(range == ScanRange(prefix: "p/", isReversed: true))
+    }
+
+    @Test("A read says how old what it gives may be")
+    func staleness() throws {
+        guard
+            case .get("k", at: nil, .within(milliseconds: 2_000)) = try request(
+                #"{"op":"get","key":"k","staleWithinMs":2000}"#
+            ).work,
+            case .getMany(["k"], at: nil, .any) = try request(
+                #"{"op":"getMany","keys":["k"],"stale":true}"#
+            ).work,
+            case .scan(_, limit: 1_000, at: nil, page: nil, .within(milliseconds: 1)) = try request(
+                #"{"op":"scan","staleWithinMs":1,"stale":false}"#
+            ).work
+        else {
+            Issue.record("a bound was read otherwise")
+            return
+        }
+    }
+
+    @Test("What was read of a replica says how old it may be, and a linearizable read does not")
+    func ages() {
+        let point = Point(tablet: TabletID(2), version: Version(7))
+        let value = StoredValue(bytes: "v", version: Version(5))
+        let linearizable = AnswerJSON.got(Stood(value, at: point))
+        #expect(linearizable["stale"] == nil)
+        let old = AnswerJSON.got(Stood(value, at: point, age: .within(milliseconds: 120)))
+        #expect(old["stale"] == ["withinMs": 120])
+        let unknown = AnswerJSON.gotMany([
+            Stood(value, at: point, age: .unknown), Stood(value, at: point),
+        ])
+        #expect(unknown["stale"] == ["withinMs": .null])
     }
 
     @Test("A transaction is read with conditions and both lists")
@@ -119,6 +155,10 @@ struct PipeRequestTests {
             (#"{"op":"get","key":"k","timeoutMs":1.5}"#, "timeoutMs"),
             (#"{"op":"get","key":"k","timeoutMs":"5"}"#, "timeoutMs"),
             (#"{"op":"get","key":"k","timeoutMs":99999999999999999999}"#, "timeoutMs"),
+            (#"{"op":"get","key":"k","staleWithinMs":0}"#, "staleWithinMs"),
+            (#"{"op":"get","key":"k","staleWithinMs":"2s"}"#, "staleWithinMs"),
+            (#"{"op":"get","key":"k","stale":"yes"}"#, "\"stale\" is not true or false"),
+            (#"{"op":"get","key":"k","stale":true,"staleWithinMs":5}"#, "not both"),
             (#"{"op":"get","key":"k","wait":1}"#, "\"wait\" is not true or false"),
             (#"{"op":"get","key":"k","keyspace":null}"#, "\"keyspace\" is not a string"),
             (#"{"op":"getMany","keys":"a"}"#, "not a list"),

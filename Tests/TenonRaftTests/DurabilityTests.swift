@@ -65,7 +65,7 @@ import Testing
         group.settle()
         let answer = RaftMessage.HeartbeatAnswer(
             round: 4, sentAt: .zero, sentThrough: 1, wallTime: WallTime(milliseconds: 0),
-            received: 1, durable: 0)
+            received: 1, durable: 0, question: group[2].closedQuestion)
         #expect(group.delivered.map(\.body) == [.heartbeatAnswer(answer)])
         group.stalled = []
         group.settle()

@@ -26,15 +26,25 @@ import Testing
                 .init(
                     round: 1, sentAt: Instant(nanoseconds: 2), wallTime: WallTime(milliseconds: 3),
                     commit: 4, sentThrough: 5, wantsPromise: true)), 8,
-            word(1) + word(2) + word(3) + word(4) + word(5) + [1]
+            word(1) + word(2) + word(3) + word(4) + word(5) + [1, 0]
+        ),
+        (
+            .heartbeat(
+                .init(
+                    round: 1, sentAt: Instant(nanoseconds: 2), wallTime: WallTime(milliseconds: 3),
+                    commit: 4, sentThrough: 5,
+                    closed: ClosedAnswer(
+                        question: question, index: 6, age: TimeSpan(nanoseconds: 9)))), 8,
+            word(1) + word(2) + word(3) + word(4) + word(5) + [0, 1] + word(7) + word(8) + word(6)
+                + word(9)
         ),
         (
             .heartbeatAnswer(
                 .init(
                     round: 1, sentAt: Instant(nanoseconds: 2), sentThrough: 3,
                     wallTime: WallTime(milliseconds: 4), received: 5, durable: 6,
-                    isLogFull: true, isPromised: false)), 9,
-            word(1) + word(2) + word(3) + word(4) + word(5) + word(6) + [1, 0]
+                    isLogFull: true, isPromised: false, question: question)), 9,
+            word(1) + word(2) + word(3) + word(4) + word(5) + word(6) + [1, 0] + word(7) + word(8)
         ),
         (.timeoutNow, 10, []),
         (.readRequest(batch: 8), 11, word(8)),
@@ -47,6 +57,7 @@ import Testing
     private static func position(_ index: UInt64, _ term: UInt64) -> LogPosition {
         LogPosition(index: LogIndex(index), term: Term(term))
     }
+    private static let question = ClosedQuestion(life: 7, askedAt: Instant(nanoseconds: 8))
     private static func word(_ value: UInt8) -> [UInt8] { [value, 0, 0, 0, 0, 0, 0, 0] }
 
     private func message(_ body: RaftMessage.Body) -> RaftMessage {

@@ -11,6 +11,7 @@ struct RandomSchedules {
         var elections = 0
         var reads = 0
         var snapshots = 0
+        var closed = 0
         for seed in 0..<seeds {
             var schedule = RandomSchedule(count: voters, seed: UInt64(seed))
             do {
@@ -23,11 +24,13 @@ struct RandomSchedules {
             elections += schedule.electionCount
             reads += schedule.confirmedReadCount
             snapshots += schedule.snapshotCount
+            closed += schedule.closedCount
         }
         // A schedule in which nothing happens would keep every promise.
         #expect(elections >= 2 * seeds)
         #expect(reads >= 20 * seeds)
         #expect(voters < 3 || snapshots >= seeds / 2)
+        #expect(voters < 2 || closed >= 200 * seeds)
     }
 
     /// Reads by leases, under clocks that differ and members that change.

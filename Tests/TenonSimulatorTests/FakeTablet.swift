@@ -21,13 +21,15 @@ struct FakeTablet {
         case forgottenSession
         /// Some conditions are not looked at.
         case ignoredCondition
+        /// Some stale reads are older than they say.
+        case ageUnderstated
     }
 
     private let id: TabletID
     private let fault: Fault
     private var generator: SeededGenerator
     private var values: [Bytes: StoredValue] = [:]
-    private var before: [[Bytes: StoredValue]] = []
+    private var before: [(version: Timestamp, values: [Bytes: StoredValue])] = []
     private var version = Timestamp(1_000)
     private var outcomes: [Session: Outcome] = [:]
     private var marks: [ClientID: SequenceNumber] = [:]
@@ -49,16 +51,22 @@ struct FakeTablet {
             version = version.next
             _ = run(operation)
         }
-        let shown = strikes(.staleRead, oneIn: 15) ? before.first ?? values : values
-        let point = ReadPoint(tablet: id, version: version)
+        var shown = strikes(.staleRead, oneIn: 15) ? before.first?.values ?? values : values
+        var point = ReadPoint(tablet: id, version: version)
+        if body.staleness != .none {
+            point.age = .within(milliseconds: 0)
+            if strikes(.ageUnderstated, oneIn: 5), let old = before.first {
+                (point.version, shown) = old
+            }
+        }
         switch body {
-        case .get(let key, nil): return .value(shown[key], at: point)
-        case .get(let key, let asOf?):
+        case .get(let key, nil, _): return .value(shown[key], at: point)
+        case .get(let key, let asOf?, _):
             let past = values[key].flatMap { $0.version <= asOf ? $0 : nil }
             // The past is not kept: a value that is younger answers as gone history.
             guard past != nil else { return .refusal(Refusal(.historyGone, "no past")) }
             return .value(past, at: ReadPoint(tablet: id, version: version))
-        case .getMany(let keys, _): return .values(keys.map { shown[$0] }, at: point)
+        case .getMany(let keys, _, _): return .values(keys.map { shown[$0] }, at: point)
         case .scan(let scan): return page(scan, shown, point)
         case .write(let command): return write(command)
         case .describe, .status, .transferLeadership, .contentDigest, .direct, .injectFault,
@@ -96,7 +104,7 @@ struct FakeTablet {
         if let known = outcomes[session], !strikes(.forgottenSession, oneIn: 3) {
             return .outcome(known, at: point)
         }
-        before = Array((before + [values]).suffix(6))
+        before = Array((before + [(Timestamp(version.rawValue - 1), values)]).suffix(6))
         let outcome = run(command.operation)
         outcomes[session] = outcome
         if generator.below(20) == 0 { forLater = command.operation }

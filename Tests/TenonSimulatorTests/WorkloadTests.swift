@@ -54,6 +54,9 @@ import Testing
             ("sessions", .forgottenSession, .exactlyOnce),
             ("sessions", .lateDuplicate, .replay),
             ("sessions", .lateDuplicate, .linearizability),
+            ("stale", .staleRead, .replay),
+            ("stale", .lostWrite, .replay),
+            ("stale", .ageUnderstated, .staleness),
         ])
     private func `a wrong tablet is seen through`(name: String, fault: Fault, check: Check) {
         let isSeen = (UInt64(1)...10).contains { seed in

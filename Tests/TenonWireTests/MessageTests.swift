@@ -8,11 +8,18 @@ private enum Samples {
     static let header = RequestHeader(
         epoch: Epoch(3), timeoutMilliseconds: 5_000, tablet: TabletID(2), generation: .first)
     static let point = ReadPoint(tablet: TabletID(2), version: Timestamp(77))
+    static let old = ReadPoint(
+        tablet: TabletID(2), version: Timestamp(77), age: .within(milliseconds: 120))
+    static let ancient = ReadPoint(tablet: TabletID(2), version: Timestamp(77), age: .unknown)
     static let value = StoredValue(bytes: "value", version: Timestamp(9))
 
     static let requests: [Request] = [
         .write(command: "not looked into"), .get(key: "k", at: nil),
         .get(key: "k", at: Timestamp(5)), .getMany(keys: ["a", "b", ""], at: nil),
+        .get(key: "k", at: nil, staleness: .any),
+        .get(key: "k", at: nil, staleness: .within(milliseconds: 2_000)),
+        .getMany(keys: ["a"], at: nil, staleness: .within(milliseconds: 0)),
+        .scan(ScanRequest(from: "a", to: nil, limit: 10, staleness: .any)),
         .scan(ScanRequest(from: "a", to: nil, limit: 10)),
         .scan(
             ScanRequest(
@@ -127,6 +134,7 @@ private enum Samples {
         .outcome(.written(version: Timestamp(1)), at: point),
         .outcome(.conditionFailed(current: value), at: point), .value(nil, at: point),
         .value(value, at: point), .values([nil, value], at: point),
+        .value(value, at: old), .page([], next: nil, at: ancient),
         .page([ScanItem(key: "k", value: value)], next: "token", at: point),
         .page([], next: nil, at: point), .directory(directory), .directory(changing),
         .status(status), .done,

@@ -32,6 +32,8 @@ struct Call: Sendable {
     let route: Route
     /// When the caller stops waiting.
     let deadline: Instant
+    /// Whether any replica may answer that is new enough (Rule S8).
+    let mayBeStale: Bool
     /// The kinds of answers it can have; kept, because looking into ``work`` touches its key.
     private let answers: AnswerKinds
 
@@ -40,6 +42,11 @@ struct Call: Sendable {
         self.route = route
         self.deadline = deadline
         answers = work.answers
+        if case .ask(let body) = work {
+            mayBeStale = body.staleness != .none
+        } else {
+            mayBeStale = false
+        }
     }
 
     /// Whether `answer` is of a kind that this call can have. Any other is garbage.
@@ -59,7 +66,7 @@ struct Call: Sendable {
         case .write(.put(let key, let value, _)): key.count + value.count
         case .write(.transaction(let transaction)): transaction.byteCount
         case .write: 64
-        case .ask(.getMany(let keys, _)): keys.reduce(0) { $0 + $1.count }
+        case .ask(.getMany(let keys, _, _)): keys.reduce(0) { $0 + $1.count }
         case .ask: 64
         }
     }
@@ -167,6 +174,8 @@ struct PendingCall {
     var stage = Stage.unrouted
     /// It was sent to find out who leads.
     var isScout = false
+    /// Nodes that were asked for what may be stale, and did not answer it.
+    var asked: [NodeID] = []
     /// Its keyspace or node was not in the directory, and a fresh one was asked for.
     var hasSought = false
     var attempts: Attempts

@@ -140,6 +140,9 @@ extension Dispatch {
     private mutating func refused(
         _ place: Int, _ refusal: Refusal, by link: Int, at now: Instant
     ) {
+        if pending[place].call.mayBeStale, triesNext(place, after: refusal, by: link, at: now) {
+            return
+        }
         let isLeaderKnown: Bool
         switch refusal.reason {
         case .notLeader:

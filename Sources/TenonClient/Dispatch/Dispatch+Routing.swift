@@ -26,7 +26,7 @@ extension Dispatch {
     mutating func route(_ place: Int, at now: Instant) {
         let deadline = pending[place].call.deadline
         pending[place].isScout = false
-        switch target(of: pending[place].call.route, deadline, at: now) {
+        switch target(of: place, deadline, at: now) {
         case .link(let link, let header):
             go(place, header, on: link, at: now)
         case .scout(let link, let header):
@@ -101,7 +101,7 @@ extension Dispatch {
 
     /// Takes a directory over and makes links to the nodes it names.
     mutating func install(_ directory: Directory) {
-        routes.install(directory)
+        routes.install(directory, near: settings.locality)
         effects.hasNewDirectory = true
         for link in links.indices { links[link].isMember = false }
         for node in directory.nodes {
@@ -133,9 +133,9 @@ extension Dispatch {
     }
 
     private mutating func target(
-        of route: Call.Route, _ deadline: Instant, at now: Instant
+        of call: Int, _ deadline: Instant, at now: Instant
     ) -> Target {
-        switch route {
+        switch pending[call].call.route {
         case .key(let name, let key):
             guard routes.directory != nil else { return .directory }
             guard let keyspace = routes.keyspace(named: name) else {
@@ -144,7 +144,7 @@ extension Dispatch {
             guard let place = routes.place(in: keyspace, holding: key) else {
                 return .stale("no tablet holds the key")
             }
-            return leader(at: place, deadline, now)
+            return holder(at: place, of: call, deadline, now)
         case .tablet(let tablet):
             guard routes.directory != nil else { return .directory }
             guard let place = routes.place(of: tablet) else {
@@ -157,7 +157,7 @@ extension Dispatch {
             guard let place = routes.place(of: tablet),
                 routes.address(at: place).generation == generation
             else { return .moved }
-            return leader(at: place, deadline, now)
+            return holder(at: place, of: call, deadline, now)
         case .node(let node):
             guard routes.directory != nil else { return .directory }
             return only(node, deadline, now)
@@ -165,6 +165,16 @@ extension Dispatch {
             guard let link = anyLink(at: now) else { return .pause(reachingNobody) }
             return .link(link, header(deadline, tablet: nil, now))
         }
+    }
+
+    /// The nearest replica of a tablet where that will do, else its leader.
+    private mutating func holder(
+        at place: Int, of call: Int, _ deadline: Instant, _ now: Instant
+    ) -> Target {
+        if pending[call].call.mayBeStale, let link = nearest(at: place, for: call, at: now) {
+            return .link(link, header(deadline, tablet: place, now))
+        }
+        return leader(at: place, deadline, now)
     }
 
     /// The leader of a tablet, or any node when the leader is not known or not reachable: a node

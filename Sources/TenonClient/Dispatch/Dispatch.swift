@@ -25,6 +25,8 @@ struct Dispatch {
     struct Settings: Hashable {
         var silenceBound = TimeSpan.milliseconds(200)
         var pauses = PausePolicy(shortest: .milliseconds(10), longest: .milliseconds(100))
+        /// Where the client stands.
+        var locality = Locality.unknown
         /// Pauses of a link that cannot be opened.
         var reconnects = PausePolicy(shortest: .milliseconds(20), longest: .milliseconds(500))
     }

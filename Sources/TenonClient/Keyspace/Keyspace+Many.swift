@@ -7,16 +7,19 @@ extension Keyspace {
     /// point; those of different tablets at points of their own.
     ///
     /// - Throws: ``TenonError/Kind/tooLarge`` over ``Limits/getManyKeysMax`` keys or 8 MiB of
-    ///   them, and as ``get(_:at:timeout:)``.
+    ///   them, and as ``get(_:at:staleness:timeout:)``.
     public func getMany(
-        _ keys: [Bytes], at version: Version? = nil, timeout: Duration? = nil
+        _ keys: [Bytes], at version: Version? = nil, staleness: Staleness = .none,
+        timeout: Duration? = nil
     ) async throws(TenonError) -> [StoredValue?] {
-        try await readMany(keys, at: version, timeout: timeout).map(\.value)
+        try await readMany(keys, at: version, staleness: staleness, timeout: timeout)
+            .map(\.value)
     }
 
-    /// As ``getMany(_:at:timeout:)``, each value with the point at which it stood.
+    /// As ``getMany(_:at:staleness:timeout:)``, each value with the point at which it stood.
     public func readMany(
-        _ keys: [Bytes], at version: Version? = nil, timeout: Duration? = nil
+        _ keys: [Bytes], at version: Version? = nil, staleness: Staleness = .none,
+        timeout: Duration? = nil
     ) async throws(TenonError) -> [Stood<StoredValue?>] {
         try Keyspace.check(keys)
         let deadline = client.deadline(after: timeout)
@@ -25,9 +28,11 @@ extension Keyspace {
         // A tablet that was split meanwhile is asked again, and its half too.
         while !left.isEmpty {
             for group in try await byTablet(keys, left, deadline) {
-                guard let part = try await readPart(keys, group, at: version, deadline) else {
-                    continue
-                }
+                let wanted = group.places.map { keys[$0] }
+                guard
+                    let part = try await readPart(
+                        .getMany(keys: wanted, at: version, staleness: staleness), group, deadline)
+                else { continue }
                 for (place, value) in zip(group.places, part) { found[place] = value }
             }
             left.removeAll { found[$0] != nil }
@@ -37,21 +42,21 @@ extension Keyspace {
 
     /// The values of keys of one tablet; nil when it was split before it answered.
     private func readPart(
-        _ keys: [Bytes], _ group: (tablet: TabletDescriptor, places: [Int]), at version: Version?,
+        _ question: RequestBody, _ group: (tablet: TabletDescriptor, places: [Int]),
         _ deadline: Instant
     ) async throws(TenonError) -> [Stood<StoredValue?>]? {
         let answer: Answer
         do throws(TenonError) {
             answer = try await client.perform(
-                .ask(.getMany(keys: group.places.map { keys[$0] }, at: version)),
-                .part(group.tablet.id, group.tablet.generation), deadline: deadline)
+                .ask(question), .part(group.tablet.id, group.tablet.generation),
+                deadline: deadline)
         } catch {
             guard error.kind == .moved else { throw error }
             return nil
         }
         guard case .values(let values, let point) = answer, values.count == group.places.count
         else { throw answer.isOfTheWrongKind }
-        return values.map { Stood($0?.compacted(), at: Point(point)) }
+        return values.map { Stood($0?.compacted(), at: Point(point), age: point.age) }
     }
 
     /// Removes the values of all keys from `from` up to and without `to` (nil: to the end).

@@ -30,12 +30,16 @@ extension Keyspace {
     /// One page of keys in order, of one tablet. Each page but one within a version is
     /// linearizable; pages of the same tablet are of the version of the first.
     ///
-    /// - Parameter page: what the page before gave as ``ScanPage/next``; nil for the first.
+    /// - Parameters:
+    ///   - staleness: as of ``get(_:at:staleness:timeout:)``; give it with each page anew.
+    ///   - page: what the page before gave as ``ScanPage/next``; nil for the first.
     /// - Throws: ``TenonError/Kind/invalid`` for an empty range, a limit out of 1...10,000 or a
-    ///   token of another scan, ``TenonError/Kind/historyGone``, and as ``get(_:at:timeout:)``.
+    ///   token of another scan, ``TenonError/Kind/historyGone``, and as
+    ///   ``get(_:at:staleness:timeout:)``.
     public func scanPage(
         _ range: ScanRange = ScanRange(), limit: Int = Keyspace.pageLimit,
-        at version: Version? = nil, page: ScanToken? = nil, timeout: Duration? = nil
+        at version: Version? = nil, staleness: Staleness = .none, page: ScanToken? = nil,
+        timeout: Duration? = nil
     ) async throws(TenonError) -> ScanPage {
         try Keyspace.check(from: range.from, to: range.to)
         guard (1...Limits.scanItemsMax).contains(limit) else {
@@ -44,18 +48,19 @@ extension Keyspace {
         }
         let deadline = client.deadline(after: timeout)
         return try await following { () async throws(TenonError) in
-            try await self.page(of: range, limit, version, page, deadline)
+            try await self.page(of: range, limit, version, staleness, page, deadline)
         }
     }
 
     private func page(
-        of range: ScanRange, _ limit: Int, _ version: Version?, _ page: ScanToken?,
-        _ deadline: Instant
+        of range: ScanRange, _ limit: Int, _ version: Version?, _ staleness: Staleness,
+        _ page: ScanToken?, _ deadline: Instant
     ) async throws(TenonError) -> ScanPage {
         let tablet = try Keyspace.tablet(of: range, page, in: try await tablets(deadline))
         let part = tablet.part(from: range.from, to: range.to)
         var request = ScanRequest(
-            from: part.from, to: part.to, limit: limit, isReversed: range.isReversed, at: version)
+            from: part.from, to: part.to, limit: limit, isReversed: range.isReversed, at: version,
+            staleness: staleness)
         if case .within(_, let token)? = page?.place { request.page = token }
         let answer = try await client.perform(
             .ask(.scan(request)), .part(tablet.id, tablet.generation), deadline: deadline)
@@ -66,7 +71,7 @@ extension Keyspace {
             items: items.map { Item(key: $0.key, value: $0.value) },
             next: next.map { ScanToken(.within(tablet.id, token: $0)) }
                 ?? Keyspace.border(of: tablet, range),
-            at: Point(point))
+            at: Point(point), age: point.age)
     }
 
     /// The keys of a range, page by page as they are asked for.
@@ -77,12 +82,12 @@ extension Keyspace {
     /// - Parameter timeout: of each page.
     public func scan(
         _ range: ScanRange = ScanRange(), pageLimit: Int = Keyspace.pageLimit,
-        at version: Version? = nil, timeout: Duration? = nil
+        at version: Version? = nil, staleness: Staleness = .none, timeout: Duration? = nil
     ) -> Scan {
         Scan(
             pages: ScanPages(
                 keyspace: self, range: range, limit: pageLimit, version: version,
-                timeout: timeout))
+                staleness: staleness, timeout: timeout))
     }
 
     /// Where each tablet of a range stands now, in the order of keys: everything acknowledged
@@ -175,6 +180,7 @@ public struct ScanPages: AsyncSequence, Sendable {
     let range: ScanRange
     let limit: Int
     let version: Version?
+    let staleness: Staleness
     let timeout: Duration?
 
     /// An iterator at the first page.
@@ -192,8 +198,8 @@ public struct ScanPages: AsyncSequence, Sendable {
         public mutating func next() async throws(TenonError) -> ScanPage? {
             guard !isAtEnd else { return nil }
             let page = try await pages.keyspace.scanPage(
-                pages.range, limit: pages.limit, at: pages.version, page: token,
-                timeout: pages.timeout)
+                pages.range, limit: pages.limit, at: pages.version, staleness: pages.staleness,
+                page: token, timeout: pages.timeout)
             token = page.next
             isAtEnd = page.next == nil
             return page

@@ -19,23 +19,32 @@ public struct Keyspace: Sendable {
 
     /// The value of a key, nil when it has none: linearizable, or as of the version `at`.
     ///
+    /// With a `staleness` the nearest replica answers that is new enough, as the client's
+    /// ``TenonClient/Configuration/locality`` says which that is: with
+    /// ``Staleness/within(_:)`` no older than that, with ``Staleness/any`` whatever it has, without
+    /// a majority too.
+    ///
     /// - Throws: ``TenonError/Kind/historyGone`` for a version below the history floor,
-    ///   ``TenonError/Kind/unavailable``, ``TenonError/Kind/overloaded``, …
+    ///   ``TenonError/Kind/unavailable`` (no replica is new enough, among others),
+    ///   ``TenonError/Kind/overloaded``, …
     public func get(
-        _ key: Bytes, at version: Version? = nil, timeout: Duration? = nil
+        _ key: Bytes, at version: Version? = nil, staleness: Staleness = .none,
+        timeout: Duration? = nil
     ) async throws(TenonError) -> StoredValue? {
-        try await read(key, at: version, timeout: timeout).value
+        try await read(key, at: version, staleness: staleness, timeout: timeout).value
     }
 
-    /// As ``get(_:at:timeout:)``, with the point at which the answer stood.
+    /// As ``get(_:at:staleness:timeout:)``, with the point at which the answer stood, and its age.
     public func read(
-        _ key: Bytes, at version: Version? = nil, timeout: Duration? = nil
+        _ key: Bytes, at version: Version? = nil, staleness: Staleness = .none,
+        timeout: Duration? = nil
     ) async throws(TenonError) -> Stood<StoredValue?> {
         try Keyspace.check(key)
         let answer = try await client.perform(
-            .ask(.get(key: key, at: version)), .key(keyspace: name, key), timeout: timeout)
+            .ask(.get(key: key, at: version, staleness: staleness)), .key(keyspace: name, key),
+            timeout: timeout)
         guard case .value(let value, let point) = answer else { throw answer.isOfTheWrongKind }
-        return Stood(value?.compacted(), at: Point(point))
+        return Stood(value?.compacted(), at: Point(point), age: point.age)
     }
 
     // MARK: Writes

@@ -21,12 +21,17 @@ struct RouteTable {
     private var leaders: [NodeID] = []
     /// When the next call may look for a leader that is not known, in the order of the directory.
     private var scoutAt: [Instant] = []
+    /// How far away each node of the directory is: the tiers of the client's locality in which it
+    /// stands elsewhere.
+    private var distances: [NodeID: Int] = [:]
     private var placeOfTablet: [TabletID: Int] = [:]
     private var keyspaces: [String: KeyspaceID] = [:]
 
     /// Replaces all that was known, but for leaders: a directory comes from any node, from one that
     /// is cut off too, and what the nodes say of themselves is newer.
-    mutating func install(_ directory: Directory) {
+    ///
+    /// - Parameter locality: where the client stands.
+    mutating func install(_ directory: Directory, near locality: Locality = .unknown) {
         leaders = directory.tablets.map { tablet in
             let known = placeOfTablet[tablet.id].map { leaders[$0] } ?? NodeID(0)
             return known == NodeID(0) ? tablet.leader : known
@@ -39,7 +44,29 @@ struct RouteTable {
         for (place, tablet) in directory.tablets.enumerated() { placeOfTablet[tablet.id] = place }
         keyspaces = [:]
         for keyspace in directory.keyspaces { keyspaces[keyspace.name] = keyspace.id }
+        distances = [:]
+        for node in directory.nodes {
+            distances[node.id] = RouteTable.distance(from: locality, to: node.locality)
+        }
         self.directory = directory
+    }
+
+    /// The replicas of the tablet at `place`, and how far away they are.
+    func replicas(at place: Int) -> [(node: NodeID, distance: Int)] {
+        guard let tablet = directory?.tablets[place] else { return [] }
+        return (tablet.voters + tablet.learners).map { ($0.node, distances[$0.node] ?? .max) }
+    }
+
+    /// The tiers of `locality`, from the innermost up to the first that a node shares with all
+    /// above it. A node whose place cannot be read is far away.
+    private static func distance(from locality: Locality, to text: String) -> Int {
+        do throws(LocalityError) {
+            let other = try Locality(parsing: text)
+            let shared = locality.tiers.prefix { other.name(at: $0.level) == $0.name }
+            return locality.tiers.count - shared.count
+        } catch {
+            return locality.tiers.count
+        }
     }
 
     /// The keyspace of this name; nil when the directory has none.

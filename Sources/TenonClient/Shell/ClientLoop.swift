@@ -35,7 +35,7 @@ final class ClientLoop: @unchecked Sendable {
     init(
         endpoints: [Endpoint], configuration: TenonClient.Configuration,
         eventLoop: any EventLoop, seed: UInt64
-    ) {
+    ) throws(TenonError) {
         self.eventLoop = eventLoop
         inbox = Inbox(
             callsMax: configuration.callsInFlightMax, bytesMax: configuration.bytesInFlightMax)
@@ -45,6 +45,7 @@ final class ClientLoop: @unchecked Sendable {
         settings.pauses = PausePolicy(
             shortest: TimeSpan(configuration.retryPauseMin),
             longest: TimeSpan(configuration.retryPauseMax))
+        settings.locality = try configuration.parsedLocality()
         dispatch = Dispatch(endpoints: endpoints, settings: settings, seed: seed)
     }
 

@@ -153,12 +153,18 @@ extension Node {
         case .direct(let order): direct(order, on: tablet, waiter, into: &output)
         case .write(let command):
             write(command, on: tablet, waiter, into: &output)
-        case .get(let key, let at):
-            read(.get(key, at: at), on: tablet, waiter, now + timeout, into: &output)
-        case .getMany(let keys, let at):
-            read(.getMany(keys, at: at), on: tablet, waiter, now + timeout, into: &output)
+        case .get(let key, let at, let staleness):
+            tablet.read(
+                PendingRead(waiter, .get(key, at: at), staleness, now + timeout), now: now,
+                into: &output)
+        case .getMany(let keys, let at, let staleness):
+            tablet.read(
+                PendingRead(waiter, .getMany(keys, at: at), staleness, now + timeout), now: now,
+                into: &output)
         case .scan(let scan):
-            read(.scan(scan), on: tablet, waiter, now + timeout, into: &output)
+            tablet.read(
+                PendingRead(waiter, .scan(scan), scan.staleness, now + timeout), now: now,
+                into: &output)
         case .transferLeadership(let node):
             transfer(tablet, to: node, waiter, now: now, into: &output)
         case .contentDigest:
@@ -200,14 +206,6 @@ extension Node {
     private static let roomElsewhere = Refusal(
         .unavailable, "the log of this node is full: a node that has room is about to lead",
         retryAfterMilliseconds: 50)
-
-    private func read(
-        _ question: PendingRead.Question, on tablet: Tablet, _ waiter: WriteWaiter,
-        _ deadline: Instant, into output: inout TabletOutput
-    ) {
-        tablet.read(
-            PendingRead(waiter: waiter, question: question, deadline: deadline), into: &output)
-    }
 
     private func transfer(
         _ tablet: Tablet, to node: NodeID, _ waiter: WriteWaiter, now: Instant,

@@ -21,6 +21,9 @@ package struct TabletProbe: Hashable, Sendable {
     package var logDigest: UInt64
     /// The version of the last command applied.
     package var lastVersion: Timestamp
+    /// Since when something that was acknowledged may be missing in it, on its host's clock; nil
+    /// when it does not know (Rule S8).
+    package var closedSince: Instant?
     package var isQuarantined: Bool
     /// The newest configuration in its log, which is the one in force (Rule C4).
     package var membership: Membership
@@ -87,7 +90,9 @@ extension Node {
             last: raft.lastPosition.index, durable: raft.durableIndex,
             flushed: tablet.store.flushed?.index ?? .zero,
             logDigest: tablet.machine.logDigest.value,
-            lastVersion: tablet.machine.lastVersion, isQuarantined: tablet.problem != nil,
+            lastVersion: tablet.machine.lastVersion,
+            closedSince: raft.closedSince(applied: tablet.machine.appliedIndex),
+            isQuarantined: tablet.problem != nil,
             membership: raft.membershipInLog, birth: tablet.record.birth,
             parent: tablet.record.parent)
     }

@@ -15,11 +15,24 @@ struct PendingRead {
 
     var waiter: WriteWaiter
     var question: Question
+    /// How old the content may be that it is served from (Rule S8).
+    var staleness: Staleness
     var deadline: Instant
+    /// Whether a round that began after it arrived was confirmed: it is linearizable.
+    var isConfirmed = false
     /// What was loaded for it so far; nil before the first block is missing.
     var blocks: PinnedBlocks?
     /// The entry that moves the tablet's clock past the version it asks for (Rule S8).
     var notBefore = LogIndex.zero
+
+    init(
+        _ waiter: WriteWaiter, _ question: Question, _ staleness: Staleness, _ deadline: Instant
+    ) {
+        self.waiter = waiter
+        self.question = question
+        self.staleness = staleness
+        self.deadline = deadline
+    }
 
     /// The version it asks for; nil for the newest.
     var version: Timestamp? {
@@ -43,7 +56,7 @@ struct PendingRead {
 /// The reads of a tablet in their three waits.
 struct ReadQueue {
     /// Waiting for the round of their token to be confirmed, in the order of tokens.
-    private var inRounds: [(token: ReadToken, reads: [PendingRead])] = []
+    private var inRounds: [(token: ReadToken, since: Instant, reads: [PendingRead])] = []
     /// Confirmed, waiting until the index is applied, in the order of indexes. Slices, because
     /// they are served piece by piece from the front.
     private var confirmed: [(index: LogIndex, reads: ArraySlice<PendingRead>)] = []
@@ -54,18 +67,26 @@ struct ReadQueue {
 
     var isEmpty: Bool { inRounds.isEmpty && confirmed.isEmpty && forBlocks.isEmpty }
 
-    mutating func join(_ reads: [PendingRead]) -> ReadToken {
+    /// - Parameter now: not before any of them arrived.
+    mutating func join(_ reads: [PendingRead], now: Instant) -> ReadToken {
         let token = ReadToken(nextToken)
         nextToken += 1
-        inRounds.append((token, reads))
+        inRounds.append((token, now, reads))
         return token
     }
 
-    mutating func confirm(_ token: ReadToken, index: LogIndex) {
-        guard let reads = take(token) else { return }
+    /// - Returns: when the reads of the token asked; nil when nobody waits for it any more.
+    mutating func confirm(_ token: ReadToken, index: LogIndex) -> Instant? {
+        guard let place = inRounds.firstIndex(where: { $0.token == token }) else { return nil }
+        var (_, since, reads) = inRounds.remove(at: place)
+        for place in reads.indices { reads[place].isConfirmed = true }
         insert(reads.filter { $0.notBefore <= index }, at: index)
         for read in reads where read.notBefore > index { insert([read], at: read.notBefore) }
+        return since
     }
+
+    /// Takes a read that waits for nothing but its turn.
+    mutating func take(_ read: PendingRead) { insert([read], at: .zero) }
 
     private mutating func insert(_ reads: [PendingRead], at index: LogIndex) {
         guard !reads.isEmpty else { return }
@@ -143,8 +164,10 @@ struct ReadQueue {
 }
 
 extension Tablet {
-    /// Takes a read. It joins the next round of the leader (Rule C2).
-    func read(_ read: PendingRead, into output: inout TabletOutput) {
+    /// Takes a read. It joins the next round of the leader (Rule C2), unless what this replica has
+    /// is new enough for it (Rule S8).
+    func read(_ read: PendingRead, now: Instant, into output: inout TabletOutput) {
+        if read.staleness != .none, takeStale(read, now: now, into: &output) { return }
         guard problem == nil, raft.role == .leader else {
             return answer(read.waiter, .refusal(notServing), into: &output)
         }
@@ -190,7 +213,7 @@ extension Tablet {
     /// - Parameter now: read after they arrived (Rule C3).
     func startReads(now: Instant) {
         guard !gatheredReads.isEmpty else { return }
-        let token = reads.join(gatheredReads)
+        let token = reads.join(gatheredReads, now: now)
         gatheredReads = []
         raft.requestRead(token, now: now)
     }
@@ -213,25 +236,28 @@ extension Tablet {
         let blocks = read.blocks ?? PinnedBlocks()
         blocks.add(loaded)
         read.blocks = blocks
+        // How old it is counts up to when it is answered: the turn knows the time.
+        if read.staleness != .none { return reads.take(read) }
         serve(read, into: &output)
     }
 
     private func serve(_ read: PendingRead, into output: inout TabletOutput) {
         let blocks = read.blocks ?? noBlocks
+        guard let age = age(for: read, into: &output) else { return }
         switch read.question {
         case .get(let key, let at):
             finish(machine.get(key, at: at, blocks: blocks), read, into: &output) {
-                .value($0.value, at: ReadPoint(tablet: self.id, version: $0.at))
+                .value($0.value, at: ReadPoint(tablet: self.id, version: $0.at, age: age))
             }
         case .getMany(let keys, let at):
             finish(machine.getMany(keys, at: at, blocks: blocks), read, into: &output) {
-                .values($0.values, at: ReadPoint(tablet: self.id, version: $0.at))
+                .values($0.values, at: ReadPoint(tablet: self.id, version: $0.at, age: age))
             }
         case .scan(let request):
             finish(machine.scan(request.forMachine, blocks: blocks), read, into: &output) {
                 .page(
                     $0.items.map { ScanItem(key: $0.key, value: $0.value) }, next: $0.pageToken,
-                    at: ReadPoint(tablet: self.id, version: $0.at))
+                    at: ReadPoint(tablet: self.id, version: $0.at, age: age))
             }
         }
     }

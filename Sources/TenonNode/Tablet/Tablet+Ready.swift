@@ -31,7 +31,10 @@ extension Tablet {
         if problem == nil { applyQueue.append(contentsOf: ready.committed) }
         fetchAhead(ready.entries, into: &output)
         fetchAhead(ready.committed, into: &output)
-        for read in ready.confirmedReads { reads.confirm(read.token, index: read.index) }
+        for read in ready.confirmedReads {
+            guard let since = reads.confirm(read.token, index: read.index) else { continue }
+            raft.noteClosed(read.index, since: since)
+        }
         for token in ready.rejectedReads { reject(token, into: &output) }
         for follower in ready.snapshotsWanted { output.snapshotsWanted.append((id, follower)) }
         if let change = ready.roleChange { changeRole(change, into: &output) }

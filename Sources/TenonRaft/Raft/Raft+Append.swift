@@ -28,10 +28,12 @@ extension Raft {
         advanceCommit(to: max(commit, min(heartbeat.commit, following.matched)))
         following.leaderClock = PeerClock(
             replica: sender, wallTime: heartbeat.wallTime, sampledAt: clock, roundTrip: nil)
+        if let closed = heartbeat.closed { receive(closed) }
         let answer = RaftMessage.HeartbeatAnswer(
             round: heartbeat.round, sentAt: heartbeat.sentAt, sentThrough: heartbeat.sentThrough,
             wallTime: wallTime, received: following.matched, durable: durablyMatched,
-            isLogFull: isLogFull, isPromised: heartbeat.wantsPromise && isKnownAtStart)
+            isLogFull: isLogFull, isPromised: heartbeat.wantsPromise && isKnownAtStart,
+            question: closedQuestion)
         if heartbeat.wantsPromise { givePromise() }
         send(.heartbeatAnswer(answer), to: sender)
         tellLoss(to: sender)

@@ -98,11 +98,12 @@ extension Raft {
         if isReadyToServe {
             leadership.reads.startRound(leadership.lastRound, index: commit)
         }
+        let closed = closeRound()
         for progress in leadership.progress {
             let heartbeat = RaftMessage.Heartbeat(
                 round: leadership.lastRound, sentAt: clock, wallTime: wallTime,
                 commit: min(progress.match, commit), sentThrough: progress.sentThrough,
-                wantsPromise: usesLeases)
+                wantsPromise: usesLeases, closed: closedAnswer(to: progress, closed))
             send(.heartbeat(heartbeat), to: progress.replica)
         }
         // With one voter there is nobody to wait for.

@@ -76,6 +76,10 @@ package struct Raft: Sendable {
     var election = Election()
     var following: Following
     var leadership = Leadership()
+    /// How new what this replica has is (Rule S8).
+    var closed = ClosedPoints()
+    /// A random number, another for each start of this replica.
+    let life: UInt64
     var output = Output()
 
     /// The group as it was left.
@@ -116,7 +120,8 @@ package struct Raft: Sendable {
         commit = max(applied, min(restored.hardState.commit, log.lastIndex))
         clock = now
         random = SeededGenerator(seed: seed)
-        following = Following(matched: commit, firstBatch: random.next())
+        life = random.next()
+        following = Following(matched: commit, firstBatch: life)
         electionDeadline = now
         promisedUntil = Raft.promiseAtStart(term, configuration, now: now)
         electionDeadline = now + randomElectionTimeout()

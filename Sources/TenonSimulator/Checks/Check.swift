@@ -56,6 +56,8 @@ extension Check {
     /// Versions stay within 500 ms of the median of the clocks, but for logical steps, whatever a
     /// minority of clocks says (Rule S2).
     package static let timelyVersions = Check("versions near the clocks")
+    /// A replica has all that was acknowledged before the moment that it names (Rule S8).
+    package static let closedTruly = Check("a replica knows its age")
     /// Both ends of a numbered set of quiet groups hold the same groups (Rule C9).
     package static let quietSets = Check("quiet sets agree")
     /// A voter that held a split's entry makes its half of its own store: it may be one of those

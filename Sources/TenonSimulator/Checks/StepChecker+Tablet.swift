@@ -39,9 +39,29 @@ extension StepChecker {
                     truths[tablet].note(digest: digest, at: index))
             }
         }
+        if probe.closedSince != before.closedSince || probe.applied != before.applied {
+            checkClosed(probe, host, tablet)
+        }
         // What was not applied before came by a snapshot, whose log begins anew behind it.
         let isOwnFlush = probe.flushed <= before.applied
         if probe.flushed > before.flushed, isOwnFlush { checkFlush(probe, host, tablet) }
+    }
+
+    /// What a replica says of how new it is, by the time of the simulation: clocks differ in pace
+    /// by less than a hundredth.
+    private func checkClosed(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
+        guard let since = probe.closedSince else { return }
+        let age = host.clock.local(at: cluster.now).since(since).nanoseconds
+        let bound = age + age / 100 + 1_000_000
+        guard cluster.now.nanoseconds > bound else { return }
+        let moment = Instant(nanoseconds: cluster.now.nanoseconds - bound)
+        let last = truths[tablet].lastCommitted(before: moment)
+        // The half of a tablet may have been told of before its log began.
+        guard probe.applied < last, last > probe.birth.index else { return }
+        fail(
+            .closedTruly,
+            "\(host.name) takes tablet \(tablet + 1) for at most \(bound / 1_000_000) ms old, and "
+                + "has applied \(probe.applied) of the \(last) entries that were committed then")
     }
 
     /// A replica that was not here before.
@@ -163,7 +183,7 @@ extension StepChecker {
                     "\(host.name) commits through \(probe.commit) of tablet \(tablet + 1), "
                         + "known \(known), and has no entry \(index)")
             }
-            truths[tablet].commitNext(term, in: probe.term)
+            truths[tablet].commitNext(term, in: probe.term, at: cluster.now)
         }
         checkNewlyCommitted(probe, host, tablet)
     }

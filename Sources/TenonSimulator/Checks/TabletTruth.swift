@@ -18,6 +18,9 @@ struct TabletTruth {
     private(set) var committed: [Term]
     /// By index: the term in which somebody first took it for committed; these rise.
     private var committedIn: [Term]
+    /// By index: when it was first taken for committed; these rise. Entries of before the tablet's
+    /// log began count as never.
+    private var committedAt: [Instant]
     /// By index: the log digest after it was applied; nil while unknown.
     private var digests: [UInt64?]
     /// The newest version that was applied anywhere, and where.
@@ -36,6 +39,7 @@ struct TabletTruth {
         entries = Array(repeating: [], count: count)
         committed = Array(repeating: birth.term, count: count)
         committedIn = committed
+        committedAt = Array(repeating: .zero, count: count)
         digests = Array(repeating: nil, count: count)
         newest = (birth.index, version)
     }
@@ -87,8 +91,9 @@ struct TabletTruth {
     }
 
     /// Notes that the entry after the last committed one is committed.
-    mutating func commitNext(_ term: Term, in current: Term) {
+    mutating func commitNext(_ term: Term, in current: Term, at now: Instant) {
         committed.append(term)
+        committedAt.append(now)
         committedIn.append(max(current, committedIn[committedIn.count - 1]))
     }
 
@@ -96,6 +101,11 @@ struct TabletTruth {
     /// it. One that wins late, by votes that were long under way, knows nothing of newer terms.
     func lastCommitted(before term: Term) -> LogIndex {
         LogIndex(UInt64((committedIn.lastIndex { $0 < term } ?? 0)))
+    }
+
+    /// The last entry that somebody took for committed before `moment`.
+    func lastCommitted(before moment: Instant) -> LogIndex {
+        LogIndex(UInt64(committedAt.lastIndex { $0 < moment } ?? 0))
     }
 
     /// Notes the digest after an index; what it contradicts, if anything.

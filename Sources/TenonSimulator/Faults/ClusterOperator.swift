@@ -90,7 +90,7 @@ final class ClusterOperator {
         let founding = draw(
             StaticDirectory.tablets(count: cluster.options.tabletCount), &draws)
         let key = KeyRoom.border(
-            of: draw(WorkloadCatalogue.names, &draws), inTabletFrom: founding.lower)
+            of: draw(WorkloadCatalogue.general, &draws), inTabletFrom: founding.lower)
         guard let tablet = directory.tablet(of: .default, holding: key) else { return }
         order(.splitTablet(tablet.id, at: key))
     }

@@ -72,8 +72,10 @@ package final class SimulatedClient {
     }
 
     /// Starts a call; `completion` hears how it ended, at the deadline at the latest.
+    ///
+    /// - Parameter rank: of the node to ask first; nil for the one that answered last.
     package func start(
-        _ body: RequestBody, tablet: TabletID, within timeout: TimeSpan,
+        _ body: RequestBody, tablet: TabletID, within timeout: TimeSpan, at rank: Int? = nil,
         _ completion: @escaping (CallResult) -> Void
     ) {
         precondition(call == nil, "client \(number) is in a call already")
@@ -84,6 +86,7 @@ package final class SimulatedClient {
             }
         let number = nextRequest
         nextRequest += 1
+        if let rank { target = rank % links.count }
         call = Call(
             number: number, body: body, tablet: tablet, deadline: cluster.now + timeout,
             isWrite: isWrite, completion: completion)
@@ -222,8 +225,8 @@ extension RequestBody {
     /// A key that decides which tablet is asked; nil when none does.
     fileprivate var firstKey: Bytes? {
         switch self {
-        case .get(let key, _): key
-        case .getMany(let keys, _): keys.first
+        case .get(let key, _, _): key
+        case .getMany(let keys, _, _): keys.first
         case .scan(let scan): scan.from
         case .write(let command): RequestBody.firstKey(of: command)
         default: nil
@@ -262,14 +265,20 @@ extension Answer {
     fileprivate func standing(in tablet: TabletID) -> Answer {
         switch self {
         case .outcome(let outcome, let point):
-            .outcome(outcome, at: ReadPoint(tablet: tablet, version: point.version))
+            .outcome(outcome, at: point.standing(in: tablet))
         case .value(let value, let point):
-            .value(value, at: ReadPoint(tablet: tablet, version: point.version))
+            .value(value, at: point.standing(in: tablet))
         case .values(let values, let point):
-            .values(values, at: ReadPoint(tablet: tablet, version: point.version))
+            .values(values, at: point.standing(in: tablet))
         case .page(let items, let next, let point):
-            .page(items, next: next, at: ReadPoint(tablet: tablet, version: point.version))
+            .page(items, next: next, at: point.standing(in: tablet))
         case .directory, .status, .done, .refusal: self
         }
+    }
+}
+
+extension ReadPoint {
+    fileprivate func standing(in tablet: TabletID) -> ReadPoint {
+        ReadPoint(tablet: tablet, version: version, age: age)
     }
 }

@@ -12,7 +12,7 @@ package struct Scenario: Sendable {
     package var spareCount = 0
     package var tabletCount = 1
     /// Names of ``WorkloadCatalogue``.
-    package var workloads = WorkloadCatalogue.names
+    package var workloads = WorkloadCatalogue.general
     /// How many of them a run loads the cluster with, drawn from its seed.
     package var workloadsPerRun = 2
     /// Of all clients together.
@@ -91,7 +91,7 @@ package enum ScenarioCatalogue {
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
         members, membersEverything, moves, time, relay, quietGroups, splits,
-        splitSessions, cities, leases,
+        splitSessions, cities, leases, stale,
     ]
 
     /// The scenario of a name.
@@ -338,6 +338,24 @@ package enum ScenarioCatalogue {
         var scenario = Scenario(
             "leases", "Leaders that read alone, and are cut off, paused and replaced.", mix: mix)
         scenario.readsByLease = true
+        return scenario
+    }()
+
+    private static let stale: Scenario = {
+        var mix = FaultMix([
+            (.isolate, 4), (.cutPair, 4), (.oneWay, 4), (.reset, 4), (.reject, 6), (.pause, 4),
+            (.crash, 4), (.powerCut, 2), (.handOver, 4), (.diskStall, 2), (.clockDrift, 3),
+            (.slow, 2), (.slowNode, 4), (.loss, 2), (.cutSite, 4),
+        ])
+        mix.gapMax = .milliseconds(800)
+        mix.lasts = .milliseconds(200)...(.seconds(3))
+        mix.sites = [[1, 2], [3, 4], [5]]
+        var scenario = Scenario(
+            "stale", "Reads of whatever replica comes, which say how old they may be.", mix: mix)
+        scenario.nodeCount = 5
+        scenario.tabletCount = 2
+        scenario.workloads = [StaleWorkload.name]
+        scenario.workloadsPerRun = 1
         return scenario
     }()
 

@@ -58,8 +58,9 @@ final class WorkloadRun {
             return isClosing ? isDone[place] = true : pause(place)
         }
         let sentAt = cluster.now
-        clients[place].start(call.body, tablet: call.tablet, within: call.timeout) {
-            [weak self] result in
+        clients[place].start(
+            call.body, tablet: call.tablet, within: call.timeout, at: call.rank
+        ) { [weak self] result in
             self?.finish(call, place, sentAt, result)
         }
     }

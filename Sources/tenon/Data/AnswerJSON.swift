@@ -11,7 +11,7 @@ enum AnswerJSON {
 
     /// The answer to a get.
     static func got(_ read: Stood<StoredValue?>) -> JSON {
-        ok(members(of: read.value), at: read.at)
+        ok(members(of: read.value), at: read.at, read.age)
     }
 
     /// The answer to a getMany: keys of several tablets stood at points of their own, which their
@@ -23,7 +23,8 @@ enum AnswerJSON {
                 members(of: read.value) + (isOfOneTablet ? [] : [.init("at", point(read.at))]))
         }
         guard let first = reads.first else { return ok([.init("items", .array([]))], at: nil) }
-        return ok([.init("items", .array(items))], at: first.at)
+        return ok(
+            [.init("items", .array(items))], at: first.at, ReadAge.oldest(reads.map(\.age)))
     }
 
     /// The answer to a delete.
@@ -53,7 +54,7 @@ enum AnswerJSON {
         if let next = page.next {
             members.append(.init("page", .string(Base64.encode(next.bytes))))
         }
-        return ok(members, at: page.at)
+        return ok(members, at: page.at, page.age)
     }
 
     /// The answer to a transaction.
@@ -91,9 +92,22 @@ enum AnswerJSON {
         return try ScanToken(bytes: bytes)
     }
 
-    private static func ok(_ members: [JSON.Member], at point: Point?) -> JSON {
+    private static func ok(
+        _ members: [JSON.Member], at point: Point?, _ age: ReadAge = .newest
+    ) -> JSON {
         .object(
-            [.init("ok", true)] + members + (point.map { [.init("at", self.point($0))] } ?? []))
+            [.init("ok", true)] + members + (point.map { [.init("at", self.point($0))] } ?? [])
+                + stale(age))
+    }
+
+    /// How old what was read may be; null when that is not known.
+    private static func stale(_ age: ReadAge) -> [JSON.Member] {
+        switch age {
+        case .newest: []
+        case .within(let milliseconds):
+            [.init("stale", ["withinMs": .integer(UInt64(milliseconds))])]
+        case .unknown: [.init("stale", ["withinMs": .null])]
+        }
     }
 
     private static func members(of value: StoredValue?) -> [JSON.Member] {

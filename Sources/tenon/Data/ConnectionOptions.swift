@@ -27,13 +27,17 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     /// Runs `body` with a client; its errors become messages and exit codes.
+    ///
+    /// - Parameter locality: where the client stands; empty when nobody said.
     func withClient(
-        defaultTimeout: Duration = .seconds(5), _ body: (TenonClient) async throws -> Void
+        defaultTimeout: Duration = .seconds(5), locality: String = "",
+        _ body: (TenonClient) async throws -> Void
     ) async throws {
         let endpoints = try parsedEndpoints()
         try await reportingErrors {
             var configuration = TenonClient.Configuration()
             configuration.timeout = timeout?.duration ?? defaultTimeout
+            configuration.locality = locality
             let client = try TenonClient(endpoints: endpoints, configuration: configuration)
             do {
                 try await body(client)
@@ -55,9 +59,12 @@ struct KeyspaceOptions: ParsableArguments {
 
     /// Runs `body` with the keyspace; its errors become messages and exit codes.
     func withKeyspace(
-        defaultTimeout: Duration = .seconds(5), _ body: (Keyspace) async throws -> Void
+        defaultTimeout: Duration = .seconds(5), locality: String = "",
+        _ body: (Keyspace) async throws -> Void
     ) async throws {
-        try await connection.withClient(defaultTimeout: defaultTimeout) { client in
+        try await connection.withClient(
+            defaultTimeout: defaultTimeout, locality: locality
+        ) { client in
             try await body(client.keyspace(keyspace))
         }
     }

@@ -9,13 +9,19 @@ struct Get: AsyncParsableCommand {
             Reads the newest value (linearizable), or with --at the one of a version. \
             Exits with 1 when the key has none.
 
+            With --stale-within or --stale the nearest replica answers, and how old the value \
+            may be is said on standard error, or as "stale" in the JSON.
+
             EXAMPLES
               tenon get alice
               tenon get alice --json
+              tenon get alice --stale-within 2s --locality city=shanghai,dc=sh1
+              tenon get alice --stale
             """)
 
     @OptionGroup var options: KeyspaceOptions
     @OptionGroup var form: ByteForm
+    @OptionGroup var age: StaleOptions
     @Option(help: ArgumentHelp("Read as of this version.", valueName: "version"))
     var at: UInt64?
     @Flag(help: "Print the answer as JSON.")
@@ -25,11 +31,13 @@ struct Get: AsyncParsableCommand {
 
     func run() async throws {
         let key = try form.bytes(of: key, "key")
-        try await options.withKeyspace { keyspace in
+        try await options.withKeyspace(locality: age.place.text) { keyspace in
             var isFound = false
             try await printing(json: json) {
-                let read = try await keyspace.read(key, at: at.map { Version($0) })
+                let read = try await keyspace.read(
+                    key, at: at.map { Version($0) }, staleness: age.staleness)
                 isFound = read.value != nil
+                if !json { StaleOptions.note(read.age, at: read.at) }
                 let text = try json ? nil : read.value.map { try form.text(of: $0.bytes, "value") }
                 return (AnswerJSON.got(read), text)
             }

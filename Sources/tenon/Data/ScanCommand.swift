@@ -13,10 +13,12 @@ struct ScanCommand: AsyncParsableCommand {
             EXAMPLES
               tenon scan --prefix user/
               tenon scan --from a --to m --limit 10 --reverse
+              tenon scan --prefix user/ --stale-within 2s --locality city=shanghai
             """)
 
     @OptionGroup var options: KeyspaceOptions
     @OptionGroup var form: ByteForm
+    @OptionGroup var age: StaleOptions
     @Option(help: "Only keys that begin so.")
     var prefix: String?
     @Option(help: "The first key.")
@@ -44,7 +46,7 @@ struct ScanCommand: AsyncParsableCommand {
 
     func run() async throws {
         let range = try range()
-        try await options.withKeyspace { keyspace in
+        try await options.withKeyspace(locality: age.place.text) { keyspace in
             if json {
                 try await printPage(keyspace, range)
             } else {
@@ -67,7 +69,7 @@ struct ScanCommand: AsyncParsableCommand {
             let token = try page.map { try AnswerJSON.token($0) }
             let page = try await keyspace.scanPage(
                 range, limit: min(limit, Limits.scanItemsMax), at: at.map { Version($0) },
-                page: token)
+                staleness: age.staleness, page: token)
             return (AnswerJSON.page(page), nil)
         }
     }
@@ -76,8 +78,10 @@ struct ScanCommand: AsyncParsableCommand {
         let output = OutputStream()
         var left = limit
         let pages = keyspace.scan(
-            range, pageLimit: min(limit, Keyspace.pageLimit), at: at.map { Version($0) }
+            range, pageLimit: min(limit, Keyspace.pageLimit), at: at.map { Version($0) },
+            staleness: age.staleness
         ).pages
+        var oldest: (age: ReadAge, at: Point)?
         for try await page in pages {
             var lines: [UInt8] = []
             for item in page.items.prefix(left) {
@@ -86,9 +90,12 @@ struct ScanCommand: AsyncParsableCommand {
                 TabSeparated.write(key: Bytes(key), value: Bytes(value), to: &lines)
             }
             left -= page.items.count
+            let worst = ReadAge.oldest([page.age, oldest?.age ?? .newest])
+            if oldest?.age != worst { oldest = (worst, page.at) }
             try await output.write(lines)
             if left <= 0 { break }
         }
         try await output.flush()
+        if let oldest { StaleOptions.note(oldest.age, at: oldest.at) }
     }
 }

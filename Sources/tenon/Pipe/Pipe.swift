@@ -16,6 +16,7 @@ struct Pipe: AsyncParsableCommand {
             """)
 
     @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var place: LocalityOption
     @Option(help: "Requests under way at once.")
     var inFlight = 1_024
 
@@ -26,7 +27,7 @@ struct Pipe: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await connection.withClient { client in
+        try await connection.withClient(locality: place.text) { client in
             let output = OutputStream()
             try await answerAll(client, output)
             try await output.flush()
@@ -109,19 +110,22 @@ extension PipeRequest {
         case .put(let key, let value, let condition):
             AnswerJSON.written(
                 try await keys.write(key, value, if: condition, timeout: timeout))
-        case .get(let key, let at):
-            AnswerJSON.got(try await keys.read(key, at: at, timeout: timeout))
-        case .getMany(let list, let at):
-            AnswerJSON.gotMany(try await keys.readMany(list, at: at, timeout: timeout))
+        case .get(let key, let at, let staleness):
+            AnswerJSON.got(
+                try await keys.read(key, at: at, staleness: staleness, timeout: timeout))
+        case .getMany(let list, let at, let staleness):
+            AnswerJSON.gotMany(
+                try await keys.readMany(list, at: at, staleness: staleness, timeout: timeout))
         case .delete(let key, let condition):
             AnswerJSON.deleted(try await keys.delete(key, if: condition, timeout: timeout))
         case .deleteRange(let from, let to):
             AnswerJSON.deletedRange(
                 try await keys.deleteRange(from: from, to: to, timeout: timeout))
-        case .scan(let range, let limit, let at, let page):
+        case .scan(let range, let limit, let at, let page, let staleness):
             AnswerJSON.page(
                 try await keys.scanPage(
-                    range, limit: limit, at: at, page: page, timeout: timeout))
+                    range, limit: limit, at: at, staleness: staleness, page: page,
+                    timeout: timeout))
         case .transaction(let conditions, let then, let otherwise):
             AnswerJSON.transacted(
                 try await keys.transaction(

@@ -6,11 +6,11 @@ struct PipeRequest: Sendable {
     /// What is asked, in the words of the client library.
     enum Work: Sendable {
         case put(Bytes, Bytes, Condition)
-        case get(Bytes, at: Version?)
-        case getMany([Bytes], at: Version?)
+        case get(Bytes, at: Version?, Staleness)
+        case getMany([Bytes], at: Version?, Staleness)
         case delete(Bytes, Condition)
         case deleteRange(from: Bytes, to: Bytes?)
-        case scan(ScanRange, limit: Int, at: Version?, page: ScanToken?)
+        case scan(ScanRange, limit: Int, at: Version?, page: ScanToken?, Staleness)
         case transaction([KeyCondition], then: [Operation], else: [Operation])
     }
 
@@ -49,8 +49,11 @@ extension PipeRequest {
             return .put(
                 try json.bytesNeeded("key"), try json.bytesNeeded("value"),
                 try json.condition("if"))
-        case "get": return .get(try json.bytesNeeded("key"), at: try json.version("at"))
-        case "getMany": return .getMany(try json.keys(), at: try json.version("at"))
+        case "get":
+            return .get(
+                try json.bytesNeeded("key"), at: try json.version("at"), try json.staleness())
+        case "getMany":
+            return .getMany(try json.keys(), at: try json.version("at"), try json.staleness())
         case "delete": return .delete(try json.bytesNeeded("key"), try json.condition("if"))
         case "deleteRange":
             return .deleteRange(from: try json.bytes("from") ?? Bytes(), to: try json.bytes("to"))
@@ -58,7 +61,7 @@ extension PipeRequest {
             let page = try json.text("page")
             return .scan(
                 try json.range(), limit: try json.count("limit", 1...Limits.scanItemsMax) ?? 1_000,
-                at: try json.version("at"), page: try page.map(token))
+                at: try json.version("at"), page: try page.map(token), try json.staleness())
         case "txn":
             return .transaction(
                 try json.list("if").map(keyCondition), then: try json.list("then").map(operation),
@@ -126,6 +129,17 @@ extension JSON {
         guard case .number(let digits) = value, let count = Int(digits), bounds.contains(count)
         else { throw InputError("\"\(name)\" is not a number from \(bounds)") }
         return count
+    }
+
+    /// `staleWithinMs` or `stale`: how old what is read may be.
+    fileprivate func staleness() throws(InputError) -> Staleness {
+        let bound = try count("staleWithinMs", 1...Int(UInt32.max))
+        let isAny = try flag("stale")
+        guard bound == nil || !isAny else {
+            throw InputError("give \"staleWithinMs\" or \"stale\", not both")
+        }
+        if let bound { return .within(milliseconds: UInt32(bound)) }
+        return isAny ? .any : .none
     }
 
     fileprivate func version(_ name: String) throws(InputError) -> Version? {

@@ -29,6 +29,7 @@ struct Violation: Error, CustomStringConvertible {
 /// A group under a random schedule of losses, delays, crashes and partitions. After every step the
 /// safety properties of Raft are checked (thesis, figure 3.2), and two promises of ours: what is
 /// committed is durable on a quorum, and a confirmed read sees what was committed before it began.
+/// A third: what a replica says of how new it is (Rule S8) is true, by the clock of all.
 /// With spares, replicas join and leave the group all the while.
 struct RandomSchedule {
     enum Event {
@@ -40,6 +41,10 @@ struct RandomSchedule {
 
     private(set) var now = Instant.zero
     private(set) var committed: [Entry] = []
+    /// When each of those was known to be committed by anybody.
+    private var committedAt: [Instant] = []
+    /// How often a replica that does not lead was found to know how new it is.
+    private(set) var closedCount = 0
     private(set) var confirmedReadCount = 0
     private(set) var electionCount = 0
     private(set) var snapshotCount = 0
@@ -327,6 +332,7 @@ struct RandomSchedule {
             try noteCommitted(replicas[position].state[before...], by: replicas[position].raft)
             try noteLeader(replicas[position].raft)
             try noteReads(position)
+            try checkClosed(position)
             for message in messages { try transmit(message) }
             startSnapshots(position)
             if !replicas[position].writes.isEmpty, !writeIsScheduled[position] {
@@ -407,6 +413,25 @@ struct RandomSchedule {
                 throw Violation(description: "\(entry.position) committed without a durable quorum")
             }
             committed.append(entry)
+            committedAt.append(now)
+        }
+    }
+
+    /// Closed points: what was committed before the moment that a replica names is applied there.
+    private mutating func checkClosed(_ position: Int) throws {
+        let raft = replicas[position].raft
+        guard let since = raft.closedSince(applied: raft.applied) else { return }
+        if raft.role != .leader { closedCount += 1 }
+        // Clocks that differ make a length of time wrong by their paces, on both ends.
+        let age = time(position).since(since).nanoseconds
+        let bound = TimeSpan(nanoseconds: weather.usesLeases ? age + age / 10 : age)
+        guard now.nanoseconds >= bound.nanoseconds else { return }
+        let moment = Instant(nanoseconds: now.nanoseconds - bound.nanoseconds)
+        let count = committedAt.prefix { $0 < moment }.count
+        guard count <= Int(raft.applied.rawValue) else {
+            throw Violation(
+                description: "\(raft.replica) takes itself for whole as of \(moment), when "
+                    + "\(count) entries were committed, and has applied \(raft.applied)")
         }
     }
 
