@@ -222,7 +222,7 @@
             case .isolatedLeaderServes: [.replay, .linearizability]
             case .transferTargetNotTold, .stalledLeaderStays, .silentLeaderKept,
                 .exposedLayoutAllowed, .deafLeaderStays, .everyTimeoutRaisesTerm,
-                .slowestVoterCounts:
+                .slowestVoterCounts, .epochFenceOff:
                 []
             case .ownClockTrusted: [.timelyVersions]
             case .quietSetNumberIgnored: [.quietSets]
