@@ -97,7 +97,7 @@ let package = Package(
             name: "tenon",
             dependencies: [
                 "TenonServer", "TenonClient", "TenonChecker", "TenonPlacement", "TenonCore",
-                "TenonWire", "CTenon",
+                "TenonWire", "TenonNode", "CTenon",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),
@@ -163,6 +163,7 @@ let package = Package(
             name: "TenonCommandTests",
             dependencies: [
                 "tenon", "TenonChecker", "TenonClient", "TenonPlacement", "TenonCore", "TenonWire",
+                "TenonNode",
             ],
             swiftSettings: strict),
         // Checks of the source tree itself: imports, layout, words. No target of ours needed.

@@ -114,6 +114,8 @@ package enum PlantedFault: Sendable {
     case everyTimeoutRaisesTerm
     /// An entry commits when the slowest voter has it, and nothing is relayed.
     case slowestVoterCounts
+    /// Whoever is of an epoch that a recovery ended goes on, and is listened to (Rule C10).
+    case epochFenceOff
 }
 
 /// Whether `fault` is planted in this process: never without the trait `PlantedFaults`.
@@ -148,7 +150,7 @@ package func isPlanted(_ fault: PlantedFault) -> Bool {
             case .acknowledgedInMemory, .transferTargetNotTold, .fullLogPassesForWritten,
                 .stalledLeaderStays, .isolatedLeaderServes, .silentLeaderKept,
                 .exposedLayoutAllowed,
-                .deafLeaderStays, .everyTimeoutRaisesTerm, .slowestVoterCounts:
+                .deafLeaderStays, .everyTimeoutRaisesTerm, .slowestVoterCounts, .epochFenceOff:
                 true
             default: false
             }

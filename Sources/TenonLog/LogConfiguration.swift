@@ -1,4 +1,4 @@
-internal import TenonCore
+package import TenonCore
 
 /// How large the log's files and batches are.
 package struct LogConfiguration: Hashable, Sendable {
@@ -35,6 +35,37 @@ package struct LogConfiguration: Hashable, Sendable {
         self.segmentBytes = segmentBytes
         let half = usableSegmentBytes / 2 - BatchHeader.bytes(directoryCount: batchRecordsMax)
         batchBytesMax = min(batchBytesMax, max(LogConfiguration.largestEntryBatchBytes, half))
+    }
+
+    /// What the log in `directory` is opened with by a tool that knows nothing of its node:
+    /// segments of the size that is there, and room for a few more. The defaults when there is none.
+    ///
+    /// - Throws: ``LogError/failed(_:)``, ``LogError/unsupportedFormat(version:)``.
+    package static func found(
+        in directory: String, fileSystem: any FileSystem
+    ) throws(LogError) -> LogConfiguration {
+        let folder = LogFolder(fileSystem: fileSystem, path: directory)
+        let files: [SegmentFile]
+        var sizes: [Int] = []
+        do throws(FileError) {
+            files = try fileSystem.exists(directory) ? folder.openSegments() : []
+        } catch {
+            throw .failed(error)
+        }
+        for file in files {
+            let block: [UInt8]
+            do throws(FileError) {
+                block = try file.file.read(at: 0, count: Block.bytes)
+            } catch {
+                throw .failed(error)
+            }
+            if let header = try SegmentHeader(decoding: block) {
+                sizes.append(header.segmentBytes)
+            }
+        }
+        var found = sizes.first.map { LogConfiguration(segmentBytes: $0) } ?? LogConfiguration()
+        found.segmentsReserved = max(found.segmentsReserved, files.count + 2)
+        return found
     }
 
     /// The smallest segments that a server may have: 9 MiB, one of the largest entries.

@@ -162,8 +162,11 @@ struct Planner {
     private func repaired(
         _ tablet: Placement.Tablet, _ view: PolicyLayout
     ) -> (voters: [Member], nextReplica: ReplicaID)? {
-        let wanted = votersWanted(tablet)
         var target = tablet.voters.filter { node($0.node)?.keepsReplicas ?? false }
+        // Of two that a recovery left none is taken away: a copy is worth more than an odd number of
+        // voters.
+        let kept = tablet.voters.count == 2 ? min(target.count, tablet.replicas) : 0
+        let wanted = max(votersWanted(tablet), kept)
         while target.count > wanted, let surplus = surplus(of: target, of: tablet, view) {
             target.removeAll { $0 == surplus }
         }

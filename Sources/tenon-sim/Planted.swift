@@ -224,7 +224,7 @@
             case .isolatedLeaderServes: [.replay, .linearizability]
             case .transferTargetNotTold, .stalledLeaderStays, .silentLeaderKept,
                 .exposedLayoutAllowed, .deafLeaderStays, .everyTimeoutRaisesTerm,
-                .slowestVoterCounts:
+                .slowestVoterCounts, .epochFenceOff:
                 []
             case .ownClockTrusted: [.timelyVersions]
             case .acknowledgedWithinSite: [.durableElsewhere]

@@ -25,7 +25,7 @@ struct Tenon: AsyncParsableCommand {
         Status.self, Verify.self, Bench.self,
         NodeCommand.self, KeyspaceCommand.self, TabletCommand.self, TopologyCommand.self,
         Explain.self,
-        Serve.self, Cluster.self, Drill.self, ClockCommand.self,
+        Serve.self, Cluster.self, Drill.self, RecoverCommand.self, ClockCommand.self,
     ]
 
     static func main() async {

@@ -13,6 +13,8 @@ import Testing
             folder: FolderID(high: 0x0102_0304_0506_0708, low: 0x090A_0B0C_0D0E_0F10),
             nonce: 0x1122_3344_5566_7788, memberListDigest: 0xAABB)
         identity.cluster = ClusterID(high: 7, low: 8)
+        identity.fencedBy = Epoch(9)
+        identity.lost = [NodeID(2), NodeID(3)]
         return identity
     }
 
@@ -21,6 +23,7 @@ import Testing
         + "00f0e0d0c0b0a0907000000000000000800000000000000"
         + "01000000000000008877665544332211"
         + "0100000000000000bbaa000000000000"
+        + "0900000000000000" + "02000000" + "02000000" + "03000000"
 
     @Test func `the identity's bytes are those of format 1`() {
         let bytes = identity.encoded()

@@ -87,6 +87,16 @@ private func tablet(
         #expect(target.count == 1)
     }
 
+    @Test func `two voters that a recovery left stay two until there is a third node`() {
+        #expect(steps(nodes(1...2), [tablet(on: [1, 2])]).isEmpty)
+        guard case .retarget(_, let target, _)? = steps(nodes(1...3), [tablet(on: [1, 2])]).first
+        else {
+            Issue.record("nothing is done")
+            return
+        }
+        #expect(target.count == 3)
+    }
+
     @Test func `a node that is down gets nothing new, and loses nothing`() {
         let all = nodes(1...4) { $0.isAlive = $0.id != NodeID(4) && $0.id != NodeID(3) }
         #expect(steps(all, [tablet(on: [1, 2, 3])]).isEmpty)

@@ -51,7 +51,7 @@ enum HouseTable {
         "tenon": Row(
             targets: [
                 "TenonServer", "TenonClient", "TenonChecker", "TenonPlacement", "TenonCore",
-                "TenonWire", "CTenon",
+                "TenonWire", "TenonNode", "CTenon",
             ],
             products: [
                 "ArgumentParser", "Histogram", "Logging", "ServiceLifecycle", "UnixSignals",

@@ -21,7 +21,7 @@ extension Node {
 
     /// Called at each upkeep.
     func lookAfterClock(now: Instant) {
-        clock.setMembers(cluster.directory.nodes.map(\.id), at: now)
+        clock.setMembers(identity.withoutLost(cluster.directory.nodes).map(\.id), at: now)
         clock.tick(at: now)
         noteClockState()
         let isUrgent = !clock.state.isKnown || clock.state.isStopped

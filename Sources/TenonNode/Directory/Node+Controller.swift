@@ -20,8 +20,9 @@ extension Node {
             return write(setUpChange(), to: tablet)
         }
         let due = [
-            controller.reportedChange(), controller.splitChange(), controller.localityChange(),
-            controller.clearedChange(), controller.homeSplitChange(),
+            controller.lostChange(identity.lost), controller.reportedChange(),
+            controller.splitChange(),
+            controller.localityChange(), controller.clearedChange(), controller.homeSplitChange(),
         ]
         for change in due where !change.isEmpty { return write(change, to: tablet) }
         for (order, nodes) in controller.splitOrders {

@@ -95,7 +95,8 @@ extension Node {
         applyKeyspaces()
     }
 
-    private func adoptNodes(_ nodes: [Directory.Node]) {
+    private func adoptNodes(_ all: [Directory.Node]) {
+        let nodes = identity.withoutLost(all)
         guard nodes.contains(where: { $0.id == id }) else {
             effects.halt =
                 "this node was removed from the cluster: its data is elsewhere; "

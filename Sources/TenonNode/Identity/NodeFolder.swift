@@ -13,12 +13,20 @@ package struct FolderIdentity: Hashable, Sendable {
     /// Of the member list that the folder was made under.
     package var memberListDigest: UInt64
     package var epoch: Epoch
+    /// The highest epoch that this node met, when that is above its own: a recovery went on without
+    /// it, and it never serves in its own again (Rule C10). 0 when it met none.
+    package var fencedBy = Epoch(0)
+    /// Who was declared lost by the recoveries of this cluster, in rising order.
+    package var lost: [NodeID] = []
 
     private static let magic: UInt32 = 0x4E4E_5431  // "1TNN"
     private static let formatVersion: UInt16 = 1
+    /// A thousand nodes lost, ten times over, still fit into what is read of the file.
+    private static let lostMax = 10 * Directory.nodesMax
 
     /// Layout: magic 4 · version 2 · cell 2 · name · node 4 · folder 16 · cluster 16 · boot 8 ·
-    /// nonce 8 · epoch 8 · member list digest 8 · CRC-32C of all before 4.
+    /// nonce 8 · epoch 8 · member list digest 8 · fenced by 8 · lost count 4 · node 4… ·
+    /// CRC-32C of all before 4.
     package func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 128)
         writer.uint32(FolderIdentity.magic)
@@ -32,6 +40,9 @@ package struct FolderIdentity: Hashable, Sendable {
         writer.uint64(nonce)
         writer.identifier(epoch)
         writer.uint64(memberListDigest)
+        writer.identifier(fencedBy)
+        writer.uint32(UInt32(lost.count))
+        for node in lost { writer.identifier(node) }
         writer.uint32(CRC32C(writer.bytes).rawValue)
         return writer.take()
     }
@@ -58,6 +69,9 @@ package struct FolderIdentity: Hashable, Sendable {
         nonce = try reader.uint64()
         epoch = try reader.identifier(Epoch.self)
         memberListDigest = try reader.uint64()
+        fencedBy = try reader.identifier(Epoch.self)
+        let count = try reader.count("lost nodes", itemBytes: 4, atMost: FolderIdentity.lostMax)
+        for _ in 0..<count { lost.append(try reader.identifier(NodeID.self)) }
         try reader.finish()
     }
 
@@ -81,6 +95,10 @@ package enum FolderError: Error, Sendable, CustomStringConvertible {
     case otherNode(directory: String, owner: String, wanted: String)
     case otherMembers(directory: String)
     case damaged(path: String, reason: String)
+    /// An operator's recovery was begun on it and did not come to its end.
+    case recoveryUnfinished(directory: String)
+    /// A recovery went on without it (Rule C10).
+    case fenced(directory: String, name: String, Epoch, by: Epoch)
     case file(FileError)
 
     package var description: String {
@@ -94,6 +112,14 @@ package enum FolderError: Error, Sendable, CustomStringConvertible {
                 + "start it with the same ones"
         case .damaged(let path, let reason):
             "\(path) is damaged (\(reason)): restore the folder or replace the node"
+        case .recoveryUnfinished(let directory):
+            "\(directory) has a recovery that did not come to its end: stop, and run "
+                + "`tenon recover apply` on it again, with \(directory)/\(FolderRecovery.fileName) "
+                + "as its plan"
+        case .fenced(let directory, let name, let epoch, let newer):
+            "\(directory) is of epoch \(epoch), which a recovery ended (now \(newer)): if \(name) "
+                + "was declared lost, it joins as a new node, with an empty folder; if it was a "
+                + "survivor, run `tenon recover apply` on it with that recovery's plan"
         case .file(let error): "\(error)"
         }
     }
@@ -143,13 +169,11 @@ package struct NodeFolder: Sendable {
         guard let lock = try fileSystem.lock(directory + "/LOCK") else {
             throw FolderError.inUse(directory: directory)
         }
-        let path = directory + "/node"
         var identity: FolderIdentity
-        if try fileSystem.exists(path) {
-            let file = try fileSystem.open(path, .read)
-            let bytes = try file.read(at: 0, count: min(file.size(), 64 << 10))
-            identity = try FolderIdentity(decoding: bytes)
+        if let found = try readIdentity(in: directory, fileSystem) {
+            identity = found
             try check(identity, belongsTo: configuration, directory: directory)
+            try requireNoRecovery(identity, directory, fileSystem)
             identity.boot = identity.boot.next
             identity.nonce = generator.next()
         } else {
@@ -168,6 +192,52 @@ package struct NodeFolder: Sendable {
         // Without this a power cut takes the whole folder, and its node comes back as a wiped one.
         try fileSystem.syncDirectory(parent(of: directory))
         return folder
+    }
+
+    /// Nil when the folder is none of a node's.
+    private static func readIdentity(
+        in directory: String, _ fileSystem: any FileSystem
+    ) throws -> FolderIdentity? {
+        let path = directory + "/node"
+        guard try fileSystem.exists(path) else { return nil }
+        let file = try fileSystem.open(path, .read)
+        return try FolderIdentity(decoding: file.read(at: 0, count: min(file.size(), 64 << 10)))
+    }
+
+    /// A node does not serve from a folder that a recovery has left behind, or half done.
+    private static func requireNoRecovery(
+        _ identity: FolderIdentity, _ directory: String, _ fileSystem: any FileSystem
+    ) throws {
+        if try fileSystem.exists("\(directory)/\(FolderRecovery.fileName)") {
+            throw FolderError.recoveryUnfinished(directory: directory)
+        }
+        guard identity.fencedBy <= identity.epoch else {
+            throw FolderError.fenced(
+                directory: directory, name: identity.name, identity.epoch, by: identity.fencedBy)
+        }
+    }
+
+    /// Locks the folder of a node that does not run, for a recovery. Its boot number stays.
+    ///
+    /// - Returns: nil when it is no node's folder.
+    static func openStopped(
+        _ directory: String, fileSystem: any FileSystem
+    ) throws(FolderError) -> NodeFolder? {
+        do {
+            guard try fileSystem.exists(directory + "/node") else { return nil }
+            guard let lock = try fileSystem.lock(directory + "/LOCK") else {
+                throw FolderError.inUse(directory: directory)
+            }
+            guard let identity = try readIdentity(in: directory, fileSystem) else { return nil }
+            return NodeFolder(
+                directory: directory, identity: identity, lock: lock, fileSystem: fileSystem)
+        } catch let error as FolderError {
+            throw error
+        } catch let error as FileError {
+            throw .file(error)
+        } catch {
+            throw .damaged(path: directory + "/node", reason: "\(error)")
+        }
     }
 
     /// The folder that holds `directory`.

@@ -41,11 +41,11 @@ package struct PeerMemory: Hashable, Sendable {
 
 /// Decides which peers this node talks to, and remembers them (Rule I2).
 ///
-/// Refused are: another cluster, another member list, a name that is not a member's, a folder
-/// other than the remembered one (wiped), a lower boot number or the same one with another nonce
-/// (cloned), and a log position below the remembered one (rolled back). What this cannot see: a
-/// rollback by less than what was remembered when all peers restarted meanwhile; memories are
-/// written each minute or 64 MiB.
+/// Refused are: an epoch that a recovery ended, another cluster, another member list, a name
+/// that is not a member's, a folder other than the remembered one (wiped), a lower boot number
+/// or the same one with another nonce (cloned), and a log position below the remembered one
+/// (rolled back). What this cannot see: a rollback by less than what was remembered when all
+/// peers restarted meanwhile; memories are written each minute or 64 MiB.
 package struct PeerRegistry: Sendable {
     /// A memory is written again when it is older than this…
     static let rememberEvery = TimeSpan.seconds(60)
@@ -93,6 +93,11 @@ package struct PeerRegistry: Sendable {
             return "no common protocol version: it speaks \(hello.versions.oldest) to "
                 + "\(hello.versions.newest)"
         }
+        // Before all else: who was declared lost is no member any more, and is to hear why.
+        if peer.cluster == cluster, peer.epoch < epoch, !isPlanted(.epochFenceOff) {
+            return "its epoch \(peer.epoch) was ended by a recovery (now \(epoch)): it joins as a "
+                + "new node, with an empty folder"
+        }
         guard members.contains(peer.node), peer.node != me else {
             return "node \(peer.node) is not another member of this cluster"
         }
@@ -104,9 +109,6 @@ package struct PeerRegistry: Sendable {
         }
         guard peer.cluster == cluster || peer.cluster == .none || cluster == .none else {
             return "it belongs to cluster \(peer.cluster), this node to \(cluster)"
-        }
-        guard peer.epoch >= epoch else {
-            return "its epoch \(peer.epoch) is below this node's \(epoch)"
         }
         if isPlanted(.wipedNodeVotes) { return nil }
         return records[peer.node].flatMap { refusal(of: peer, remembering: $0.memory) }

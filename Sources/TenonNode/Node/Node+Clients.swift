@@ -28,7 +28,7 @@ extension Node {
         if let cluster = formation.cluster, hello.cluster != .none, hello.cluster != cluster {
             return "this is cluster \(cluster), not \(hello.cluster): check the endpoints"
         }
-        if hello.epoch > identity.epoch {
+        if hello.epoch > identity.epoch, !isPlanted(.epochFenceOff) {
             return "this node is of epoch \(identity.epoch), below \(hello.epoch): it was cut off"
         }
         return nil
@@ -108,7 +108,7 @@ extension Node {
                 .unavailable, "the cluster is not formed yet: all its nodes must be up once",
                 retryAfterMilliseconds: 100)
         }
-        guard header.epoch == identity.epoch else {
+        guard header.epoch == identity.epoch || isPlanted(.epochFenceOff) else {
             return Refusal(
                 .wrongEpoch, "this node is of epoch \(identity.epoch), not \(header.epoch)")
         }

@@ -16,8 +16,9 @@ extension Node {
     }
 
     /// A peer said who it is, on a link of its making or in answer on ours. Nil when it is
-    /// welcome, otherwise why it is refused (Rules I1, I2).
+    /// welcome, otherwise why it is refused (Rules I1, I2, C10).
     package func heard(_ hello: PeerHello, now: Instant) -> String? {
+        if let reason = cutOff(by: hello.identity) { return reason }
         if let reason = registry.refusal(
             of: hello, cluster: identity.cluster, epoch: identity.epoch)
         {

@@ -129,7 +129,7 @@ package final class Node {
         let me = start.identity.node
         cluster = ClusterView(start)
         homes = HomeView(cluster.directory)
-        let members = cluster.directory.nodes.map(\.id)
+        let members = start.identity.withoutLost(cluster.directory.nodes).map(\.id)
         registry = PeerRegistry(
             me: me, members: members, memberListDigest: start.identity.memberListDigest)
         for (node, memory) in start.peerMemories { registry.restore(memory, of: node) }

@@ -226,7 +226,8 @@ extension Raft {
     package mutating func step(_ message: RaftMessage, now: Instant) {
         advanceClock(to: now)
         guard message.tablet == configuration.tablet, message.to == configuration.replica,
-            message.epoch == configuration.epoch, message.from != configuration.replica
+            message.epoch == configuration.epoch || isPlanted(.epochFenceOff),
+            message.from != configuration.replica
         else { return }
         if isResting, endsRest(message) {
             if role == .leader { becomeBusy() } else { wake(now: now) { _ in nil } }

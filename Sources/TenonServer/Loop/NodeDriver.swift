@@ -169,6 +169,12 @@ final class NodeDriver: @unchecked Sendable {
         guard haltReason == nil else { return }
         haltReason = reason
         logger.critical("\(reason)")
+        do throws(FileError) {
+            // The loop may wait for the disk now: the node is over.
+            try node.recordFence()
+        } catch {
+            logger.error("that a recovery ended this node's epoch is not written down: \(error)")
+        }
         halted.succeed(reason)
     }
 

@@ -129,7 +129,8 @@ package final class SimulatedClient {
         let keyspace = cluster.keyspaces[call.tablet] ?? .default
         let route = route(call, in: keyspace)
         let header = RequestHeader(
-            epoch: .first, timeoutMilliseconds: left, keyspace: keyspace, tablet: route.tablet,
+            epoch: cluster.epoch, timeoutMilliseconds: left, keyspace: keyspace,
+            tablet: route.tablet,
             generation: route.generation)
         var writer = ByteWriter()
         writer.frame(.request, id: call.request) {

@@ -60,7 +60,7 @@ extension SimulatedCluster {
         within timeout: TimeSpan = .seconds(2)
     ) -> Answer? {
         let header = RequestHeader(
-            epoch: .first, timeoutMilliseconds: UInt32(timeout.wholeMilliseconds),
+            epoch: epoch, timeoutMilliseconds: UInt32(timeout.wholeMilliseconds),
             tablet: tablet, generation: .first)
         return ask(node, Request(header: header, body: body), within: timeout)
     }
@@ -81,7 +81,7 @@ extension SimulatedCluster {
     package func send(_ body: RequestBody, to node: Int) {
         guard let process = host(node).process else { return }
         let header = RequestHeader(
-            epoch: .first, timeoutMilliseconds: 1_000, tablet: StaticDirectory.firstTablet,
+            epoch: epoch, timeoutMilliseconds: 1_000, tablet: StaticDirectory.firstTablet,
             generation: .first)
         var writer = ByteWriter()
         writer.frame(.request, id: RequestID(1)) {

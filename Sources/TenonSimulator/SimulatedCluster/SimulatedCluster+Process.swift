@@ -118,6 +118,8 @@ extension SimulatedCluster {
 
     private func halt(_ process: SimulatedProcess, _ reason: String) {
         process.host.endReason = reason
+        // What cannot be written down is found out at the next meeting, as in the server.
+        try? process.node.recordFence()
         endProcess(process.host)
         process.host.disk.crashProcess()
         observer?.ended(process.host, isPowerCut: false)

@@ -74,6 +74,9 @@ package final class SimulatedCluster {
 
     package func host(_ node: Int) -> SimulatedHost { hosts[node - 1] }
 
+    /// The highest epoch of the nodes that run: what clients have heard of by now.
+    package var epoch: Epoch { hosts.compactMap { $0.node?.identity.epoch }.max() ?? .first }
+
     /// The wall clock of clients, and of nodes whose clock is right.
     package var wallTime: WallTime {
         WallTime(milliseconds: 1_700_000_000_000 + now.nanoseconds / 1_000_000)

@@ -19,6 +19,8 @@ struct Scenario: Sendable {
     /// Where the nodes of a cluster that is started for it stand. The load then is on a keyspace
     /// with a home in each city.
     var topology: TopologyFile?
+    /// Whether acknowledged writes may be lost, within what the operator is told beforehand.
+    var mayLose = false
     /// What that keyspace is to survive.
     var survive = FailureLevel.node
     /// Whom the counted rounds meet.
@@ -32,6 +34,7 @@ struct Scenario: Sendable {
     static let all = [
         leaderKill, leaderPause, leaderDrain, diskFull, diskStall, bitFlip, partition, oneWay,
         partialPartition, slowLink, clockJump, nodeReplace, drain, splitBrain, dcLoss, cityLoss,
+        majorityLoss,
     ]
 
     static let leaderKill = Scenario(
@@ -127,6 +130,13 @@ struct Scenario: Sendable {
         summary: "a whole city is gone (kill -9 and silence), and comes back",
         injections: [.kill, .silence], topology: .threeCities, survive: .city, target: .city,
         seconds: 10, control: "exposedLayoutAllowed")
+
+    /// Room for an operator to read and type: five minutes are the bound, a program is faster.
+    static let majorityLoss = Scenario(
+        name: "majority-loss",
+        summary: "three of five nodes are destroyed; an operator recovers the rest; the old return",
+        injections: [.loseMajority], gapBoundSeconds: 300, nodes: 5, mayLose: true,
+        control: "epochFenceOff")
 
     static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 

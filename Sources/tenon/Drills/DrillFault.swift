@@ -23,6 +23,7 @@ struct DrillFault: Sendable {
     func targets() async throws -> [LocalCluster.Node] {
         let leader = try cluster.node(try await leaderID())
         switch plan.target {
+        case .leader where plan.injection == .loseMajority: return majority(with: leader)
         case .leader: return [leader]
         case .follower: return Array(cluster.layout.nodes.filter { $0 != leader }.prefix(1))
         case .all: return cluster.layout.nodes
@@ -74,6 +75,7 @@ struct DrillFault: Sendable {
             seen = try await changeMembers(nodes[0])
         case .clone, .rolledBack, .stranger, .doctored:
             seen = try await intrude(as: nodes[0])
+        case .loseMajority: seen = try await loseMajority(nodes)
         default:
             seen = try await injectByOrder(into: nodes)
         }
@@ -175,6 +177,9 @@ struct FaultObservation: Sendable {
     var endedAt: Instant?
     /// When nodes that were lost were started again.
     var backAt: Instant?
+    /// When an operator gave the command to recover, and what came of it.
+    var commandAt: Instant?
+    var majorityLoss: MajorityLoss?
     /// What the cluster itself said of the fault.
     var found: String?
     /// What must not be.

@@ -7,8 +7,8 @@ struct DrillReport: Encodable, Sendable {
     /// All but the picture.
     private enum CodingKeys: String, CodingKey {
         case drill, layout, negativeControl, injection, commit, seed, configuration, rounds
-        case gapSeconds, groups, lost, stale, counters, scenarios, linearizability, historySha256
-        case notes, failures, passed
+        case gapSeconds, groups, lost, lostOutsideWindow, stale, counters, scenarios, linearizability
+        case historySha256, notes, failures, passed
     }
 
     var drill: String
@@ -28,6 +28,8 @@ struct DrillReport: Encodable, Sendable {
     /// The same for each injection and target.
     var groups: [Group]
     var lost: Int
+    /// Of them those outside the window that an operator was told; nil where nothing may be lost.
+    var lostOutsideWindow: Int?
     var stale: Int
     var counters: Counters
     /// What went on beside the load, and what it came to; nil when nothing did.
@@ -77,6 +79,8 @@ struct DrillReport: Encodable, Sendable {
         var refused: Int
         var unknown: Int
         var lost: Int
+        /// See ``DrillReport/lostOutsideWindow``.
+        var lostOutsideWindow: Int?
         var stale: Int
         var inFlightAtFault: Int
         /// Of all answered operations, from the moment each was due.
@@ -208,7 +212,9 @@ extension DrillReport {
                 + "(\(group.rounds) rounds)"
         }
         let verdict =
-            passed ? "PASSED: lost 0, stale 0" : "FAILED: " + failures.joined(separator: "; ")
+            passed
+            ? "PASSED: lost \(lost)" + (lost > 0 ? ", all inside the stated window" : "")
+                + ", stale \(stale)" : "FAILED: " + failures.joined(separator: "; ")
         return gaps + details + [
             "load: \(configuration.operationsPerSecond) operations/s of at most "
                 + "\(configuration.maximumOperationsPerSecond), "

@@ -267,6 +267,9 @@ extension DrillReport {
         gapSeconds = Spread(rounds.filter { $0.target == scenario.target }.map(\.gapSeconds))
         groups = DrillReport.groups(of: rounds)
         lost = rounds.reduce(0) { $0 + $1.lost }
+        if scenario.mayLose {
+            lostOutsideWindow = rounds.reduce(0) { $0 + ($1.lostOutsideWindow ?? $1.lost) }
+        }
         stale = rounds.reduce(0) { $0 + $1.stale }
         counters = findings.counters
         linearizability = findings.linearizability
@@ -288,7 +291,14 @@ extension DrillReport {
     /// What the rounds and sums themselves say against the drill.
     private func judgement(of scenario: Scenario) -> [String] {
         var failures: [String] = []
-        if lost > 0 { failures.append("\(lost) acknowledged writes lost") }
+        if let lostOutsideWindow {
+            if lostOutsideWindow > 0 {
+                failures.append(
+                    "\(lostOutsideWindow) acknowledged writes lost outside the stated window")
+            }
+        } else if lost > 0 {
+            failures.append("\(lost) acknowledged writes lost")
+        }
         if stale > 0 { failures.append("\(stale) stale reads") }
         if linearizability.hasPrefix("violated") { failures.append(linearizability) }
         let longest = rounds.map(\.gapSeconds).max() ?? 0
@@ -319,6 +329,11 @@ extension DrillReport {
         if comparesPuts {
             notes.append(
                 "note: rounds that compare latencies load a quarter of the maximum at the most")
+        }
+        if injections.contains(.loseMajority) {
+            notes.append(
+                "note: a destroyed node is a killed process whose files are moved away; keys whose "
+                    + "writes may be lost, and the counters, are in no order and not compared")
         }
         if injections.contains(where: \.isByOrder) {
             notes.append(

@@ -79,11 +79,17 @@ enum Injection: String, Codable, CaseIterable, Sendable {
     /// A node is told that it is the whole cluster.
     case doctored
 
+    // For good
+
+    /// A majority of the nodes, the leader among them, is gone with its files; an operator recovers
+    /// the rest.
+    case loseMajority = "lose-majority"
+
     /// Whether the node itself does it when it is told to.
     var isByOrder: Bool {
         switch self {
         case .kill, .silence, .pause, .drain, .flipLog, .flipTable, .renew, .destroy, .drainStop,
-            .drainCancel, .clone, .rolledBack, .stranger, .doctored:
+            .drainCancel, .clone, .rolledBack, .stranger, .doctored, .loseMajority:
             false
         default: true
         }
@@ -100,7 +106,7 @@ enum Injection: String, Codable, CaseIterable, Sendable {
         case .deaf, .mute, .flap, .delay, .lossy, .capped: 15
         case .single, .chain, .hub, .constrained: 30
         case .kill, .silence, .drain, .fill, .flipLog, .flipTable, .renew, .destroy, .drainStop,
-            .drainCancel, .clone, .rolledBack, .stranger, .doctored:
+            .drainCancel, .clone, .rolledBack, .stranger, .doctored, .loseMajority:
             3
         }
     }

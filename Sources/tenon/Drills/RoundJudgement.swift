@@ -22,6 +22,9 @@ enum RoundJudgement {
     /// The same when all nodes were down (drills.md, D01): what waited meanwhile comes on top.
     static let restartSecondsMax = 30.0
 
+    /// The same when an operator has to give a command (drills.md, D14).
+    static let recoverySecondsMax = 300.0
+
     static func complaints(about round: DrillReport.Round) -> [String] {
         recovery(round) + particulars(of: round) + wayHome(round)
     }
@@ -29,7 +32,9 @@ enum RoundJudgement {
     /// Reads alone are no recovery. Where no disk has room nobody can write, of course.
     private static func recovery(_ round: DrillReport.Round) -> [String] {
         if round.injection == .fill, round.target == .all { return [] }
-        let bound = round.target == .all ? restartSecondsMax : writeRtoSecondsMax
+        let bound =
+            round.injection == .loseMajority
+            ? recoverySecondsMax : round.target == .all ? restartSecondsMax : writeRtoSecondsMax
         guard let seconds = round.writeRtoSeconds, seconds >= bound else { return [] }
         return ["writes flowed again after \(seconds) s; the bound is \(bound) s"]
     }
