@@ -45,7 +45,9 @@ struct OperatorRecoveryTests {
         let plan = try JSONDecoder().decode(Plan.self, from: Data(dry.output.utf8))
         #expect(plan.tablets.count == 3)
         #expect(plan.tablets.allSatisfy { $0.voters == ["n2"] })
-        #expect(plan.lossStart < plan.lossEnd)
+        // All three keys are of one tablet; nothing was written to the other.
+        #expect(plan.tablets.contains { $0.lossStart == "the beginning" })
+        #expect(plan.tablets.contains { $0.lossStart < plan.lossEnd })
         return plan.confirmation
     }
 
@@ -70,9 +72,12 @@ struct OperatorRecoveryTests {
     }
 
     private struct Plan: Decodable {
-        struct Tablet: Decodable { var voters: [String] }
+        struct Tablet: Decodable {
+            var voters: [String]
+            var lossStart: String
+        }
+
         var tablets: [Tablet]
-        var lossStart: String
         var lossEnd: String
         var confirmation: String
     }

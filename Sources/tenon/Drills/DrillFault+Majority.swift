@@ -80,7 +80,7 @@ extension DrillFault {
         seen.found =
             "\(names.joined(separator: ", ")) destroyed; the command took "
             + "\(recoveredAt.since(commandAt).seconds) s; may be lost: "
-            + "\((recovery.lossStart ?? .zero).text) to \(recovery.lossEnd.text)"
+            + "\((recovery.lossStart ?? .zero).windowStart) to \(recovery.lossEnd.text)"
         seen.problems += try await comeBack(nodes, of: before)
         seen.endedAt = recoveredAt
         for _ in nodes { _ = try await addNode() }

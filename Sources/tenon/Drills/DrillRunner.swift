@@ -34,7 +34,7 @@ struct DrillRunner {
     /// Load after a fault: room for a window in which writes flow (``RecoveryTime``), also when the
     /// first does not.
     private static let tailTime = Duration.seconds(3)
-    /// Load after all nodes were away: what waited meanwhile comes on top.
+    /// Load after all nodes, or a majority, were away: what waited meanwhile comes on top.
     private static let restartTime = Duration.seconds(15)
     /// How long a fault may wait until enough writes are in flight.
     private static let inFlightWait = Duration.seconds(2)
@@ -118,8 +118,9 @@ struct DrillRunner {
                 let left = (before + TimeSpan(DrillRunner.comparedTime)).since(DrillClock.now)
                 try await Task.sleep(for: .nanoseconds(Int64(left.nanoseconds)))
             }
+            let wasAway = plan.target == .all || plan.injection == .loseMajority
             try await Task.sleep(
-                for: plan.target == .all ? DrillRunner.restartTime : DrillRunner.tailTime)
+                for: wasAway ? DrillRunner.restartTime : DrillRunner.tailTime)
             injected = before..<DrillClock.now
         } catch {
             session.stopLoad()

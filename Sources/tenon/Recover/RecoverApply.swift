@@ -8,8 +8,8 @@ struct RecoverApply: AsyncParsableCommand {
         abstract: "Carry a plan out on survivors' data folders.",
         discussion: """
             Every survivor's folder is needed, also of those that no tablet goes on from: all of
-            them begin the new epoch. When it is cut short, the folder's node does not start; the same
-            command again finishes it. A second time is no harm.
+            them begin the new epoch. When it is cut short, the folder's node does not start; the
+            same command again finishes it. A second time is no harm.
 
             EXAMPLE
               tenon recover apply plan.json --data /var/lib/tenon \\

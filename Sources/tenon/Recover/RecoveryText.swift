@@ -6,6 +6,9 @@ import TenonNode
 extension Timestamp {
     /// Its time, to milliseconds, in UTC; `never` for zero.
     var text: String { self == .zero ? "never" : wallTime.text }
+
+    /// Its time as the beginning of a window; zero is before everything.
+    var windowStart: String { self == .zero ? "the beginning" : wallTime.text }
 }
 
 extension WallTime {
@@ -60,9 +63,9 @@ extension RecoveryPlan {
         }
         if let lossStart {
             lines.append(
-                "Acknowledged writes from \(lossStart.text) until \(lossEnd.text) may be lost, on "
-                    + "each tablet from its own moment on; how many, nobody can know from the survivors."
-            )
+                "Acknowledged writes from \(lossStart.windowStart) until \(lossEnd.text) may be "
+                    + "lost, on each tablet from its own moment on; how many, nobody can know from "
+                    + "the survivors.")
         }
         lines.append(
             "You state that \(names(lost)) are destroyed or fenced off for ever: what still runs "
@@ -78,7 +81,8 @@ extension RecoveryPlan {
             [
                 "\(tablet.tablet)", name(of: tablet.chosen.node),
                 "\(tablet.lastIndex) of term \(tablet.lastTerm)",
-                tablet.voters.map { name(of: $0) }.joined(separator: ","), tablet.lossStart.text,
+                tablet.voters.map { name(of: $0) }.joined(separator: ","),
+                tablet.lossStart.windowStart,
                 lossEnd.text,
             ]
         }
@@ -107,7 +111,8 @@ extension RecoveryPlan {
             "kind": "recovery plan", "cluster": .string("\(cluster)"),
             "epoch": .string("\(epoch)"), "newEpoch": .string("\(newEpoch)"),
             "lost": names(lost), "survivors": names(survivors), "missing": names(missing),
-            "lossStart": .string((lossStart ?? .zero).text), "lossEnd": .string(lossEnd.text),
+            "lossStart": .string((lossStart ?? .zero).windowStart),
+            "lossEnd": .string(lossEnd.text),
             "tablets": .array(tablets.map { json(of: $0) }),
             "abandoned": .array(abandoned.map { JSON.integer($0.rawValue) }),
             "confirmation": .string(confirmation),
@@ -122,7 +127,7 @@ extension RecoveryPlan {
             "lastIndex": .integer(tablet.lastIndex.rawValue),
             "lastTerm": .integer(tablet.lastTerm.rawValue),
             "voters": .array(tablet.voters.map { JSON.string(name(of: $0)) }),
-            "lossStart": .string(tablet.lossStart.text),
+            "lossStart": .string(tablet.lossStart.windowStart),
             "lossStartVersion": .string("\(tablet.lossStart)"),
             "lossEnd": .string(lossEnd.text),
             "lastWriteAt": .string(tablet.lastVersion.text),
