@@ -32,7 +32,7 @@ public enum Staleness: Hashable, Sendable {
 
 /// How old the content was that a read was answered from (Rule S8).
 public enum ReadAge: Hashable, Sendable {
-    /// It was the newest: the answer is linearizable.
+    /// It is what the leader would have answered: linearizable, or at the version asked for.
     case newest
     /// All that was acknowledged so many milliseconds before the replica was asked is in it.
     case within(milliseconds: UInt32)

@@ -165,12 +165,41 @@ import Testing
         let second = try #require(cluster.put("a", "2"))
         #expect(cluster.awaitEqualReplicas())
         let follower = try follower(cluster)
-        #expect(get(cluster, at: follower, .any, version: first).text == "1")
+        let past = get(cluster, at: follower, .within(milliseconds: 0), version: first)
+        #expect(past.text == "1" && past.point?.version == first && past.point?.age == .newest)
         #expect(get(cluster, at: follower, .any, version: second).text == "2")
         let ahead = get(
             cluster, at: follower, .any, version: Timestamp(second.rawValue + 5_000_000))
         #expect(ahead.refusal == .unavailable)
         #expect(ahead.message.contains("ask the leader"), "\(ahead.message)")
+    }
+
+    @Test func `a page goes on at a replica that is behind as little as it is new enough`() throws {
+        let cluster = formed(9)
+        for key in ["a", "b", "c"] { #expect(cluster.put(Bytes(key), "1") != nil) }
+        #expect(cluster.awaitEqualReplicas())
+        let leader = try #require(cluster.leader())
+        let follower = try follower(cluster)
+        cluster.isolate(follower, fromClients: false)
+        #expect(cluster.put("a", "2") != nil)
+        var scan = ScanRequest(from: "a", to: nil, limit: 1, staleness: .any)
+        guard case .page(_, let next?, _) = cluster.ask(leader, .scan(scan)) else {
+            Issue.record("no page")
+            return
+        }
+        scan.page = next
+        guard case .refusal(let refusal) = cluster.ask(follower, .scan(scan)) else {
+            Issue.record("a page of two versions")
+            return
+        }
+        #expect(refusal.reason == .unavailable, "another replica has it: \(refusal.message)")
+        guard case .page(let items, _, let point) = cluster.ask(leader, .scan(scan)) else {
+            Issue.record("no second page")
+            return
+        }
+        #expect(items.map(\.key) == ["b"])
+        // It is as old as the scan is long, and the first page said how old that one was.
+        #expect(point.age == .newest)
     }
 
     /// The closed version is that of the last entry applied: no later entry may have one at or below

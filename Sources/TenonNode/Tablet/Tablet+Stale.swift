@@ -26,7 +26,11 @@ extension Tablet {
             answer(read.waiter, .refusal(Tablet.takesSnapshot), into: &output)
             return true
         }
-        if let version = read.version, version > machine.lastVersion {
+        if let version = read.closedVersion {
+            guard version > machine.lastVersion else {
+                reads.take(read)
+                return true
+            }
             guard raft.role != .leader else { return false }
             reached(.staleReadRefused)
             answer(read.waiter, .refusal(notClosed(at: version)), into: &output)
@@ -77,7 +81,8 @@ extension Tablet {
     /// How old the answer to `read` is when it is given in this turn. Refuses the read, and returns
     /// nil, when that is older than was asked for.
     func age(for read: PendingRead, into output: inout TabletOutput) -> ReadAge? {
-        guard read.staleness != .none else { return .newest }
+        // What a closed version has is the same on all replicas.
+        guard read.staleness != .none, read.closedVersion == nil else { return .newest }
         // One that was confirmed after it arrived lacks nothing that was acknowledged before.
         if read.isConfirmed { return .within(milliseconds: 0) }
         if isNewEnough(for: read.staleness, now: lastTurn) {
@@ -113,5 +118,19 @@ extension Tablet {
             "this copy of tablet \(id) is at version \(machine.lastVersion.rawValue), not at "
                 + "\(version.rawValue) yet: ask the leader", retryAfterMilliseconds: 50,
             leader: leaderNode)
+    }
+}
+
+extension PendingRead {
+    /// The version that it asks for, or that the page before it stood at: the same on all replicas
+    /// that have come so far. Nil for the newest.
+    fileprivate var closedVersion: Timestamp? {
+        guard case .scan(let request) = question, let page = request.page else { return version }
+        do throws(DecodingError) {
+            return try PageToken(page).version ?? version
+        } catch {
+            // The state machine says so.
+            return version
+        }
     }
 }

@@ -7,7 +7,8 @@ struct DrillReport: Encodable, Sendable {
     /// All but the picture.
     private enum CodingKeys: String, CodingKey {
         case drill, layout, negativeControl, injection, commit, seed, configuration, rounds
-        case gapSeconds, groups, lost, lostOutsideWindow, stale, counters, scenarios, linearizability
+        case gapSeconds, groups, lost, lostOutsideWindow, stale, counters, scenarios,
+            linearizability
         case historySha256, notes, failures, passed
     }
 
