@@ -48,7 +48,7 @@ extension Membership {
     }
 
     /// Whether what those have for whom `agrees` holds is enough for a commit.
-    func canCommit(_ agrees: (ReplicaID) -> Bool) -> Bool {
+    package func canCommit(_ agrees: (ReplicaID) -> Bool) -> Bool {
         commitValue { agrees($0) ? 1 : 0 } == 1
     }
 

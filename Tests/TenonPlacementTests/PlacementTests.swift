@@ -89,7 +89,8 @@ private func tablet(
 
     @Test func `two voters that a recovery left stay two until there is a third node`() {
         #expect(steps(nodes(1...2), [tablet(on: [1, 2])]).isEmpty)
-        guard case .retarget(_, let target, _, _)? = steps(nodes(1...3), [tablet(on: [1, 2])]).first
+        guard
+            case .retarget(_, let target, _, _)? = steps(nodes(1...3), [tablet(on: [1, 2])]).first
         else {
             Issue.record("nothing is done")
             return

@@ -146,12 +146,11 @@ private struct SurvivorSurvey {
             let membership = chosen.copy.membership
         else {
             let voters = directory.tablets.first { $0.id == id }?.voters ?? []
-            let isLost = voters.isEmpty || lacksMajority([voters], whole: [])
+            let isLost = voters.isEmpty || lacksMajority(voters, whole: [])
             return isLost ? .hopeless(held.map { reason($0.node, $0.copy) }) : .standsByItself
         }
         let usable = whole.map { Member(replica: $0.copy.replica, node: $0.node) }
-        let halves = [membership.incoming, membership.outgoing].filter { !$0.isEmpty }
-        guard lacksMajority(halves, whole: usable) else { return .standsByItself }
+        guard isStuck(membership, whole: usable) else { return .standsByItself }
         let own = Member(replica: chosen.copy.replica, node: chosen.node)
         let members = membership.members
         let voters = usable.filter { $0 == own || members.contains($0) }.inOrder
@@ -162,41 +161,49 @@ private struct SurvivorSurvey {
                 commit: min(
                     chosen.copy.last.index, whole.map { $0.copy.commit }.max() ?? .zero),
                 membership: try configuration(
-                    of: id, voters, membership.acknowledgement,
-                    after: whole.compactMap { $0.copy.membership?.generation }),
+                    of: id, voters, after: whole.compactMap { $0.copy.membership?.generation }),
                 lossStart: whole.map { $0.copy.committedVersion }.max() ?? .zero,
                 lastVersion: chosen.copy.lastVersion,
                 copies: held.map { copy($0.copy, on: $0.node, beside: chosen.copy) }))
     }
 
-    /// Whether a tablet has lost a voter and cannot decide any more. A node that is neither lost
-    /// nor reported is taken for one that comes back as it was.
-    private func lacksMajority(_ halves: [[Member]], whole: [Member]) -> Bool {
-        let isStruck = halves.joined().contains { member in
-            lost.contains { $0.id == member.node }
+    /// Whether a tablet has lost a voter and nothing can be committed any more: by the majorities of
+    /// its configuration, and by what it asks of acknowledgements (Rule C6).
+    private func isStuck(_ membership: Membership, whole: [Member]) -> Bool {
+        let voters = membership.incoming + membership.outgoing
+        guard isStruck(voters) else { return false }
+        return !membership.canCommit { replica in
+            voters.contains { $0.replica == replica && answers($0, whole: whole) }
         }
-        return isStruck
-            && halves.contains { half in
-                let left = half.count { member in
-                    whole.contains(member) || missing.contains { $0.id == member.node }
-                }
-                return left * 2 <= half.count
-            }
     }
 
+    /// The same of voters that only the directory knows of.
+    private func lacksMajority(_ voters: [Member], whole: [Member]) -> Bool {
+        isStruck(voters) && voters.count { answers($0, whole: whole) } * 2 <= voters.count
+    }
+
+    private func isStruck(_ voters: [Member]) -> Bool {
+        voters.contains { member in lost.contains { $0.id == member.node } }
+    }
+
+    /// A node that is neither lost nor reported is taken for one that comes back as it was.
+    private func answers(_ member: Member, whole: [Member]) -> Bool {
+        whole.contains(member) || missing.contains { $0.id == member.node }
+    }
+
+    /// Under the plain rule of majorities, whatever the policy asks: the survivors may all stand in
+    /// one place. The planner asks for the policy's rule again once voters stand elsewhere.
     private func configuration(
-        of id: TabletID, _ voters: [Member], _ acknowledgement: AcknowledgementRule,
-        after known: [Generation]
+        of id: TabletID, _ voters: [Member], after known: [Generation]
     ) throws(RecoveryError) -> Membership {
         let reported = reports.compactMap { report in
             report.directory.tablets.first { $0.id == id }?.configuration
         }
         let highest = (known + reported).max() ?? .first
-        do {
+        do throws(DecodingError) {
             return try Membership(
                 incoming: voters,
-                generation: Generation(highest.rawValue + SurvivorSurvey.generationStep),
-                acknowledgement: acknowledgement)
+                generation: Generation(highest.rawValue + SurvivorSurvey.generationStep))
         } catch {
             throw .plannedWithDefect(id, error)
         }
