@@ -171,7 +171,7 @@
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 "sessions"
             case .configurationActiveOnApply: "members"
-            case .acknowledgedWithinSite: "cities"
+            case .acknowledgedWithinSite: "elsewhere"
             case .replicaAddedUnderOldID: "moves"
             case .ownClockTrusted: "time"
             case .quietSetNumberIgnored: "quiet"

@@ -188,6 +188,21 @@ import Testing
         #expect(refusal?.contains("--ack city needs two") == true, "\(refusal ?? "")")
     }
 
+    /// The directory may know less of where nodes stand than it did.
+    @Test func `a leader takes no rule that the loss of one voter would turn against it`() throws {
+        let cluster = formed()
+        let leader = try #require(cluster.leader(of: TabletID(2)))
+        let node = try #require(cluster.host(leader).node)
+        let before = try #require(node.tablet(TabletID(2))).raft.membership
+        let rule = Acknowledgement(.city, places: ["sh", "sh", "sh", "sh", "bj"])
+        node.handle(
+            .setMembers(TabletID(2), target: before.incoming, rule), from: node.id,
+            now: cluster.now)
+        cluster.run(for: .seconds(1))
+        #expect(node.memberWork.targets.isEmpty)
+        #expect(node.tablet(TabletID(2))?.raft.membership == before)
+    }
+
     /// Of a lost leader's four fellow voters only one stands at home, and it is elected.
     @Test(arguments: [UInt64(1), 2, 3, 4])
     func `of the voters that are left those at home are elected`(seed: UInt64) throws {

@@ -128,6 +128,16 @@ final class ClusterOperator {
         cluster.schedule(after: ClusterOperator.pace) { [self] in useLeases() }
     }
 
+    /// Has writes of the keyspace wait for an acknowledgement from elsewhere; asked for until it is
+    /// written down, for nodes are refused that have not said yet where they stand.
+    func ask(_ rule: AcknowledgementRule) {
+        guard directory?.keyspace(.default)?.policy.acknowledgement != rule else { return }
+        if !isBusy {
+            order(.alterKeyspace(name: "default", KeyspaceSettings(acknowledgement: rule)))
+        }
+        cluster.schedule(after: ClusterOperator.pace) { [self] in ask(rule) }
+    }
+
     // MARK: Joining
 
     /// Has the node of a free machine join, when there is one.

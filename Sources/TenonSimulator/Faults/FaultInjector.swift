@@ -41,6 +41,9 @@ final class FaultInjector {
     /// Has leaders read by leases, as soon as the directory takes the order.
     func useLeases() { administrator.useLeases() }
 
+    /// Has the keyspace ask for an acknowledgement from elsewhere.
+    func ask(_ rule: AcknowledgementRule) { administrator.ask(rule) }
+
     /// What no fault heals any more: everybody runs, every way is open.
     func end() {
         cluster.heal()

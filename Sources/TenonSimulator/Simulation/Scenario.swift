@@ -29,6 +29,8 @@ package struct Scenario: Sendable {
     package var isUneven = false
     /// Whether leaders read by leases from the start.
     package var readsByLease = false
+    /// Where writes must be durable before they are acknowledged, from the start (Rule C6).
+    package var acknowledgement = AcknowledgementRule.majority
     /// Where the nodes stand, those of spare machines last; none when nobody said.
     package var localities: [String] = []
 
@@ -91,7 +93,7 @@ package enum ScenarioCatalogue {
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
         members, membersEverything, moves, time, relay, quietGroups, splits,
-        splitSessions, cities, leases, stale,
+        splitSessions, cities, leases, stale, elsewhere,
     ]
 
     /// The scenario of a name.
@@ -323,6 +325,26 @@ package enum ScenarioCatalogue {
         scenario.localities = [
             "city=a,dc=a1", "city=a,dc=a2", "city=b,dc=b1", "city=b,dc=b2", "city=c,dc=c1",
             "city=c,dc=c2", "city=a,dc=a1",
+        ]
+        return scenario
+    }()
+
+    /// A majority stands in one city: without the rule it would commit alone.
+    private static let elsewhere: Scenario = {
+        var mix = FaultMix([
+            (.policy, 2), (.loseSite, 3), (.cutSite, 6), (.crash, 3), (.powerCut, 3), (.isolate, 3),
+            (.oneWay, 1), (.slowNode, 2), (.handOver, 3),
+        ])
+        mix.gapMax = .seconds(2)
+        mix.sites = [[1, 2, 3], [4, 5], [4], [5]]
+        var scenario = Scenario(
+            "elsewhere", "Writes that another city has to acknowledge, and cities that do not.",
+            mix: mix)
+        scenario.nodeCount = 5
+        scenario.tabletCount = 2
+        scenario.acknowledgement = .city
+        scenario.localities = [
+            "city=a,dc=a1", "city=a,dc=a2", "city=a,dc=a3", "city=b,dc=b1", "city=c,dc=c1",
         ]
         return scenario
     }()

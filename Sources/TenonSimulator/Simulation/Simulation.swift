@@ -82,6 +82,7 @@ package final class Simulation {
         }
         for run in runs { run.begin() }
         if scenario.readsByLease { injector.useLeases() }
+        if scenario.acknowledgement != .majority { injector.ask(scenario.acknowledgement) }
         injector.begin()
         // The last faults heal with the end of the load.
         pass(scenario.span + .milliseconds(1))
