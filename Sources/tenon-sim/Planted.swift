@@ -191,7 +191,9 @@
             case .voteNotPersisted: [.durableVote, .oneVote]
             case .voteCountedTwice: [.electionQuorum, .durableVote, .electionSafety]
             case .oldTermCommittedByCounting: [.ownTermCommit]
-            case .readIndexWithoutQuorum, .readJoinsSentRound: [.replay, .linearizability]
+            // What such a read confirms counts for how new a replica is, too.
+            case .readIndexWithoutQuorum, .readJoinsSentRound:
+                [.replay, .linearizability, .closedTruly]
             case .snapshotOverNewerEntries:
                 [.committedKept, .stateMachineSafety, .equalDigests, .durableQuorum, .trap]
             case .committedSuffixTruncated: [.committedKept, .durableQuorum, .trap]
@@ -221,7 +223,7 @@
                 ]
             case .acknowledgedInMemory, .fullLogPassesForWritten:
                 [.durableAccept, .durableQuorum, .durableVote]
-            case .isolatedLeaderServes: [.replay, .linearizability]
+            case .isolatedLeaderServes: [.replay, .linearizability, .closedTruly]
             case .transferTargetNotTold, .stalledLeaderStays, .silentLeaderKept,
                 .exposedLayoutAllowed, .deafLeaderStays, .everyTimeoutRaisesTerm,
                 .slowestVoterCounts, .epochFenceOff:
@@ -230,7 +232,7 @@
             case .acknowledgedWithinSite: [.durableElsewhere]
             case .quietSetNumberIgnored: [.quietSets]
             case .leaseNeverEnds, .promiseForgotten:
-                [.oneLease, .linearizability, .replay]
+                [.oneLease, .linearizability, .replay, .closedTruly]
             case .closedTooEarly, .closedWithoutQuorum: [.closedTruly, .staleness]
             case .splitForgetsSessions: [.exactlyOnce, .replay, .linearizability]
             case .splitBeforeFlush, .writesBehindSplit:
