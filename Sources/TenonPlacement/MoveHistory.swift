@@ -29,6 +29,8 @@ package struct MoveHistory: Sendable {
     private struct Handover: Hashable, Sendable {
         var node: NodeID
         var since: Instant
+        /// How often it was asked for before, and did not come about.
+        var failures = 0
     }
 
     /// Moves of one tablet for the sake of balance within ``window``.
@@ -37,9 +39,12 @@ package struct MoveHistory: Sendable {
     package static let homeMovesMax = 5
     /// What counts as lately.
     package static let window = TimeSpan.seconds(300)
-    /// For so long asking again for a handover is the same move. Not for ever: writes wait while one
-    /// is tried, and a node that cannot take over must not be tried all the time.
+    /// For so long asking again for a handover is the same attempt.
     private static let patience = TimeSpan.seconds(1)
+    /// The longest pause before an attempt that failed is made again. The first is two seconds, each
+    /// further one twice as long: a node that was just started is behind for some seconds, and one
+    /// that cannot take over at all must not be tried all the time, for writes may wait meanwhile.
+    private static let pauseMax = TimeSpan.seconds(64)
 
     private var balance = Budget(movesMax)
     private var homeward = Budget(homeMovesMax)
@@ -54,9 +59,9 @@ package struct MoveHistory: Sendable {
     }
 
     /// Whether leadership of the tablet may be moved to a node now, to even leaders out; notes the
-    /// move when it may.
+    /// attempt when it may. Attempts that come to nothing count as one move together.
     package mutating func take(_ tablet: TabletID, leadBy node: NodeID, now: Instant) -> Bool {
-        guard !isUnderWay(tablet, to: node, now: now) else { return true }
+        if let isDue = isDue(tablet, to: node, now: now) { return isDue }
         guard balance.take(tablet, now: now) else { return false }
         wanted[tablet] = Handover(node: node, since: now)
         return true
@@ -64,15 +69,24 @@ package struct MoveHistory: Sendable {
 
     /// As ``take(_:leadBy:now:)``, for leadership that goes to a node nearer to the tablet's home.
     package mutating func take(_ tablet: TabletID, ledHomeBy node: NodeID, now: Instant) -> Bool {
-        guard !isUnderWay(tablet, to: node, now: now) else { return true }
+        if let isDue = isDue(tablet, to: node, now: now) { return isDue }
         guard homeward.take(tablet, now: now) else { return false }
         wanted[tablet] = Handover(node: node, since: now)
         return true
     }
 
-    private func isUnderWay(_ tablet: TabletID, to node: NodeID, now: Instant) -> Bool {
-        guard let wanted = wanted[tablet], wanted.node == node else { return false }
-        return now < wanted.since + MoveHistory.patience
+    /// Whether a handover that was asked for and has not happened is to be asked for now; nil when
+    /// there is none.
+    private mutating func isDue(_ tablet: TabletID, to node: NodeID, now: Instant) -> Bool? {
+        guard let last = wanted[tablet], now < last.since + MoveHistory.window else { return nil }
+        if now < last.since + MoveHistory.patience { return last.node == node }
+        guard now >= last.since + MoveHistory.pause(after: last.failures + 1) else { return false }
+        wanted[tablet] = Handover(node: node, since: now, failures: last.failures + 1)
+        return true
+    }
+
+    private static func pause(after failures: Int) -> TimeSpan {
+        min(.seconds(1 << min(failures, 6)), pauseMax)
     }
 
     /// The tablet is led from a node: a move there is done.

@@ -220,7 +220,16 @@ private func choices(_ count: Int, of total: Int) -> [[Int]] {
             let now = Instant.zero + .milliseconds(tenth * 100)
             return leaderWanted(try cluster(), led: 1, &history, now: now) != nil
         }
-        #expect(asked == 50, "for a second each, five times in five minutes")
+        #expect(asked == 50, "for a second each, after 0, 2, 6, 14 and 30 seconds")
+    }
+
+    @Test func `a node that takes long to catch up gets its leadership when it has`() throws {
+        var history = MoveHistory()
+        let asked = try (0..<300).filter { second in
+            let now = Instant.zero + .seconds(second)
+            return leaderWanted(try cluster(), led: 1, &history, now: now) != nil
+        }
+        #expect(asked == [0, 2, 6, 14, 30, 62, 126, 190, 254])
     }
 
     @Test func `what was moved for balance goes home all the same`() throws {
