@@ -52,6 +52,7 @@ package enum Mark: Int, CaseIterable, Sendable {
     case handOverRefused
     case upkeepRefused
     case strangerRefused
+    case lifeRefusedByHearsay
     case emptyNodeRefused
     case formationRepeated
     case folderRefused

@@ -69,6 +69,8 @@ package enum PlantedFault: Sendable {
 
     /// A node with an empty folder takes part under the name that it had (Rule I1).
     case wipedNodeVotes
+    /// A peer in a life that is new here is listened to before the others are asked (Rule I2).
+    case newLifeUnasked
     /// Two empty nodes of three found a cluster (Rule I1).
     case twoEmptyNodesFoundCluster
     /// A node that has a tablet again gets the number of its first replica, and no tombstone

@@ -165,7 +165,7 @@
                 .appliedIndexApartFromData:
                 "processes"
             case .flushAheadOfLog, .lateTicketMarksOverwritten: "disks"
-            case .wipedNodeVotes, .twoEmptyNodesFoundCluster: "folders"
+            case .wipedNodeVotes, .newLifeUnasked, .twoEmptyNodesFoundCluster: "folders"
             case .readIndexWithoutQuorum, .readJoinsSentRound: "handover"
             case .snapshotOverNewerEntries: "snapshots"
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
@@ -209,7 +209,7 @@
             case .flushAheadOfLog: [.flushBehindLog]
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 [.exactlyOnce, .equalDigests, .replay, .trap]
-            case .wipedNodeVotes: [.strangerSilent]
+            case .wipedNodeVotes, .newLifeUnasked: [.strangerSilent]
             case .twoEmptyNodesFoundCluster: [.oneCluster]
             case .configurationActiveOnApply:
                 [

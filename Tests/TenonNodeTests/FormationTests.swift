@@ -89,6 +89,19 @@ import Testing
             ])
     }
 
+    @Test func `who saved the id in an earlier life asks for the last word, and takes it`() {
+        var follower = formation(of: 2, cluster: cluster)
+        #expect(follower.start() == [])
+        #expect(follower.reminders() == [.acknowledge(cluster, to: NodeID(1))])
+        #expect(follower.announced(other, by: NodeID(1)) == [], "of another formation")
+        #expect(follower.announced(cluster, by: NodeID(3)) == [], "node 3 is not the founder")
+        #expect(follower.announced(cluster, by: NodeID(1)) == [.begin(cluster)])
+
+        var empty = formation(of: 3)
+        #expect(empty.reminders() == [])
+        #expect(empty.announced(cluster, by: NodeID(1)) == [], "it has saved nothing")
+    }
+
     @Test func `a formed node acknowledges to a founder that starts over`() {
         var follower = formation(of: 2)
         _ = follower.proposed(cluster, by: NodeID(1))

@@ -40,11 +40,11 @@ import Testing
             if generator.below(2) == 0 { cluster.crash(node) } else { cluster.cutPower(node) }
         }
         #expect(cluster.form())
-        #expect(Set(cluster.hosts.map { $0.node?.formation.cluster }).count == 1)
         #expect(
             cluster.run(within: .seconds(10)) {
                 cluster.hosts.allSatisfy { $0.node?.isFormed == true }
             })
+        #expect(Set(cluster.hosts.map { $0.node?.formation.cluster }).count == 1)
     }
 
     @Test func `a formation whose last word is lost ends all the same`() {
@@ -153,6 +153,44 @@ import Testing
         #expect(!cluster.isUp(from: 2, to: 1))
         #expect(!cluster.isUp(from: 1, to: 2))
         #expect(cluster.put("b", "2") != nil)
+    }
+
+    /// Node 2 commits with node 3 while node 1 is away, and comes with its folder of before: node 1
+    /// has never heard of that life, and must not elect a leader with it.
+    @Test(arguments: UInt64(20)...39)
+    func `a node that was away takes the others' word for who was rolled back`(seed: UInt64) {
+        let cluster = formed(seed)
+        cluster.crash(1)
+        cluster.crash(2)
+        let copy = cluster.host(2).disk.copy(seed: 1)
+        cluster.start(2)
+        for number in 0..<10 { #expect(cluster.put(Bytes("k\(number)"), "v") != nil) }
+        cluster.crash(2)
+        cluster.host(2).disk = copy
+        cluster.start(2)
+        cluster.start(1)
+        cluster.run(for: .seconds(3))
+        #expect(!cluster.isUp(from: 2, to: 1))
+        #expect(!cluster.isUp(from: 2, to: 3))
+        #expect(cluster.put("b", "2") != nil)
+        #expect(cluster.text(of: "k9") == "v")
+    }
+
+    @Test(arguments: [false, true])
+    func `two nodes start together, whether the third is dead or silent`(isSilent: Bool) {
+        let cluster = formed(13)
+        for node in 1...3 { cluster.crash(node) }
+        if isSilent {
+            for node in 1...2 {
+                cluster.cut(from: 3, to: node, isBreaking: true)
+                cluster.cut(from: node, to: 3, isBreaking: true)
+            }
+            cluster.start(3)
+        }
+        cluster.start(1)
+        cluster.start(2)
+        #expect(cluster.put("b", "2") != nil)
+        #expect(cluster.isUp(from: 1, to: 2))
     }
 
     @Test func `a cloned folder is refused while the other one lives on`() {

@@ -124,4 +124,33 @@ import Testing
         }
         #expect(registry.remember(next.identity, now: .zero)?.position == 151)
     }
+
+    @Test func `what others remember counts, unless this node knows better`() {
+        var registry = registry()
+        let first = PeerMemory(hello().identity)
+        func told(_ change: (inout PeerMemory) -> Void) -> PeerMemory? {
+            var memory = first
+            change(&memory)
+            return registry.learn(memory, of: NodeID(2), now: .zero)
+        }
+        #expect(registry.isNewLife(hello().identity))
+        #expect(told { _ in } == first)
+        #expect(!registry.isNewLife(hello().identity))
+        #expect(told { $0.folder = FolderID(high: 7, low: 7) } == nil, "another folder")
+        #expect(told { $0.boot = BootNumber(2) } == nil, "an earlier life")
+        #expect(told { $0.nonce = 10 } == nil, "another life of the same number")
+        #expect(registry.memory(of: NodeID(2)) == first)
+
+        #expect(told { $0.position = 130 } == nil, "the same life goes on: in memory only")
+        #expect(registry.memory(of: NodeID(2))?.position == 130)
+        #expect(
+            told {
+                $0.boot = BootNumber(4)
+                $0.nonce = 11
+                $0.position = 90
+            }?.position == 130, "no position is taken back")
+        #expect(refusal(registry) { _ in }?.contains("rolled back") == true)
+        #expect(registry.learn(first, of: NodeID(1), now: .zero) == nil, "of this node itself")
+        #expect(registry.learn(first, of: NodeID(9), now: .zero) == nil, "of no member")
+    }
 }

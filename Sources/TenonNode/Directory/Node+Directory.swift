@@ -116,6 +116,7 @@ extension Node {
         registry.setMembers(nodes.map(\.id))
         let others = nodes.filter { $0.id != id }
         peers.setOthers(others.map(\.id))
+        inquiries.setOthers(others.map(\.id))
         for id in heartbeats.setOthers(others.map(\.id)) { restsToLookAt.append(id) }
         effects.peersWanted = others.map { ($0.id, $0.address) }
     }

@@ -177,15 +177,25 @@ package struct Formation: Sendable {
         return [.announce(cluster, to: others)] + begin(cluster)
     }
 
-    /// The founder says that all have saved the id.
+    /// The founder says that all have saved the id: this node, too, in this life or an earlier one.
     package mutating func announced(_ cluster: ClusterID, by node: NodeID) -> [Action] {
-        guard case .saved(cluster) = phase, node == founder else { return [] }
+        guard node == founder, durable == cluster else { return [] }
         return begin(cluster)
+    }
+
+    /// The cluster id in this node's folder, while it waits for the others or the last word.
+    private var durable: ClusterID? {
+        switch phase {
+        case .saved(let cluster): cluster
+        // It had saved the id and was started again.
+        case .gathering where me != founder && ownCluster != .none: ownCluster
+        case .gathering, .saving, .formed, .refused: nil
+        }
     }
 
     /// Asks again where an answer may have been lost. Called now and then.
     package func reminders() -> [Action] {
-        guard case .saved(let cluster) = phase else { return [] }
+        guard let cluster = durable else { return [] }
         guard me == founder else { return [.acknowledge(cluster, to: founder)] }
         let missing = members.indices.filter { members[$0] != me && !acknowledged[$0] }
         return missing.isEmpty ? [] : [.propose(cluster, to: missing.map { members[$0] })]

@@ -9,9 +9,11 @@ package struct PeerMemory: Hashable, Sendable {
     /// The highest log position that the peer has said it made durable.
     package var position: UInt64
 
+    static let encodedBytes = 41
+
     /// Layout: version 1 · folder 16 · boot 8 · nonce 8 · position 8.
     package func encoded() -> Bytes {
-        var writer = ByteWriter(capacity: 41)
+        var writer = ByteWriter(capacity: PeerMemory.encodedBytes)
         writer.uint8(1)
         writer.identifier(folder)
         writer.identifier(boot)
@@ -44,7 +46,8 @@ package struct PeerMemory: Hashable, Sendable {
 /// Refused are: an epoch that a recovery ended, another cluster, another member list, a name
 /// that is not a member's, a folder other than the remembered one (wiped), a lower boot number
 /// or the same one with another nonce (cloned), and a log position below the remembered one
-/// (rolled back). What this cannot see: a rollback by less than what was remembered when all
+/// (rolled back). What another node remembers counts like what this one saw itself
+/// (``PeerInquiries``). What this cannot see: a rollback by less than what was remembered when all
 /// peers restarted meanwhile; memories are written each minute or 64 MiB.
 package struct PeerRegistry: Sendable {
     /// A memory is written again when it is older than this…
@@ -144,6 +147,33 @@ package struct PeerRegistry: Sendable {
             if old == memory { return nil }
         }
         records[peer.node] = Record(
+            memory: memory, writtenAt: now, writtenPosition: memory.position)
+        return memory
+    }
+
+    /// Whether `peer` is in another life than this node remembers, or it remembers none.
+    package func isNewLife(_ peer: PeerIdentity) -> Bool {
+        guard let memory = records[peer.node]?.memory else { return true }
+        return peer.boot != memory.boot || peer.nonce != memory.nonce
+    }
+
+    /// Takes up what another node remembers of `node`, unless this one knows better; what is
+    /// returned goes into the log. Of two lives of one boot number the one that this node let in
+    /// itself stands: neither of them gets the other's promises.
+    package mutating func learn(
+        _ told: PeerMemory, of node: NodeID, now: Instant
+    ) -> PeerMemory? {
+        guard members.contains(node), node != me else { return nil }
+        var memory = told
+        if let old = records[node]?.memory {
+            guard told.folder == old.folder else { return nil }
+            if told.boot == old.boot, told.nonce == old.nonce {
+                return advance(node, to: told.position, now: now)
+            }
+            guard told.boot > old.boot else { return nil }
+            memory.position = max(told.position, old.position)
+        }
+        records[node] = Record(
             memory: memory, writtenAt: now, writtenPosition: memory.position)
         return memory
     }

@@ -36,17 +36,23 @@ extension Node {
             peers.noteProblem(reason, of: hello.identity.node)
             return hasEntries ? reason : nil
         }
-        if let memory = registry.remember(hello.identity, now: now) {
-            remember(memory, of: hello.identity.node)
-        }
+        if !isAskedAbout(hello, now: now) { welcome(hello.identity, now: now) }
         perform(formation.heard(hello.identity), now: now)
         return nil
+    }
+
+    func welcome(_ peer: PeerIdentity, now: Instant) {
+        guard let memory = registry.remember(peer, now: now) else { return }
+        remember(memory, of: peer.node)
     }
 
     /// A link of ours to a peer is up: it welcomed us and is welcome.
     package func linkUp(_ node: NodeID, _ stream: PeerStream) {
         peers.up(node, stream)
-        if stream == .consensus { tellDirectoryVersion(to: node) }
+        if stream == .consensus {
+            tellDirectoryVersion(to: node)
+            askAboutPeers()
+        }
         nextClockQuestion = .zero
     }
 
@@ -57,7 +63,11 @@ extension Node {
     package func linkDown(
         _ node: NodeID, _ stream: PeerStream, problem: String, isReset: Bool, now: Instant
     ) {
-        peers.down(node, stream, problem: problem)
+        peers.down(node, stream, problem: problem, isReset: isReset)
+        if peers[node]?.isGone == true, !inquiries.isEmpty {
+            inquiries.gone(node)
+            wantsTurn = true
+        }
         formation.lost(node)
         if stream == .bulk { snapshotLinkDown(node) }
         guard isReset, stream == .consensus, isFormed else { return }
@@ -73,7 +83,7 @@ extension Node {
         wantsTurn = true
     }
 
-    private func remember(_ memory: PeerMemory, of node: NodeID) {
+    func remember(_ memory: PeerMemory, of node: NodeID) {
         gathering.append([.metadata(key: UInt64(node.rawValue), value: memory.encoded())])
     }
 
@@ -81,6 +91,7 @@ extension Node {
     package func received(
         _ frame: Frame, from node: NodeID, _ stream: PeerStream, now: Instant
     ) {
+        if inquiries.isOpen(about: node) { return hold(frame, from: node, stream, now: now) }
         do {
             switch (frame.kind, stream) {
             case (.peerMessages, .consensus): try readMessages(frame.body, from: node, now: now)
@@ -90,10 +101,14 @@ extension Node {
                     field: "frame of a peer", value: UInt64(frame.kind.rawValue))
             }
         } catch {
-            let reason = "malformed message of node \(node): \(error)"
-            notice(.warning, reason)
-            effects.peersToClose.append((node, reason))
+            closeMalformed(node, error)
         }
+    }
+
+    func closeMalformed(_ node: NodeID, _ error: any Error) {
+        let reason = "malformed message of node \(node): \(error)"
+        notice(.warning, reason)
+        effects.peersToClose.append((node, reason))
     }
 
     private func readMessages(
@@ -104,12 +119,19 @@ extension Node {
         if let memory = registry.advance(node, to: position, now: now) {
             remember(memory, of: node)
         }
+        try forEachMessage(in: &reader) { handle($0, from: node, now: now) }
+    }
+
+    /// Calls `body` with each message of a frame, after the sender's durable log position.
+    func forEachMessage(
+        in reader: inout ByteReader, _ body: (NodeMessage) -> Void
+    ) throws(DecodingError) {
         while !reader.isAtEnd {
             let bytes = try reader.lengthPrefixedBytes("message", atMost: Limits.frameBytesMax)
             var message = ByteReader(bytes)
             let decoded = try NodeMessage(from: &message)
             try message.finish()
-            handle(decoded, from: node, now: now)
+            body(decoded)
         }
     }
 
@@ -146,6 +168,8 @@ extension Node {
         case .quietChange(let change): if isFormed { apply(change, from: node, now: now) }
         case .relayed(let relayed): heard(relayed, from: node, now: now)
         case .snapshotRequest(let tablet): snapshotRequested(of: tablet, by: node, now: now)
+        case .peerQuestion(let peer, let nonce): askedAbout(peer, nonce: nonce, by: node)
+        case .peerAnswer(let answer): heard(answer, from: node, now: now)
         }
     }
 

@@ -14,8 +14,10 @@ extension Node {
     /// Messages that go in one: more than one only up to so many bytes.
     private static let relayBytesMax = 1 << 20
 
-    /// Sends a message by the way that there is.
+    /// Sends a message by the way that there is. None to a node that is asked about: it is not to
+    /// promise anything before it is known whether it may.
     func send(_ message: RaftMessage, to node: NodeID) {
+        guard !inquiries.isOpen(about: node) else { return }
         guard let via = heartbeats.via(node) else { return peers.send(.raft(message), to: node) }
         let bytes = message.encodedBytesEstimate
         if let place = relayOutbox.lastIndex(where: { $0.via == via && $0.to == node }),
@@ -86,5 +88,6 @@ extension Node {
     /// Whether the origin is welcome as on a link of its own (Rules I1, I2).
     private func isWelcome(_ origin: PeerHello, now: Instant) -> Bool {
         origin.identity.cluster == identity.cluster && heard(origin, now: now) == nil
+            && !inquiries.isOpen(about: origin.identity.node)
     }
 }

@@ -22,6 +22,7 @@ extension Node {
     package func turn(now: Instant, wallTime: WallTime) -> Effects {
         wantsTurn = false
         let time = readClock(now: now, wallTime: wallTime)
+        continueInquiries(now: now)
         if isFormed {
             lookAfterMembers(now: now)
             lookAfterDirectory(now: now)
@@ -95,6 +96,7 @@ extension Node {
         guard isFormed, now >= nextUpkeep else { return }
         nextUpkeep = now + Node.upkeepInterval
         lookAfterClock(now: now)
+        askAboutPeers()
         noteStall(now: now)
         wantFlushesForLogSpace()
     }

@@ -47,6 +47,8 @@ package final class Node {
     var touchedClients: [ClientConnection] = []
     var peers: PeerLinks
     var registry: PeerRegistry
+    /// Peers that the others are asked about before they are listened to.
+    var inquiries = PeerInquiries()
     package internal(set) var identity: FolderIdentity
     package internal(set) var formation: Formation
     var hasEntries: Bool

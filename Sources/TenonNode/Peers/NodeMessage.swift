@@ -34,6 +34,9 @@ package enum NodeMessage: Sendable {
     case quietChange(QuietChange)
     /// Messages of another node than the one that sends them, or for another one (Rule C8).
     case relayed(RelayedMessages)
+    /// A node came in a life that the sender does not know: what is remembered of it (Rule I2)?
+    case peerQuestion(node: NodeID, nonce: UInt64)
+    case peerAnswer(PeerMemoryAnswer)
 }
 
 /// A replica's log digest at an index.
@@ -95,9 +98,7 @@ extension NodeMessage {
         case .logDigest(let report, let isQuestion):
             writer.uint8(5)
             writer.flag(isQuestion)
-            writer.identifier(report.tablet)
-            writer.identifier(report.index)
-            writer.uint64(report.digest)
+            report.encode(to: &writer)
         case .contentDigest(let tablet, let version, let digest):
             writer.uint8(6)
             writer.identifier(tablet)
@@ -109,10 +110,7 @@ extension NodeMessage {
             writer.identifier(index)
         case .snapshotProgress(let progress):
             writer.uint8(8)
-            writer.identifier(progress.tablet)
-            writer.uint64(progress.transfer)
-            writer.uint64(progress.chunk)
-            writer.uint8(progress.state.rawValue)
+            progress.encode(to: &writer)
         case .cluster(let message):
             writer.uint8(9)
             message.encode(to: &writer)
@@ -144,6 +142,13 @@ extension NodeMessage {
         case .relayed(let relayed):
             writer.uint8(NodeMessage.relayedKind)
             relayed.encode(to: &writer)
+        case .peerQuestion(let node, let nonce):
+            writer.uint8(24)
+            writer.identifier(node)
+            writer.uint64(nonce)
+        case .peerAnswer(let answer):
+            writer.uint8(25)
+            answer.encode(to: &writer)
         }
     }
 
@@ -175,6 +180,10 @@ extension NodeMessage {
         case 21: self = .nodeHeartbeatAnswer(try NodeHeartbeatAnswer(from: &reader))
         case 22: self = .quietChange(try QuietChange(from: &reader))
         case NodeMessage.relayedKind: self = .relayed(try RelayedMessages(from: &reader))
+        case 24:
+            let node = try reader.identifier(NodeID.self)
+            self = .peerQuestion(node: node, nonce: try reader.uint64())
+        case 25: self = .peerAnswer(try PeerMemoryAnswer(from: &reader))
         case 30: self = .clockQuestion(askedAt: Instant(nanoseconds: try reader.uint64()))
         case 31: self = .clockAnswer(try ClockAnswer(from: &reader))
         case 32:
@@ -187,7 +196,24 @@ extension NodeMessage {
     }
 }
 
+extension DigestReport {
+    /// Layout: tablet 8 · index 8 · digest 8.
+    fileprivate func encode(to writer: inout ByteWriter) {
+        writer.identifier(tablet)
+        writer.identifier(index)
+        writer.uint64(digest)
+    }
+}
+
 extension SnapshotProgress {
+    /// Layout: tablet 8 · transfer 8 · chunk 8 · state 1.
+    fileprivate func encode(to writer: inout ByteWriter) {
+        writer.identifier(tablet)
+        writer.uint64(transfer)
+        writer.uint64(chunk)
+        writer.uint8(state.rawValue)
+    }
+
     init(from reader: inout ByteReader) throws(DecodingError) {
         tablet = try reader.identifier(TabletID.self)
         transfer = try reader.uint64()

@@ -9,6 +9,8 @@ struct PeerLinks {
         var isUp = false
         /// The same of the bulk stream. What is sent on it before is lost without a word.
         var isBulkUp = false
+        /// Whether the last attempt to connect was refused: no process is there.
+        var isGone = false
         var outbox = PeerOutbox()
         var problem = "not connected yet"
     }
@@ -33,15 +35,19 @@ struct PeerLinks {
         switch stream {
         case .consensus:
             links[place].isUp = true
+            links[place].isGone = false
             links[place].problem = ""
         case .bulk: links[place].isBulkUp = true
         }
     }
 
-    mutating func down(_ node: NodeID, _ stream: PeerStream, problem: String) {
+    /// - Parameter isReset: the other end refused the connection, or closed it.
+    mutating func down(_ node: NodeID, _ stream: PeerStream, problem: String, isReset: Bool) {
         guard let place = place(of: node) else { return }
         switch stream {
         case .consensus:
+            // One that closed a link may be there all the same.
+            links[place].isGone = isReset && !links[place].isUp
             links[place].isUp = false
             links[place].problem = problem
             links[place].outbox = PeerOutbox()

@@ -353,9 +353,10 @@ final class NodeDriver: @unchecked Sendable {
 
     /// A peer that was welcomed sends on `channel` from now on. An older link of the same kind is
     /// closed: a process that another start of its folder has replaced is not heard any more
-    /// (Rule I2).
+    /// (Rule I2). Our own link to it is made at once: what it asks is answered on that one.
     func peerOpened(_ key: PeerLinkKey, _ channel: any Channel) {
         inboundPeers.updateValue(channel, forKey: key)?.close(promise: nil)
+        peerLinks[key]?.connectNow()
     }
 
     func peerClosed(_ key: PeerLinkKey, _ channel: any Channel) {

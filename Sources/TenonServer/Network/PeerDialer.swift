@@ -31,6 +31,8 @@ final class PeerDialer: @unchecked Sendable {
     /// What makes the link faulty; nil in a node that takes no such orders.
     private var shaper: LinkShaper?
     private var delivery: Scheduled<Void>?
+    /// The next attempt, while one is waited for.
+    private var nextAttempt: Scheduled<Void>?
     /// Whether the link was cut between the connection and its first bytes.
     private var owesHello = false
 
@@ -52,7 +54,15 @@ final class PeerDialer: @unchecked Sendable {
         if let channel, owesHello, shaper?.isCut == false { sayHello(on: channel) }
     }
 
+    /// The peer has just connected to us: it is there, and need not be waited for.
+    func connectNow() {
+        guard let nextAttempt else { return }
+        nextAttempt.cancel()
+        connect()
+    }
+
     func connect() {
+        nextAttempt = nil
         guard !isStopped else { return }
         guard shaper?.isCut != true else {
             // What is sent into a cut link is never answered.
@@ -198,7 +208,7 @@ final class PeerDialer: @unchecked Sendable {
         // A welcome may stand before the refusal and has shortened the pause.
         if isRefused { pause = PeerDialer.pauseMax }
         isRefused = false
-        driver.loop.scheduleTask(in: pause) { self.connect() }
+        nextAttempt = driver.loop.scheduleTask(in: pause) { self.connect() }
         let doubled = TimeAmount.nanoseconds(pause.nanoseconds * 2)
         pause = min(doubled, PeerDialer.pauseMax)
     }

@@ -94,20 +94,12 @@ struct FaultDrawing {
             guard let fault = drawFault(lasts: lasts) else { continue }
             events.append(FaultSchedule.Event(beginsAt: time, lasts: lasts, fault))
         }
-        return FaultSchedule(FaultDrawing.survivable(events))
-    }
-
-    /// A misdirected write that a crash follows within a moment cannot be told from a torn tail
-    /// (Rule L2): such crashes are left out. And a folder is rolled back only while all others
-    /// are there to have seen the newer one (Rule I2).
-    private static func survivable(_ events: [FaultSchedule.Event]) -> [FaultSchedule.Event] {
-        let delicate = events.filter(\.fault.isDelicate)
-        return events.filter { event in
-            event.fault.isDelicate
-                || !delicate.contains { other in
-                    event.beginsAt < other.endsAt + 2_000 && other.beginsAt < event.endsAt + 2_000
-                }
+        var schedule = FaultSchedule(events).survivable()
+        for event in schedule.events where schedule.isAlone(event) {
+            schedule.events += drawAbsence(for: event)
         }
+        schedule.events.sort { $0.beginsAt < $1.beginsAt }
+        return schedule
     }
 
     // MARK: One fault
@@ -300,6 +292,26 @@ struct FaultDrawing {
         }
     }
 
+    /// Of every second roll-back so many nodes have seen nothing that they could elect the node with
+    /// its old folder: they are away in its later life, and come back when it comes without it
+    /// (Rule I2).
+    private mutating func drawAbsence(for event: FaultSchedule.Event) -> [FaultSchedule.Event] {
+        guard case .rollBack(.nodes(let struck)) = event.fault, draw(below: 2) == 0 else {
+            return []
+        }
+        let others = (1...nodeCount).filter { !struck.contains($0) }
+        let away = drawn(nodeCount / 2, of: others)
+        guard !away.isEmpty, event.beginsAt > 50 else { return [] }
+        let lasts = 50 + event.lasts / 2 + draw(below: max(event.lasts / 4, 1))
+        return [.init(beginsAt: event.beginsAt - 50, lasts: lasts, .crash(.nodes(away)))]
+    }
+
+    private mutating func drawn(_ count: Int, of nodes: [Int]) -> [Int] {
+        var left = nodes
+        while left.count > count { left.remove(at: draw(below: left.count)) }
+        return left
+    }
+
     private mutating func drawMajority() -> [Int] {
         var nodes: [Int] = []
         while nodes.count <= nodeCount / 2 {
@@ -334,19 +346,6 @@ struct FaultDrawing {
         for place in chain.indices.reversed() { chain.swapAt(place, draw(below: place + 1)) }
         return chain.indices.flatMap { from in
             chain.indices.filter { abs($0 - from) > 1 }.map { FaultWay(chain[from], chain[$0]) }
-        }
-    }
-}
-
-extension Fault {
-    /// Whether no other fault may begin or last near it.
-    fileprivate var isDelicate: Bool {
-        switch self {
-        case .rollBack, .wipe: true
-        // Nodes that all start again have nothing to measure a step by.
-        case .clockShift(.nodes(let nodes), _, _): nodes.count > 1
-        case .disk(_, let fault): if case .misdirect = fault.kind { true } else { false }
-        default: false
         }
     }
 }

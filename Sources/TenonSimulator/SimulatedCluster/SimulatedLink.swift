@@ -17,6 +17,8 @@ final class SimulatedLink {
     /// What was sent while the way was cut; delivered when it heals, as TCP does.
     var held: [[UInt8]] = []
     var pause = SimulatedLink.pauseMin
+    /// Whether the next attempt is waited for.
+    var isWaiting = false
     var decoder = FrameDecoder()
 
     static let pauseMin = TimeSpan.milliseconds(50)
@@ -43,6 +45,7 @@ extension SimulatedCluster {
     func dial(_ link: SimulatedLink) {
         guard let process = link.from.process, link.state == .down else { return }
         link.state = .connecting
+        link.isWaiting = false
         link.generation += 1
         link.held = []
         link.decoder = FrameDecoder()
@@ -84,6 +87,7 @@ extension SimulatedCluster {
         }
         let refusal = target.node.heard(hello, now: target.host.clock.local(at: now))
         want(turnOf: target)
+        if refusal == nil { dialBack(link) }
         let answer = frame(
             .peerWelcome, target.node.hello(to: hello.identity.node, stream: hello.stream))
         guard let dialer = link.from.process else { return }
@@ -91,6 +95,14 @@ extension SimulatedCluster {
             guard link.generation == generation else { return }
             welcomed(answer, refusal: refusal, link, dialer)
         }
+    }
+
+    /// A node that somebody connects to need not wait before it connects in turn.
+    private func dialBack(_ link: SimulatedLink) {
+        let back = links.first {
+            $0.from === link.to && $0.to === link.from && $0.stream == link.stream
+        }
+        if let back, back.isWaiting { dial(back) }
     }
 
     private func welcomed(
@@ -141,7 +153,12 @@ extension SimulatedCluster {
     }
 
     private func redial(_ link: SimulatedLink, _ process: SimulatedProcess) {
-        schedule(after: link.pause, for: process) { [unowned self] in dial(link) }
+        link.isWaiting = true
+        let generation = link.generation
+        schedule(after: link.pause, for: process) { [unowned self] in
+            guard link.generation == generation else { return }
+            dial(link)
+        }
         link.pause = min(link.pause * 2, SimulatedLink.pauseMax)
     }
 

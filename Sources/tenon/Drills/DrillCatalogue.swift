@@ -141,7 +141,9 @@ struct Scenario: Sendable {
     static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 
     /// Whether its nodes must take orders to be faulty.
-    var needsOrders: Bool { injections.contains(where: \.isByOrder) }
+    var needsOrders: Bool {
+        injections.contains { $0.isByOrder || $0 == .loseMajority }
+    }
 
     /// The rounds of a run: for each injection `count` against the leader, then the others.
     func rounds(_ count: Int, injections: [Injection]) -> [PlannedRound] {

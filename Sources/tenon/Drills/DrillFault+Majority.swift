@@ -48,6 +48,10 @@ struct MajorityLoss: Sendable {
 extension DrillFault {
     /// How long the cluster may take to be whole again, with nodes in the place of the lost ones.
     private static let repairSecondsMax = 240
+    /// How long the survivors hear nothing of those who are about to be lost: what is acknowledged
+    /// meanwhile is lost with them. Not so long that they would elect somebody.
+    private static let unheardTime = Duration.milliseconds(300)
+    private static let readPatience = Duration.seconds(2)
 
     /// The leader, and as many others by chance as make a majority.
     func majority(with leader: LocalCluster.Node) -> [LocalCluster.Node] {
@@ -60,12 +64,16 @@ extension DrillFault {
         var seen = FaultObservation()
         let before = cluster
         let names = nodes.map(\.name)
+        let survivors = before.layout.nodes.filter { !nodes.contains($0) }
+        try await order(
+            nodes.flatMap { node in survivors.map { Cut(from: node, to: $0) } })
+        try await Task.sleep(for: DrillFault.unheardTime)
         try await end(nodes)
         let lostAt = DrillClock.now
         for node in nodes { try move(before.dataPath(of: node), to: kept(node, of: before)) }
-        // Until the command nothing may be accepted. Reads that are labelled as stale would be
-        // looked at here, too.
+        // Until the command nothing may be accepted.
         try await Task.sleep(for: plan.duration)
+        seen.problems += await readWithoutMajority()
         let commandAt = DrillClock.now
         let (recovered, recovery) = try await before.recover(losing: names)
         session.members.change(to: recovered)
@@ -77,15 +85,40 @@ extension DrillFault {
                 uniquingKeysWith: { one, _ in one }),
             lossEnd: recovery.lossEnd)
         seen.commandAt = commandAt
+        let loaded = Set(session.tablets)
+        let lossStart = recovery.tablets.filter { loaded.contains($0.tablet) }.map(\.lossStart)
+            .min()
         seen.found =
             "\(names.joined(separator: ", ")) destroyed; the command took "
-            + "\(recoveredAt.since(commandAt).seconds) s; may be lost: "
-            + "\((recovery.lossStart ?? .zero).windowStart) to \(recovery.lossEnd.text)"
+            + "\(recoveredAt.since(commandAt).seconds) s; of the loaded tablets may be lost: "
+            + "\((lossStart ?? .zero).windowStart) to \(recovery.lossEnd.text)"
         seen.problems += try await comeBack(nodes, of: before)
         seen.endedAt = recoveredAt
         for _ in nodes { _ = try await addNode() }
         try await awaitFullRedundancy(without: names)
         return seen
+    }
+
+    /// Without a majority reads go on that say how old they are, and no others (drills.md, D14).
+    ///
+    /// - Returns: what was not so.
+    private func readWithoutMajority() async -> [String] {
+        var problems: [String] = []
+        do throws(TenonError) {
+            let page = try await session.keyspace.scanPage(
+                limit: 100, staleness: .any, timeout: DrillFault.readPatience)
+            if page.items.isEmpty { problems.append("a stale read found nothing") }
+            if page.age == .newest { problems.append("a stale read passes for a new one") }
+        } catch {
+            problems.append("no stale read without a majority: \(error)")
+        }
+        do throws(TenonError) {
+            _ = try await session.keyspace.scanPage(limit: 1, timeout: DrillFault.readPatience)
+            problems.append("a read that is not stale was answered without a majority")
+        } catch {
+            if error.kind != .unavailable { problems.append("a read without a majority: \(error)") }
+        }
+        return problems
     }
 
     private func kept(_ node: LocalCluster.Node, of cluster: LocalCluster) -> String {

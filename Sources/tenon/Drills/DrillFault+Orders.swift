@@ -48,7 +48,7 @@ extension DrillFault {
     // MARK: Links
 
     /// What a node does not send any more; `to` nil: to nobody.
-    private struct Cut {
+    struct Cut {
         var from: LocalCluster.Node
         var to: LocalCluster.Node?
     }
@@ -62,7 +62,7 @@ extension DrillFault {
         [Cut(from: node, to: nil)] + cuts(into: node)
     }
 
-    private func order(_ cuts: [Cut]) async throws {
+    func order(_ cuts: [Cut]) async throws {
         let session = session
         let milliseconds = orderMilliseconds
         try await withThrowingTaskGroup(of: Void.self) { group in
