@@ -114,4 +114,5 @@ package enum Mark: Int, CaseIterable, Sendable {
     case halfOvertookEntries
     case splitBeforeSnapshot
     case splitPlannedAnew
+    case splitBySize
 }

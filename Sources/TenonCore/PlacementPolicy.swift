@@ -19,6 +19,9 @@ package struct PlacementPolicy: Hashable, Sendable {
     package var reads: ReadMode
     /// Where a write must be durable before it is acknowledged (Rule C6).
     package var acknowledgement: AcknowledgementRule
+    /// How old a read may be that every city with nodes is to serve from a copy of its own: where no
+    /// voter stands, a learner does. Nil when copies are where voters are and nowhere else.
+    package var localReadsWithin: TimeSpan?
 
     /// How the leader makes sure that what it reads is the newest.
     package enum ReadMode: UInt8, CaseIterable, Sendable {
@@ -37,16 +40,21 @@ package struct PlacementPolicy: Hashable, Sendable {
 
     /// Homes and cities that a policy may name.
     package static let homesMax = 256
+    /// What ``localReadsWithin`` may be. Below a millisecond no copy can know itself so new, and what
+    /// may be more than a day old is better read from a backup.
+    package static let localReadsBounds = TimeSpan.milliseconds(1)...TimeSpan.seconds(86_400)
 
     package init(
         survive: FailureLevel = .node, homes: [Home] = [], failover: [String] = [],
-        reads: ReadMode = .quorum, acknowledgement: AcknowledgementRule = .majority
+        reads: ReadMode = .quorum, acknowledgement: AcknowledgementRule = .majority,
+        localReadsWithin: TimeSpan? = nil
     ) {
         self.survive = survive
         self.homes = homes
         self.failover = failover
         self.reads = reads
         self.acknowledgement = acknowledgement
+        self.localReadsWithin = localReadsWithin
     }
 
     /// The keys at which a home begins or ends: a tablet lies between two of them, so that all its
@@ -67,7 +75,7 @@ package struct PlacementPolicy: Hashable, Sendable {
     }
 
     /// Layout: survive 1 · reads 1 · acknowledgement 1 · home count 4 · (prefix, city) … ·
-    /// failover count 4 · cities ….
+    /// failover count 4 · cities … · age of local reads in nanoseconds 8, 0 for none.
     package func encode(to writer: inout ByteWriter) {
         writer.uint8(survive.rawValue)
         writer.uint8(reads.rawValue)
@@ -79,6 +87,7 @@ package struct PlacementPolicy: Hashable, Sendable {
         }
         writer.uint32(UInt32(failover.count))
         for city in failover { writer.lengthPrefixed(city) }
+        writer.uint64(localReadsWithin?.nanoseconds ?? 0)
     }
 
     package init(from reader: inout ByteReader) throws(DecodingError) {
@@ -103,6 +112,15 @@ package struct PlacementPolicy: Hashable, Sendable {
         for _ in 0..<(try reader.count("cities", itemBytes: 4, atMost: most)) {
             failover.append(try PlacementPolicy.city(from: &reader))
         }
+        localReadsWithin = try PlacementPolicy.localReads(from: &reader)
+    }
+
+    private static func localReads(from reader: inout ByteReader) throws(DecodingError) -> TimeSpan?
+    {
+        let age = TimeSpan(nanoseconds: try reader.uint64())
+        guard age != .zero else { return nil }
+        guard localReadsBounds.contains(age) else { throw .malformed("the age of local reads") }
+        return age
     }
 
     private static func city(from reader: inout ByteReader) throws(DecodingError) -> String {

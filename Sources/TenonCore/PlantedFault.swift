@@ -108,6 +108,8 @@ package enum PlantedFault: Sendable {
     case silentLeaderKept
     /// Voters are placed near home, however many of them one city or room then has.
     case exposedLayoutAllowed
+    /// Nobody hands a leadership back to its home.
+    case leadersStayAway
     /// A majority within one room or city acknowledges, whatever the configuration asks (Rule C6).
     case acknowledgedWithinSite
     /// A leader that hears nobody stays: no check-quorum.
@@ -151,7 +153,7 @@ package func isPlanted(_ fault: PlantedFault) -> Bool {
             switch self {
             case .acknowledgedInMemory, .transferTargetNotTold, .fullLogPassesForWritten,
                 .stalledLeaderStays, .isolatedLeaderServes, .silentLeaderKept,
-                .exposedLayoutAllowed,
+                .exposedLayoutAllowed, .leadersStayAway,
                 .deafLeaderStays, .everyTimeoutRaisesTerm, .slowestVoterCounts, .epochFenceOff:
                 true
             default: false

@@ -23,6 +23,9 @@ package struct MoveHistory: Sendable {
             moves[tablet] = recent + [now]
             return true
         }
+
+        /// What the tablet was moved for is reached: that counts no more.
+        mutating func forgive(_ tablet: TabletID) { moves[tablet] = nil }
     }
 
     /// A leadership on its way.
@@ -37,6 +40,9 @@ package struct MoveHistory: Sendable {
     package static let movesMax = 2
     /// Times that one tablet's leadership goes home within ``window``.
     package static let homeMovesMax = 5
+    /// A node that was away for less is thought to come back: copying what it holds would be for
+    /// nothing.
+    package static let absenceMin = TimeSpan.seconds(60)
     /// What counts as lately.
     package static let window = TimeSpan.seconds(300)
     /// For so long asking again for a handover is the same attempt.
@@ -48,6 +54,13 @@ package struct MoveHistory: Sendable {
 
     private var balance = Budget(movesMax)
     private var homeward = Budget(homeMovesMax)
+    /// Voters that were to come for the sake of policies and did not, with the last of them.
+    private var towardsPolicy = Budget(movesMax)
+    private var newcomers: [TabletID: NodeID] = [:]
+    /// Learners that are made again on another node while theirs is away.
+    private var copies = Budget(movesMax)
+    /// Since when nodes that are away have been away.
+    private var absences: [NodeID: Instant] = [:]
     /// Where leaderships are on the way to.
     private var wanted: [TabletID: Handover] = [:]
 
@@ -56,6 +69,44 @@ package struct MoveHistory: Sendable {
     /// Whether the tablet may be moved now; notes the move when it may.
     package mutating func take(_ tablet: TabletID, now: Instant) -> Bool {
         balance.take(tablet, now: now)
+    }
+
+    /// Whether a voter of the tablet may be moved to a node now, where its policy rather wants it and
+    /// nothing is at risk meanwhile; notes the attempt when it may. Only attempts that come to
+    /// nothing are held against it, as those are towards a node that comes and goes.
+    mutating func take(_ tablet: TabletID, votedForBy node: NodeID, now: Instant) -> Bool {
+        guard towardsPolicy.take(tablet, now: now) else { return false }
+        newcomers[tablet] = node
+        return true
+    }
+
+    /// These are the voters of a tablet now.
+    mutating func note(_ tablet: TabletID, voters: [Member]) {
+        guard let node = newcomers[tablet], voters.contains(where: { $0.node == node }) else {
+            return
+        }
+        newcomers[tablet] = nil
+        towardsPolicy.forgive(tablet)
+    }
+
+    /// Whether a learner of the tablet may be made again elsewhere now, for its node is away; notes
+    /// it when it may.
+    mutating func take(_ tablet: TabletID, copiedAt now: Instant) -> Bool {
+        copies.take(tablet, now: now)
+    }
+
+    /// Notes who is there and who is not.
+    mutating func note(_ nodes: [Placement.Node], now: Instant) {
+        var absences: [NodeID: Instant] = [:]
+        for node in nodes where !node.isAlive {
+            absences[node.id] = self.absences[node.id] ?? now
+        }
+        self.absences = absences
+    }
+
+    /// Whether a node has been away for longer than a restart takes.
+    func isLongAway(_ node: NodeID, now: Instant) -> Bool {
+        absences[node].map { now >= $0 + MoveHistory.absenceMin } ?? false
     }
 
     /// Whether leadership of the tablet may be moved to a node now, to even leaders out; notes the

@@ -42,15 +42,18 @@ package struct Placement: Sendable {
         package var failover: [String]
         /// Where an entry must be durable before it counts as committed (Rule C6).
         package var acknowledgement: AcknowledgementRule
+        /// Whether every city is to have a copy, a learner where it has no voter.
+        package var hasLocalReads: Bool
 
         package init(
             survive: FailureLevel = .node, home: String? = nil, failover: [String] = [],
-            acknowledgement: AcknowledgementRule = .majority
+            acknowledgement: AcknowledgementRule = .majority, hasLocalReads: Bool = false
         ) {
             self.survive = survive
             self.home = home
             self.failover = failover
             self.acknowledgement = acknowledgement
+            self.hasLocalReads = hasLocalReads
         }
     }
 
@@ -64,6 +67,11 @@ package struct Placement: Sendable {
         package var isJoint: Bool
         /// The voters that it is on the way to; empty when it is on none.
         package var target: [Member]
+        /// The learners that it is to have for good.
+        package var targetLearners: [Member]
+        /// Of those it is to have, the ones of which their nodes say that they are gone for good:
+        /// their numbers are used up (Rule I3).
+        package var gone: [Member]
         /// What commits need of the voters; not known while the configuration is joint.
         package var acknowledgement: Acknowledgement
         /// What they are to need of the target.
@@ -78,6 +86,7 @@ package struct Placement: Sendable {
         package init(
             id: TabletID, replicas: Int, voters: [Member], learners: [Member] = [],
             isJoint: Bool = false, target: [Member] = [],
+            targetLearners: [Member] = [], gone: [Member] = [],
             acknowledgement: Acknowledgement = .majority,
             targetAcknowledgement: Acknowledgement = .majority, nextReplica: ReplicaID,
             leader: NodeID = NodeID(0), isHeld: Bool = false, policy: Policy = Policy()
@@ -88,6 +97,8 @@ package struct Placement: Sendable {
             self.learners = learners
             self.isJoint = isJoint
             self.target = target
+            self.targetLearners = targetLearners
+            self.gone = gone
             self.acknowledgement = acknowledgement
             self.targetAcknowledgement = targetAcknowledgement
             self.nextReplica = nextReplica
@@ -97,7 +108,9 @@ package struct Placement: Sendable {
         }
 
         /// Whether members and target agree, so that a new change may begin.
-        package var isSettled: Bool { target.isEmpty && learners.isEmpty && !isJoint }
+        package var isSettled: Bool {
+            target.isEmpty && learners == targetLearners && !isJoint
+        }
     }
 
     /// One thing to do.
@@ -106,6 +119,8 @@ package struct Placement: Sendable {
         /// `nextReplica` is the lowest number unused then.
         case retarget(
             TabletID, target: [Member], Acknowledgement, nextReplica: ReplicaID)
+        /// Make these the learners that a tablet is to have for good.
+        case keepLearners(TabletID, [Member], nextReplica: ReplicaID)
         /// The target is reached: forget it.
         case settled(TabletID)
         /// Have the tablet's leader work towards its target.
@@ -132,12 +147,17 @@ package struct Placement: Sendable {
     ///
     /// - Complexity: O(tablets · nodes).
     package func steps(_ history: inout MoveHistory, now: Instant) -> [Step] {
-        for tablet in tablets { history.note(tablet.id, ledBy: tablet.leader) }
+        for tablet in tablets {
+            history.note(tablet.id, ledBy: tablet.leader)
+            history.note(tablet.id, voters: tablet.voters)
+        }
+        history.note(nodes, now: now)
         var planner = Planner(self)
         planner.advanceThoseUnderWay()
         planner.repair()
-        planner.bringToPolicy()
+        planner.bringToPolicy(&history, now: now)
         planner.bringToAcknowledgement()
+        planner.bringLearners(&history, now: now)
         planner.balanceReplicas(&history, now: now)
         planner.freeDrainedLeaders()
         planner.sendLeadersHome(&history, now: now)

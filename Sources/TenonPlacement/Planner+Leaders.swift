@@ -14,6 +14,7 @@ extension Planner {
 
     /// Moves leaderships to the city that should have them, of those that are alive.
     mutating func sendLeadersHome(_ history: inout MoveHistory, now: Instant) {
+        if isPlanted(.leadersStayAway) { return }
         var transfers = 0
         for place in tablets.indices where !isTouched[place] {
             guard transfers < Placement.transfersMax else { return }
@@ -34,13 +35,19 @@ extension Planner {
             guard transfers < Placement.transfersMax else { return }
             let view = view(of: tablets[place])
             guard let from = self.place(of: tablets[place].leader),
-                let to = bestLeader(for: tablets[place]), view.rank(of: to) <= view.rank(of: from),
+                let to = bestLeader(for: tablets[place]), isAsNear(to, from, view),
                 leaderCounts[from] >= leaderCounts[to] + 2,
                 history.take(tablets[place].id, leadBy: nodes[to].id, now: now)
             else { continue }
             transfers += 1
             transfer(place, to: to)
         }
+    }
+
+    /// Whether leading from `to` is no further from home than from `from`.
+    private func isAsNear(_ to: Int, _ from: Int, _ view: PolicyLayout) -> Bool {
+        if isPlanted(.leadersStayAway) { return view.rank(of: to) == view.rank(of: from) }
+        return view.rank(of: to) <= view.rank(of: from)
     }
 
     /// The voter nearest to home that may lead, other than the leader; of those that are equally

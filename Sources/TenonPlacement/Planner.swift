@@ -6,13 +6,13 @@ struct Planner {
     let layout: VoterLayout
     var tablets: [Placement.Tablet]
     /// Replicas and leaders of each node, by its place in ``nodes``.
-    private var replicaCounts: [Int]
+    private(set) var replicaCounts: [Int]
     var leaderCounts: [Int]
-    private var movesUnderWay = 0
+    var movesUnderWay = 0
     /// Tablets that a step of this run concerns already, by place.
     var isTouched: [Bool]
     /// The places of nodes that may get replicas now.
-    private let ableToTake: [Int]
+    let ableToTake: [Int]
     private let placesByID: [NodeID: Int]
     private var views: [Placement.Policy: PolicyLayout] = [:]
     private var leastCosts: [Placement.Policy: [Int: LayoutCost]] = [:]
@@ -27,7 +27,7 @@ struct Planner {
         ableToTake = nodes.indices.filter { nodes[$0].keepsReplicas && nodes[$0].isAlive }
         placesByID = Dictionary(uniqueKeysWithValues: nodes.indices.map { (nodes[$0].id, $0) })
         for tablet in tablets {
-            for member in tablet.wanted { count(member.node, 1) }
+            for member in tablet.wanted + tablet.targetLearners { count(member.node, 1) }
             if let place = place(of: tablet.leader) { leaderCounts[place] += 1 }
         }
     }
@@ -62,7 +62,7 @@ struct Planner {
 
     func node(_ id: NodeID) -> Placement.Node? { place(of: id).map { nodes[$0] } }
 
-    private mutating func count(_ node: NodeID, _ change: Int) {
+    mutating func count(_ node: NodeID, _ change: Int) {
         if let place = place(of: node) { replicaCounts[place] += change }
     }
 
@@ -74,11 +74,13 @@ struct Planner {
         for place in tablets.indices where !tablets[place].isSettled {
             let tablet = tablets[place]
             isTouched[place] = true
+            if dropMisplacedLearner(place) { continue }
             if tablet.target.isEmpty {
                 // Learners that nobody wants, or a joint configuration left behind: its leader
                 // brings it to an end by itself once it is told the voters it has.
                 retarget(place, tablet.voters, tablet.nextReplica)
-            } else if tablet.target == tablet.voters, tablet.learners.isEmpty, !tablet.isJoint,
+            } else if tablet.target == tablet.voters, !tablet.isJoint,
+                tablet.learners == tablet.targetLearners,
                 tablet.targetAcknowledgement == tablet.acknowledgement
             {
                 isTouched[place] = false
@@ -95,13 +97,15 @@ struct Planner {
 
     private func cannotCome(_ member: Member, to tablet: Placement.Tablet) -> Bool {
         guard !tablet.voters.contains(member) else { return false }
+        if tablet.gone.contains(member) { return true }
         // There is another replica of the tablet on its node: of an earlier target, by a directory
         // that had not heard of it. The new one would put it out, a voter.
         let isTaken = tablet.voters.contains { $0.node == member.node }
         if isTaken, !isPlanted(.replicaAddedUnderOldID) { return true }
         // Numbers only rise (Rule I3): it was a member before, of a directory that knew less than
         // the tablet's leader, and its tombstone keeps it away.
-        let wasBefore = tablet.voters.contains { member.replica < $0.replica }
+        let isLearner = tablet.learners.contains(member)
+        let wasBefore = !isLearner && tablet.voters.contains { member.replica < $0.replica }
         if wasBefore, !isPlanted(.replicaAddedUnderOldID) { return true }
         return node(member.node).map { !$0.isAlive || !$0.keepsReplicas } ?? true
     }
@@ -112,6 +116,11 @@ struct Planner {
         for member in tablets[place].wanted { count(member.node, -1) }
         for member in target { count(member.node, 1) }
         let acknowledgement = acknowledgement(of: target, for: tablets[place])
+        // A learner that gets a vote is none any more.
+        for member in tablets[place].targetLearners where target.contains(member) {
+            count(member.node, -1)
+        }
+        tablets[place].targetLearners.removeAll { target.contains($0) }
         tablets[place].target = target
         tablets[place].targetAcknowledgement = acknowledgement
         tablets[place].nextReplica = nextReplica
@@ -180,8 +189,7 @@ struct Planner {
             guard let node = bestNode(beside: staying, replacing: replaced, view) else {
                 return nil
             }
-            defer { next = next.next }
-            return Member(replica: next, node: node)
+            return tablet.newVoter(on: node, &next)
         }
         while target.count + going.count < wanted, let member = newcomer(replacing: nil) {
             target.append(member)
@@ -239,8 +247,9 @@ struct Planner {
     // MARK: Policy
 
     /// Moves voters to where their policy wants them, one at a time. Each move makes it better by
-    /// what does not change with who is down, so nothing oscillates.
-    mutating func bringToPolicy() {
+    /// what does not change with who is down, so nothing oscillates. Towards a node that comes and goes
+    /// it is tried only so often, unless what is to be survived would not be.
+    mutating func bringToPolicy(_ history: inout MoveHistory, now moment: Instant) {
         for place in tablets.indices where !isTouched[place] && !tablets[place].isHeld {
             guard movesUnderWay < Placement.movesMax else { return }
             let view = view(of: tablets[place])
@@ -255,16 +264,24 @@ struct Planner {
                 let leaving = now.first(where: { !better.contains($0) }),
                 let coming = better.first(where: { !now.contains($0) })
             else { continue }
-            exchange(place, nodes[leaving].id, for: nodes[coming].id)
+            let isAtRisk = view.cost(of: now).isRiskier(than: view.cost(of: better))
+            let (id, node) = (tablets[place].id, nodes[coming].id)
+            exchange(place, nodes[leaving].id, for: node) {
+                isAtRisk || history.take(id, votedForBy: node, now: moment)
+            }
         }
     }
 
-    private mutating func exchange(_ place: Int, _ leaving: NodeID, for coming: NodeID) {
-        let newcomer = Member(replica: tablets[place].nextReplica, node: coming)
+    /// - Parameter isGranted: asked last, when nothing else is against it.
+    private mutating func exchange(
+        _ place: Int, _ leaving: NodeID, for coming: NodeID, if isGranted: () -> Bool
+    ) {
+        var next = tablets[place].nextReplica
+        let newcomer = tablets[place].newVoter(on: coming, &next)
         let target = tablets[place].voters.filter { $0.node != leaving } + [newcomer]
-        guard mayHave(target.inOrder, tablets[place]) else { return }
+        guard mayHave(target.inOrder, tablets[place]), isGranted() else { return }
         movesUnderWay += 1
-        retarget(place, target.inOrder, tablets[place].nextReplica.next)
+        retarget(place, target.inOrder, next)
     }
 
     /// Has commits need what policies ask, wherever voters stand so that it can be asked, and
@@ -288,10 +305,9 @@ struct Planner {
         for place in tablets.indices where !isTouched[place] && !tablets[place].isHeld {
             guard movesUnderWay < Placement.movesMax else { return }
             let view = view(of: tablets[place])
-            guard let (from, to) = unevenPair(for: tablets[place], view),
-                history.take(tablets[place].id, now: now)
-            else { continue }
-            exchange(place, from, for: to)
+            guard let (from, to) = unevenPair(for: tablets[place], view) else { continue }
+            let id = tablets[place].id
+            exchange(place, from, for: to) { history.take(id, now: now) }
         }
     }
 
@@ -310,7 +326,9 @@ struct Planner {
                 let rank = (
                     difference, member.node == tablet.leader ? 0 : 1, member.replica.rawValue
                 )
-                guard difference >= 2, best.map({ rank > $0.rank }) ?? true else { continue }
+                guard difference >= 2, best.map({ rank > $0.rank }) ?? true,
+                    evensOut(tablet, member.node, nodes[place].id)
+                else { continue }
                 let others = places(voters.filter { $0 != member })
                 guard view.cost(of: others + [place]) <= before else { continue }
                 best = (rank, member.node, nodes[place].id)
@@ -323,4 +341,14 @@ struct Planner {
 extension Placement.Tablet {
     /// The voters it is to have, as far as somebody has said.
     fileprivate var wanted: [Member] { target.isEmpty ? voters : target }
+
+    /// What becomes a voter on a node: the learner that is there, which has the data already, or a
+    /// replica that nobody has heard of (Rule I3).
+    fileprivate func newVoter(on node: NodeID, _ next: inout ReplicaID) -> Member {
+        if let learner = targetLearners.first(where: { $0.node == node && !gone.contains($0) }) {
+            return learner
+        }
+        defer { next = next.next }
+        return Member(replica: next, node: node)
+    }
 }

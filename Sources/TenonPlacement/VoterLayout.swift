@@ -102,6 +102,11 @@ package struct LayoutCost: Comparable, Sendable {
     /// Voters beside another one in the same room.
     package var crowded = 0
 
+    /// Whether less would be survived than with `other`: the rest is about where, not about what.
+    func isRiskier(than other: LayoutCost) -> Bool {
+        (exposed, missingElsewhere) > (other.exposed, other.missingElsewhere)
+    }
+
     package static func < (one: LayoutCost, other: LayoutCost) -> Bool {
         (one.exposed, one.missingElsewhere, one.distance, one.crowded)
             < (other.exposed, other.missingElsewhere, other.distance, other.crowded)

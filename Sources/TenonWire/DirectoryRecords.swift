@@ -85,7 +85,14 @@ extension Directory {
         /// Its tablets are being removed; then its record goes.
         package var isDropped: Bool
         package var policy: PlacementPolicy
+        /// A tablet with more bytes on disk than this becomes two; 0 for never.
+        package var splitAboveBytes: UInt64
 
+        /// What ``splitAboveBytes`` is when nothing is said: what a node copies to another, when a
+        /// replica is made again, in seconds to a minute.
+        package static let splitAboveDefault: UInt64 = 1 << 30
+        /// What it may be, beside 0. Below a block of a table there is nothing to cut.
+        package static let splitAboveBounds: ClosedRange<UInt64> = 1 << 14...1 << 50
         /// Voters a tablet can have.
         package static let replicasMax = 7
         /// What a keyspace gets when nothing is said.
@@ -94,7 +101,8 @@ extension Directory {
         package init(
             id: KeyspaceID, name: String, replicas: Int = Keyspace.replicasDefault,
             retention: TimeSpan = .zero, isDropped: Bool = false,
-            policy: PlacementPolicy = PlacementPolicy()
+            policy: PlacementPolicy = PlacementPolicy(),
+            splitAboveBytes: UInt64 = Keyspace.splitAboveDefault
         ) {
             self.id = id
             self.name = name
@@ -102,14 +110,22 @@ extension Directory {
             self.retention = retention
             self.isDropped = isDropped
             self.policy = policy
+            self.splitAboveBytes = splitAboveBytes
         }
 
-        /// Layout: id 4 · replicas 1 · retention in nanoseconds 8 · dropped 1 · name · policy.
+        /// Whether a bound on the bytes of tablets is one.
+        package static func isSplitBound(_ bytes: UInt64) -> Bool {
+            bytes == 0 || splitAboveBounds.contains(bytes)
+        }
+
+        /// Layout: id 4 · replicas 1 · retention in nanoseconds 8 · dropped 1 · split above 8 · name ·
+        /// policy.
         package func encode(to writer: inout ByteWriter) {
             writer.identifier(id)
             writer.uint8(UInt8(replicas))
             writer.uint64(retention.nanoseconds)
             writer.flag(isDropped)
+            writer.uint64(splitAboveBytes)
             writer.lengthPrefixed(name)
             policy.encode(to: &writer)
         }
@@ -122,6 +138,10 @@ extension Directory {
             }
             retention = TimeSpan(nanoseconds: try reader.uint64())
             isDropped = try reader.flag("dropped")
+            splitAboveBytes = try reader.uint64()
+            guard Keyspace.isSplitBound(splitAboveBytes) else {
+                throw .malformed("the size above which tablets are split")
+            }
             name = try reader.lengthPrefixedText("keyspace", atMost: Limits.nameBytesMax)
             policy = try PlacementPolicy(from: &reader)
         }
@@ -136,7 +156,7 @@ extension KeyspaceID {
 /// A tablet's place: its interval, its generation, its members and, as far as the answering node
 /// knows, its leader.
 ///
-/// The authority on all of it but what is to be (``target``) is the tablet's own log: what stands in the directory
+/// The authority on all of it but what is to be (``target``, ``targetLearners``) is the tablet's own log: what stands in the directory
 /// is the newest that a leader reported (Rule C5).
 package struct TabletDescriptor: Hashable, Sendable {
     package var id: TabletID
@@ -158,6 +178,9 @@ package struct TabletDescriptor: Hashable, Sendable {
     package var isJoint: Bool
     /// The voters that it is to have; empty when they are as they should be.
     package var target: [Member]
+    /// The learners that it is to have for good: copies near clients, for reads that may be stale. It
+    /// stays when it is reached, for the tablet's own log does not say what a learner is there for.
+    package var targetLearners: [Member]
     /// What commits need of ``voters`` (Rule C6); without sites while the configuration is joint.
     package var acknowledgement: Acknowledgement
     /// What they are to need of ``target``.
@@ -169,7 +192,7 @@ package struct TabletDescriptor: Hashable, Sendable {
         id: TabletID, keyspace: KeyspaceID, generation: Generation, lower: Bytes, upper: Bytes?,
         leader: NodeID = NodeID(0), configuration: Generation = .first, voters: [Member] = [],
         learners: [Member] = [], isJoint: Bool = false, target: [Member] = [],
-        acknowledgement: Acknowledgement = .majority,
+        targetLearners: [Member] = [], acknowledgement: Acknowledgement = .majority,
         targetAcknowledgement: Acknowledgement = .majority, nextReplica: ReplicaID = ReplicaID(1)
     ) {
         self.id = id
@@ -183,6 +206,7 @@ package struct TabletDescriptor: Hashable, Sendable {
         self.learners = learners
         self.isJoint = isJoint
         self.target = target
+        self.targetLearners = targetLearners
         self.acknowledgement = acknowledgement
         self.targetAcknowledgement = targetAcknowledgement
         self.nextReplica = nextReplica
@@ -194,7 +218,7 @@ package struct TabletDescriptor: Hashable, Sendable {
     }
 
     /// Layout: id 8 · keyspace 4 · generation 8 · leader 4 · configuration 8 · joint 1 ·
-    /// next replica 8 · voters · learners · target · acknowledgement · the target's · lower ·
+    /// next replica 8 · voters · learners · target · target learners · acknowledgement · the target's · lower ·
     /// (flag 1, upper).
     package func encode(to writer: inout ByteWriter) {
         writer.identifier(id)
@@ -207,6 +231,7 @@ package struct TabletDescriptor: Hashable, Sendable {
         voters.encode(to: &writer)
         learners.encode(to: &writer)
         target.encode(to: &writer)
+        targetLearners.encode(to: &writer)
         acknowledgement.encode(to: &writer)
         targetAcknowledgement.encode(to: &writer)
         writer.lengthPrefixed(lower)
@@ -224,6 +249,7 @@ package struct TabletDescriptor: Hashable, Sendable {
         voters = try [Member](from: &reader)
         learners = try [Member](from: &reader)
         target = try [Member](from: &reader)
+        targetLearners = try [Member](from: &reader)
         acknowledgement = try Acknowledgement(from: &reader)
         targetAcknowledgement = try Acknowledgement(from: &reader)
         guard acknowledgement.fits(voters: voters.count),

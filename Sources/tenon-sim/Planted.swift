@@ -225,7 +225,8 @@
                 [.durableAccept, .durableQuorum, .durableVote]
             case .isolatedLeaderServes: [.replay, .linearizability, .closedTruly]
             case .transferTargetNotTold, .stalledLeaderStays, .silentLeaderKept,
-                .exposedLayoutAllowed, .deafLeaderStays, .everyTimeoutRaisesTerm,
+                .exposedLayoutAllowed, .leadersStayAway, .deafLeaderStays,
+                .everyTimeoutRaisesTerm,
                 .slowestVoterCounts, .epochFenceOff:
                 []
             case .ownClockTrusted: [.timelyVersions]

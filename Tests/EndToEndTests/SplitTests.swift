@@ -36,6 +36,46 @@ struct SplitTests {
         }
     }
 
+    private struct Described: Decodable {
+        struct Tablet: Decodable { var leader: String? }
+        var splitAboveBytes: Int
+        var tablets: [Tablet]
+    }
+
+    @Test("A tablet that grows above its keyspace's bound becomes two, and all keys are there")
+    func bySize() async throws {
+        try await TestCluster.with { cluster in
+            let made = try await cluster.tenon(
+                "keyspace", "create", "big", "--split-above", "2MiB")
+            #expect(made.exitCode == 0, "\(made.errors)")
+            func described() async throws -> Described {
+                let told = try await cluster.tenon("keyspace", "describe", "big", "--json").output
+                return try JSONDecoder().decode(Described.self, from: Data(told.utf8))
+            }
+            #expect(try await described().splitAboveBytes == 2 << 20)
+            let puts = (0..<150).map { number in
+                // Text of random bytes: no compression makes it much smaller.
+                let value = Data((0..<24_000).map { _ in UInt8.random(in: 0...255) })
+                    .base64EncodedString()
+                return "{\"id\":\(number),\"op\":\"put\",\"keyspace\":\"big\","
+                    + "\"key\":\"k\(1_000 + number)\",\"value\":\"\(value)\"}\n"
+            }.joined()
+            let answers = try await cluster.tenon("pipe", input: puts)
+            let lines = answers.output.split(separator: "\n")
+            #expect(lines.count == 150 && lines.allSatisfy { $0.contains("\"ok\":true") })
+            let isSplit = try await Eventually.holds {
+                let tablets = try await described().tablets
+                return tablets.count > 1 && tablets.allSatisfy { $0.leader != nil }
+            }
+            #expect(isSplit)
+            let scan = try await cluster.tenon("scan", "--keyspace", "big")
+            #expect(scan.output.split(separator: "\n").count == 150, "\(scan.errors)")
+            #expect(try await cluster.tenon("verify").exitCode == 0)
+            let tiny = try await cluster.tenon("keyspace", "alter", "big", "--split-above", "1KiB")
+            #expect(tiny.exitCode == 64)
+        }
+    }
+
     @Test("A split that cannot be is refused with what to do instead")
     func refused() async throws {
         try await TestCluster.with { cluster in

@@ -35,4 +35,75 @@ struct StaleReadTests {
             #expect(piped.output.contains("\"value\":\"1\""))
         }
     }
+
+    private struct Explained: Decodable {
+        struct Part: Decodable {
+            struct Read: Decodable {
+                var city: String
+                var node: String?
+                var copy: String?
+            }
+            var leader: String?
+            var localReads: [Read]
+        }
+        var localReadsWithinMs: Int?
+        var parts: [Part]
+        var risks: [String]
+    }
+
+    private struct Got: Decodable {
+        struct Stale: Decodable { var withinMs: Int }
+        var value: String?
+        var stale: Stale
+    }
+
+    @Test("Where a policy asks for local reads each city has a copy, and reads from it")
+    func localReads() async throws {
+        let topology = URL(filePath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "deploy/topologies/1x3.json").path
+        try await TestCluster.with(topology: topology) { cluster in
+            // Founders' places are written down a moment after the cluster serves.
+            let isMade = try await Eventually.holds {
+                try await cluster.tenon(
+                    "keyspace", "create", "prices", "--replicas", "1", "--home", "=shanghai",
+                    "--local-reads-within", "2s"
+                ).exitCode == 0
+            }
+            #expect(isMade)
+            func explained() async throws -> Explained {
+                let told = try await cluster.tenon("explain", "prices", "--json").output
+                return try JSONDecoder().decode(Explained.self, from: Data(told.utf8))
+            }
+            let hasCopies = try await Eventually.holds {
+                let proof = try await explained()
+                let reads = proof.parts.first?.localReads ?? []
+                return proof.localReadsWithinMs == 2_000 && proof.risks.isEmpty
+                    && proof.parts.first?.leader != nil
+                    && Set(reads.compactMap(\.copy)) == ["leader", "learner"] && reads.count == 3
+            }
+            let text = try await cluster.tenon("explain", "prices").output
+            #expect(hasCopies, "\(text)")
+            #expect(text.contains("--local-reads-within 2s"), "\(text)")
+            #expect(text.contains("beijing from"), "\(text)")
+            let put = try await cluster.tenon("put", "--keyspace", "prices", "a", "1")
+            #expect(put.exitCode == 0, "\(put.errors)")
+            // It may lack what was acknowledged less than two seconds ago, and says how long.
+            let isRead = try await Eventually.holds {
+                let read = try await cluster.tenon(
+                    "get", "--keyspace", "prices", "a", "--json", "--stale-within", "2s",
+                    "--locality", "city=beijing")
+                let got = try JSONDecoder().decode(Got.self, from: Data(read.output.utf8))
+                #expect(got.stale.withinMs <= 2_000, "\(read.output)")
+                return got.value == "1"
+            }
+            #expect(isRead)
+            // Without the only voter a learner is all there is.
+            let leader = try #require(try await explained().parts.first?.leader)
+            try await cluster.cluster("kill", leader)
+            let left = try await cluster.tenon(
+                "get", "--keyspace", "prices", "a", "--stale", "--locality", "city=beijing")
+            #expect(left.output == "1\n", "\(left.errors)")
+        }
+    }
 }

@@ -87,6 +87,37 @@ struct CityDrillTests {
         #expect(keys.counter(2, of: 4).starts(with: "a/"))
     }
 
+    private func wayHome(
+        _ claims: [LeaderWatch.Claim], back: Int? = 10_000, home: Int? = 12_000
+    ) -> WayHome {
+        WayHome(
+            homes: [TabletID(4): "sh", TabletID(6): "bj"],
+            places: [NodeID(1): "sh", NodeID(2): "sh", NodeID(3): "bj"],
+            claims: [TabletID(4): claims], struck: [NodeID(1), NodeID(2)],
+            lostAt: CityDrillTests.moment(1_000), backAt: back.map(CityDrillTests.moment),
+            homeAt: home.map(CityDrillTests.moment))
+    }
+
+    @Test("The way home is there and back: led from elsewhere meanwhile, and from home in time")
+    func wayHome() {
+        let elsewhere = LeaderWatch.Claim(
+            at: CityDrillTests.moment(1_500), term: 2, node: NodeID(3))
+        let good = wayHome([elsewhere])
+        #expect(good.seconds == 2 && good.complaints.isEmpty)
+        #expect(good.complaintsAboutFailover.isEmpty)
+        #expect(!wayHome([elsewhere], home: nil).complaints.isEmpty)
+        #expect(!wayHome([elsewhere], home: 40_001).complaints.isEmpty)
+        #expect(wayHome([elsewhere], home: 40_000).complaints.isEmpty)
+        // Nobody else led it, or only after the home was back.
+        let unseen = wayHome([]).complaintsAboutFailover
+        #expect(unseen == ["tablet 4 was not led from elsewhere meanwhile"])
+        let late = LeaderWatch.Claim(at: CityDrillTests.moment(10_001), term: 2, node: NodeID(3))
+        #expect(!wayHome([late]).complaintsAboutFailover.isEmpty)
+        let neighbour = LeaderWatch.Claim(
+            at: CityDrillTests.moment(1_500), term: 2, node: NodeID(2))
+        #expect(!wayHome([neighbour]).complaintsAboutFailover.isEmpty)
+    }
+
     @Test("Rounds meet whom the scenario says, for as long as it says")
     func rounds() throws {
         let scenario = try #require(Scenario.named("city-loss"))

@@ -53,6 +53,56 @@ struct ExplanationTests {
         #expect(told.text.contains("survives  city sh lost: n3, n4, n5 left, 3 needed: by itself"))
     }
 
+    @Test("Where reads near clients are served is told city by city; without a copy it is a risk")
+    func localReads() throws {
+        var policy = PlacementPolicy(survive: .node)
+        policy.localReadsWithin = .seconds(2)
+        var told = directory(policy, voters: [1, 2, 3])
+        told.keyspaces[0].replicas = 3
+        for place in told.tablets.indices {
+            let learner = Member(replica: ReplicaID(9), node: NodeID(5))
+            told.tablets[place].learners = [learner]
+            told.tablets[place].targetLearners = [learner]
+        }
+        let whole = explanation(told)
+        #expect(whole.risks.isEmpty, "\(whole.risks)")
+        #expect(whole.text.contains("k: --survive node --local-reads-within 2s --replicas 3"))
+        #expect(whole.text.contains("learners  n5 (city=sz,dc=1)"))
+        #expect(
+            whole.text.contains(
+                "reads     within 2s: bj from n3 (voter), sh from n2 (voter), sz from n5 (learner)")
+        )
+        // The last node of a city is lost: nobody is there who could read.
+        #expect(explanation(told, down: [NodeID(5)]).risks.isEmpty)
+        for place in told.tablets.indices { told.tablets[place].learners = [] }
+        let less = explanation(told)
+        #expect(
+            less.risks == ["tablet 2-3 has no copy in sz: reads there go to another city"],
+            "\(less.risks)")
+    }
+
+    /// Seen on nine nodes: who answers has no replica, and so knows no leader.
+    @Test("A leader that the answering node does not know is named by its own word")
+    func leaderUnknown() {
+        let told = directory(city, leader: 0)
+        #expect(explanation(told).text.contains("led by nobody known"))
+        func status(_ node: UInt32, _ role: String, term: UInt64) -> NodeStatus {
+            var status = NodeStatus(
+                node: NodeID(node), name: "n\(node)", cluster: .none, boot: BootNumber(1),
+                epoch: .first, state: "serving")
+            status.tablets = [UInt64(2), 3].map { id in
+                var tablet = NodeStatus.Tablet(tablet: TabletID(id), role: role)
+                tablet.term = term
+                return tablet
+            }
+            return status
+        }
+        // One that was deposed and does not know it does not count.
+        let statuses = [status(1, "leader", term: 3), status(3, "leader", term: 4), nil]
+        let known = explanation(told.led(as: statuses))
+        #expect(known.text.contains("led by n3"), "\(known.text)")
+    }
+
     @Test("What an acknowledgement from elsewhere costs is told, and counted in the proof")
     func elsewhere() throws {
         var policy = city

@@ -9,7 +9,7 @@ struct PlacementPolicyTests {
             .init(prefix: "sh/", city: "shanghai"), .init(prefix: "bj/", city: "beijing"),
             .init(prefix: [0xFF, 0xFF], city: "shenzhen"),
         ], failover: ["shenzhen", "beijing"], reads: .lease,
-        acknowledgement: .city)
+        acknowledgement: .city, localReadsWithin: .seconds(2))
 
     @Test("A policy is read as it was written, in its order")
     func codec() throws {
@@ -18,6 +18,20 @@ struct PlacementPolicyTests {
         var reader = ByteReader(writer.bytes)
         #expect(try PlacementPolicy(from: &reader) == policy)
         try reader.finish()
+    }
+
+    @Test("An age of local reads out of bounds is no policy, none is one")
+    func localReads() throws {
+        for (age, isTaken) in [
+            (TimeSpan.milliseconds(1), true), (.seconds(86_400), true),
+            (TimeSpan(nanoseconds: 999_999), false), (.seconds(86_401), false),
+        ] {
+            var writer = ByteWriter()
+            PlacementPolicy(localReadsWithin: age).encode(to: &writer)
+            var reader = ByteReader(writer.bytes)
+            let read = try? PlacementPolicy(from: &reader)
+            #expect((read?.localReadsWithin == age) == isTaken, "\(age)")
+        }
     }
 
     @Test("A policy cut off anywhere is no policy")

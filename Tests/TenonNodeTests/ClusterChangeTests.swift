@@ -321,7 +321,7 @@ import Testing
         }.inOrder
         for _ in 0..<20 {
             node.handle(
-                .setMembers(TabletID(2), target: target, .majority), from: node.id,
+                .setMembers(TabletID(2), target: target, learners: [], .majority), from: node.id,
                 now: cluster.now)
             cluster.run(for: .milliseconds(100))
         }

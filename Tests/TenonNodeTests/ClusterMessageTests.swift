@@ -1,4 +1,5 @@
 import TenonCore
+import TenonPlacement
 import TenonRaft
 import TenonWire
 import Testing
@@ -19,10 +20,15 @@ import Testing
         .report([StaticDirectory.directory]),
         .setMembers(
             TabletID(2), target: [Member(replica: ReplicaID(7), node: NodeID(1))],
+            learners: [Member(replica: ReplicaID(8), node: NodeID(2))],
             Acknowledgement(.city, sites: [SiteID(1)])),
         .setLeader(TabletID(2), NodeID(3)), .createReplica(record),
         .removeReplica(TabletID(2), ReplicaID(7)), .replicaRemoved(TabletID(2), ReplicaID(7)),
         .isMember(TabletID(2), ReplicaID(7)), .splitTablet(split), .locality("city=sh"),
+        .wantSplit(
+            SplitWish(
+                tablet: TabletID(2), generation: Generation(4), at: "m", bytesBelow: 5,
+                bytesFrom: 6)),
     ]
 
     private static let split = TabletSplit(

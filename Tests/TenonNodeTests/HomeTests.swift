@@ -196,7 +196,7 @@ import Testing
         let before = try #require(node.tablet(TabletID(2))).raft.membership
         let rule = Acknowledgement(.city, places: ["sh", "sh", "sh", "sh", "bj"])
         node.handle(
-            .setMembers(TabletID(2), target: before.incoming, rule), from: node.id,
+            .setMembers(TabletID(2), target: before.incoming, learners: [], rule), from: node.id,
             now: cluster.now)
         cluster.run(for: .seconds(1))
         #expect(node.memberWork.targets.isEmpty)

@@ -199,6 +199,7 @@ private func tablet(
             #expect(target.allSatisfy { $0.replica < next })
             tablets[place].target = target
             tablets[place].nextReplica = next
+        case .keepLearners: Issue.record("no policy asks for learners")
         case .settled(let id):
             guard let place = tablets.firstIndex(where: { $0.id == id }) else { return }
             tablets[place].target = []
@@ -213,6 +214,67 @@ private func tablet(
             #expect(tablets[place].voters.contains { $0.node == node })
             tablets[place].leader = node
         }
+    }
+
+    /// Node 4 stands at home, and dies whenever it is to become a voter.
+    @Test func `a node that comes and goes is chosen twice in five minutes at the most`() {
+        var all = nodes(1...4) { $0.locality = try! Locality(parsing: "city=b,dc=b") }
+        all[3].locality = try! Locality(parsing: "city=a,dc=a")
+        var tablet = tablet(on: [1, 2, 3], leader: 1)
+        tablet.policy.home = "a"
+        var history = MoveHistory()
+        func attempts(_ span: Range<Int>) -> Int {
+            var count = 0
+            for second in span {
+                let now = Instant.zero + .seconds(second)
+                all[3].isAlive = second % 2 == 0
+                for step in Placement(nodes: all, tablets: [tablet]).steps(&history, now: now) {
+                    switch step {
+                    case .retarget(_, let target, _, let next):
+                        if target != tablet.voters { count += 1 }
+                        tablet.target = target
+                        tablet.nextReplica = next
+                    case .settled: tablet.target = []
+                    default: break
+                    }
+                }
+            }
+            return count
+        }
+        #expect(attempts(0..<299) == 2)
+        #expect(attempts(310..<600) == 2)
+        // It stays: the next attempt succeeds, and nothing is held against the one after.
+        all[3].isAlive = true
+        tablet.target = []
+        let later = Instant.zero + .seconds(1_000)
+        _ = Placement(nodes: all, tablets: [tablet]).steps(&history, now: later)
+        tablet.voters = members([1, 2]) + [Member(replica: ReplicaID(200), node: NodeID(4))]
+        let last = Placement(nodes: all, tablets: [tablet]).steps(&history, now: later)
+        #expect(last == [.transfer(TabletID(2), to: NodeID(4))])
+    }
+
+    @Test func `what a loss would take is mended however often a node goes`() {
+        var all = nodes(1...4) { $0.locality = try! Locality(parsing: "city=a,dc=a") }
+        for place in 1...3 {
+            all[place].locality = try! Locality(parsing: "city=\(place),dc=\(place)")
+        }
+        all[1].locality = all[0].locality
+        // Voters 1 and 2 stand in one city, of three that must stand without it.
+        var tablet = tablet(on: [1, 2, 3], leader: 1)
+        tablet.policy.survive = .city
+        var history = MoveHistory()
+        var count = 0
+        for second in 0..<60 {
+            all[3].isAlive = second % 2 == 0
+            let steps = Placement(nodes: all, tablets: [tablet]).steps(
+                &history, now: .zero + .seconds(second))
+            for case .retarget(_, let target, _, let next) in steps {
+                if target != tablet.voters { count += 1 }
+                tablet.target = target == tablet.voters ? [] : target
+                tablet.nextReplica = next
+            }
+        }
+        #expect(count == 30)
     }
 
     @Test func `a tablet is moved for balance twice in five minutes at the most`() {

@@ -42,13 +42,17 @@ private enum Samples {
         .direct(.remove(node: "n1", replacement: nil)),
         .direct(
             .createKeyspace(
-                name: "accounts", KeyspaceSettings(replicas: 3, retention: .seconds(60)))),
+                name: "accounts",
+                KeyspaceSettings(
+                    replicas: 3, retention: .seconds(60), splitAboveBytes: 1 << 30))),
         .direct(
             .createKeyspace(
                 name: "orders",
                 KeyspaceSettings(
                     survive: .city, homes: [.init(prefix: "sh/", city: "shanghai")],
-                    failover: ["beijing"], acknowledgement: .city))),
+                    failover: ["beijing"], acknowledgement: .city,
+                    localReadsWithin: .seconds(2)))),
+        .direct(.alterKeyspace(name: "orders", KeyspaceSettings(localReadsWithin: .zero))),
         .direct(.alterKeyspace(name: "orders", KeyspaceSettings(homes: []))),
         .direct(.dropKeyspace(name: "accounts")),
         .direct(.moveReplica(TabletID(2), from: "n1", to: "n4")),
@@ -71,7 +75,7 @@ private enum Samples {
             keyspaces: [
                 Directory.Keyspace(
                     id: KeyspaceID(2), name: "k", replicas: 5, retention: .seconds(3),
-                    isDropped: true)
+                    isDropped: true, splitAboveBytes: 1 << 20)
             ],
             tablets: [
                 TabletDescriptor(
@@ -79,6 +83,7 @@ private enum Samples {
                     lower: "a", upper: "b", leader: NodeID(1), configuration: Generation(4),
                     voters: members, learners: [Member(replica: ReplicaID(9), node: NodeID(4))],
                     isJoint: true, target: Array(members.dropFirst()),
+                    targetLearners: [Member(replica: ReplicaID(8), node: NodeID(5))],
                     acknowledgement: Acknowledgement(.dc, places: ["a", nil, "b"]),
                     targetAcknowledgement: Acknowledgement(.city, places: ["a", "b"]),
                     nextReplica: ReplicaID(10))

@@ -30,6 +30,9 @@ struct DirectoryController {
     private var alive: [NodeID] = []
     private var lookedAt = Instant.zero
     var moves = MoveHistory()
+    /// Tablets that are too large, as their leaders said since the last look.
+    var wishes: [TabletID: SplitWish] = [:]
+    var sizeSplits = SizeSplits()
     /// What leaders reported and is not written down, and who leads; by tablet.
     private(set) var reports: [TabletID: TabletDescriptor] = [:]
     /// Where nodes say that they stand, when their records say otherwise.
@@ -52,6 +55,8 @@ struct DirectoryController {
         removed = []
         waitsFor = .zero
         moves = MoveHistory()
+        wishes = [:]
+        sizeSplits = SizeSplits()
         hasNews = true
     }
 
@@ -98,6 +103,11 @@ struct DirectoryController {
             else { continue }
             var newer = report
             newer.target = tablet.target
+            // One that was there and is not any more was taken out by a recovery, or by a word of an
+            // earlier leader of the directory: its number is used up.
+            newer.targetLearners = tablet.targetLearners.filter {
+                !tablet.learners.contains($0) || report.learners.contains($0)
+            }
             newer.targetAcknowledgement = tablet.targetAcknowledgement
             newer.nextReplica = tablet.nextReplica
             change.put(newer)
@@ -166,7 +176,13 @@ struct DirectoryController {
             case .retarget(let id, let target, let acknowledgement, let nextReplica):
                 guard var tablet = state.tablet(id) else { continue }
                 tablet.target = numbered(target, of: tablet)
+                tablet.targetLearners.removeAll { target.contains($0) }
                 tablet.targetAcknowledgement = acknowledgement
+                tablet.nextReplica = nextReplica
+                change.put(tablet)
+            case .keepLearners(let id, let learners, let nextReplica):
+                guard var tablet = state.tablet(id) else { continue }
+                tablet.targetLearners = learners
                 tablet.nextReplica = nextReplica
                 change.put(tablet)
             case .settled(let id):
@@ -207,6 +223,7 @@ struct DirectoryController {
                 Placement.Tablet(
                     id: tablet.id, replicas: replicas(of: tablet), voters: tablet.voters,
                     learners: tablet.learners, isJoint: tablet.isJoint, target: tablet.target,
+                    targetLearners: tablet.targetLearners, gone: gone(of: tablet),
                     acknowledgement: tablet.acknowledgement,
                     targetAcknowledgement: tablet.targetAcknowledgement,
                     nextReplica: tablet.nextReplica,
@@ -214,6 +231,14 @@ struct DirectoryController {
                     policy: policies[tablet.keyspace]?.tablet(
                         from: tablet.lower, to: tablet.upper) ?? ownPolicy)
             }.sorted { $0.id < $1.id })
+    }
+
+    /// Those that a tablet is to have and that said to be gone for good: a word of an earlier leader
+    /// of the directory, or a recovery, took them out of it.
+    private func gone(of tablet: TabletDescriptor) -> [Member] {
+        (tablet.target + tablet.targetLearners).filter {
+            removed.contains(Member.OfTablet(tablet: tablet.id, member: $0))
+        }
     }
 
     /// The directory survives as much as anything on these nodes can.
@@ -243,7 +268,9 @@ extension TabletDescriptor {
     /// All who have a replica, or should have one.
     var everyone: [Member] {
         var all = voters
-        for member in learners + target where !all.contains(member) { all.append(member) }
+        for member in learners + target + targetLearners where !all.contains(member) {
+            all.append(member)
+        }
         return all
     }
 }

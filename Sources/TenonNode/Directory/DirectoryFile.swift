@@ -46,18 +46,7 @@ package enum DirectoryFile {
     }
 
     private static func decode(_ bytes: [UInt8]) throws(DecodingError) -> Directory {
-        guard bytes.count > 10 else { throw .truncated }
-        let body = 0..<bytes.count - 4
-        var trailer = ByteReader(bytes, in: body.upperBound..<bytes.count)
-        guard CRC32C(bytes, in: body).rawValue == (try trailer.uint32()) else {
-            throw .malformed("checksum")
-        }
-        var reader = ByteReader(bytes, in: body)
-        guard try reader.uint32() == magic else { throw .malformed("magic") }
-        let version = try reader.uint16()
-        guard version == formatVersion else {
-            throw .unknownKind(field: "format version", value: UInt64(version))
-        }
+        var reader = try ByteReader.checked(bytes, magic: magic, version: formatVersion)
         let directory = try Directory(from: &reader)
         try reader.finish()
         return directory

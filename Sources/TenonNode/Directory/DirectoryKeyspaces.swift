@@ -19,7 +19,8 @@ extension DirectoryState {
         let keyspace = Directory.Keyspace(
             id: numbers.keyspace, name: name,
             replicas: settings.replicas ?? Directory.Keyspace.replicas(for: policy.survive),
-            retention: settings.retention ?? .zero, policy: policy)
+            retention: settings.retention ?? .zero, policy: policy,
+            splitAboveBytes: settings.splitAboveBytes ?? Directory.Keyspace.splitAboveDefault)
         try check(keyspace)
         let borders = policy.borders
         guard directory.keyspaces.count < Directory.keyspacesMax,
@@ -54,7 +55,10 @@ extension DirectoryState {
         let before = keyspace
         keyspace.policy = settings.applied(to: keyspace.policy)
         keyspace.retention = settings.retention ?? keyspace.retention
-        let least = Directory.Keyspace.replicas(for: keyspace.policy.survive)
+        keyspace.splitAboveBytes = settings.splitAboveBytes ?? keyspace.splitAboveBytes
+        try checkSplitBound(keyspace)
+        // Another goal may need more voters; nothing else that is said changes how many there are.
+        let least = settings.survive.map { Directory.Keyspace.replicas(for: $0) } ?? 1
         keyspace.replicas = settings.replicas ?? max(keyspace.replicas, least)
         guard keyspace != before else { return }
         // What has nothing to do with where copies are can be changed whatever became of nodes.
@@ -91,8 +95,15 @@ extension DirectoryState {
         }
     }
 
+    private func checkSplitBound(_ keyspace: Directory.Keyspace) throws(Refusal) {
+        guard Directory.Keyspace.isSplitBound(keyspace.splitAboveBytes) else {
+            throw invalid("--split-above: give a size from 16KiB to 1PiB, or never")
+        }
+    }
+
     /// What is typed can be kept.
     private func check(_ keyspace: Directory.Keyspace) throws(Refusal) {
+        try checkSplitBound(keyspace)
         let most = Directory.Keyspace.replicasMax
         guard (1...most).contains(keyspace.replicas), keyspace.replicas % 2 == 1 else {
             throw invalid(
@@ -100,6 +111,13 @@ extension DirectoryState {
         }
         let nodes = directory.nodes.map { Placement.Node($0, isAlive: true) }
         if let problem = problem(of: keyspace, on: nodes) { throw invalid(problem.message) }
+        if keyspace.policy.localReadsWithin != nil {
+            guard nodes.contains(where: { $0.locality.name(at: "city") != nil }) else {
+                throw invalid(
+                    "--local-reads-within needs to know the cities of nodes: start them with "
+                        + "--locality city=…,dc=…")
+            }
+        }
     }
 
     private func keyspace(named name: String) throws(Refusal) -> Directory.Keyspace {
@@ -166,7 +184,7 @@ extension PlacementPolicy {
     func tablet(from lower: Bytes, to upper: Bytes?) -> Placement.Policy {
         Placement.Policy(
             survive: survive, home: home(from: lower, to: upper)?.city, failover: failover,
-            acknowledgement: acknowledgement)
+            acknowledgement: acknowledgement, hasLocalReads: localReadsWithin != nil)
     }
 }
 

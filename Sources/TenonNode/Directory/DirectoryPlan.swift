@@ -169,11 +169,10 @@ extension DirectoryState {
 
 extension TabletDescriptor {
     /// Whether it has the members that it is to have.
-    var isSettled: Bool { target.isEmpty && learners.isEmpty && !isJoint }
+    var isSettled: Bool { target.isEmpty && learners == targetLearners && !isJoint }
 
     /// Whether a replica of it is on the node, or on its way there.
     func isOn(_ node: NodeID) -> Bool {
-        voters.contains { $0.node == node } || learners.contains { $0.node == node }
-            || target.contains { $0.node == node }
+        everyone.contains { $0.node == node }
     }
 }

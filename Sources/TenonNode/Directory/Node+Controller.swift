@@ -25,6 +25,8 @@ extension Node {
             controller.localityChange(), controller.clearedChange(), controller.homeSplitChange(),
         ]
         for change in due where !change.isEmpty { return write(change, to: tablet) }
+        let grown = controller.sizeSplitChange(now: now)
+        if !grown.isEmpty { return write(grown, to: tablet) }
         for (order, nodes) in controller.splitOrders {
             // Told again until reports show what became of it.
             controller.hasNews = true
@@ -114,12 +116,14 @@ extension Node {
 
     private func carryOut(_ step: Placement.Step) {
         switch step {
-        case .retarget, .settled: break
+        case .retarget, .settled, .keepLearners: break
         case .advance(let id):
             guard let tablet = controller.state.tablet(id), let report = controller.reports[id]
             else { return }
             tell(
-                .setMembers(id, target: tablet.target, tablet.targetAcknowledgement),
+                .setMembers(
+                    id, target: tablet.target, learners: tablet.targetLearners,
+                    tablet.targetAcknowledgement),
                 to: report.leader)
         case .transfer(let id, let node):
             guard let report = controller.reports[id] else { return }

@@ -163,6 +163,7 @@ extension Node {
             $0.retention > .zero ? $0.retention : configuration.retention
         }
         tablet.raft.usesLeases = keyspace?.policy.reads == .lease
+        tablet.splitAboveBytes = keyspace?.splitAboveBytes ?? 0
     }
 
     private func saveDirectory(now: Instant) {

@@ -48,18 +48,8 @@ package struct FolderIdentity: Hashable, Sendable {
     }
 
     package init(decoding bytes: [UInt8]) throws(DecodingError) {
-        guard bytes.count > 8 else { throw .truncated }
-        let body = 0..<bytes.count - 4
-        var trailer = ByteReader(bytes, in: body.upperBound..<bytes.count)
-        guard CRC32C(bytes, in: body).rawValue == (try trailer.uint32()) else {
-            throw .malformed("checksum")
-        }
-        var reader = ByteReader(bytes, in: body)
-        guard try reader.uint32() == FolderIdentity.magic else { throw .malformed("magic") }
-        let version = try reader.uint16()
-        guard version == FolderIdentity.formatVersion else {
-            throw .unknownKind(field: "format version", value: UInt64(version))
-        }
+        var reader = try ByteReader.checked(
+            bytes, magic: FolderIdentity.magic, version: FolderIdentity.formatVersion)
         _ = try reader.uint16()
         name = try reader.lengthPrefixedText("name", atMost: Limits.nameBytesMax)
         node = try reader.identifier(NodeID.self)

@@ -18,9 +18,11 @@ struct MemberWork {
     /// Between two words about where this node stands.
     static let localityInterval = TimeSpan.seconds(1)
 
-    /// Voters that a tablet is to have, and what commits are to need of them.
+    /// Members that a tablet is to have, and what commits are to need of its voters.
     struct Target {
         var voters: [Member]
+        /// Those who are to stay learners.
+        var learners: [Member]
         var acknowledgement: Acknowledgement
     }
 
@@ -55,12 +57,16 @@ extension Node {
             guard let directory = ledDirectory else { return }
             controller.lead(in: directory.raft.term)
             controller.take(locality: text, of: node)
-        case .setMembers(let tablet, let target, let acknowledgement):
+        case .setMembers(let tablet, let target, let learners, let acknowledgement):
             memberWork.targets[tablet] = MemberWork.Target(
-                voters: target, acknowledgement: acknowledgement)
+                voters: target, learners: learners, acknowledgement: acknowledgement)
         case .setLeader(let tablet, let node): handOver(tablet, to: node, now: now)
         case .createReplica(let record): create(record, now: now)
         case .splitTablet(let order): split(order, now: now)
+        case .wantSplit(let wish):
+            guard let directory = ledDirectory else { return }
+            controller.lead(in: directory.raft.term)
+            controller.take(wish)
         case .removeReplica(let tablet, let replica):
             remove(tablet, replica, now: now)
             tell(.replicaRemoved(tablet, replica), to: node)
@@ -119,6 +125,7 @@ extension Node {
     func lookAfterMembers(now: Instant) {
         takeOwnMessages(now: now)
         lookAfterSplits(now: now)
+        lookAfterSizes(now: now)
         guard now >= memberWork.nextRound else { return }
         memberWork.nextRound = now + MemberWork.interval
         for id in memberWork.targets.keys.sorted() { advance(id, now: now) }
@@ -133,9 +140,7 @@ extension Node {
             memberWork.targets[id] = nil
             return
         }
-        if tablet.advanceMembers(
-            towards: target.voters, target.acknowledgement, now: now)
-        {
+        if tablet.advanceMembers(towards: target, now: now) {
             memberWork.targets[id] = nil
             memberWork.reportsDue.insert(id)
         }

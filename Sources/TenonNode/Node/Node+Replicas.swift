@@ -22,7 +22,11 @@ extension Node {
     /// what is left of an earlier one (Rule I3).
     func create(_ record: ReplicaRecord, now: Instant) {
         guard isFormed, !isStopping else { return }
-        if isUsedUp(record) { return reached(.replicaRefusedByTombstone) }
+        if isUsedUp(record) {
+            reached(.replicaRefusedByTombstone)
+            // The directory is to think of another number, or it would be waited for in vain.
+            return tell(.replicaRemoved(record.tablet, record.replica), to: cluster.leader)
+        }
         if let tablet = tablet(record.tablet) {
             guard tablet.replica < record.replica else { return }
             remove(record.tablet, tablet.replica, now: now)

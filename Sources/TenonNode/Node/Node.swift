@@ -43,6 +43,7 @@ package final class Node {
     var memberWork = MemberWork()
     /// Splits that this node's tablets are in, or have come out of.
     var splitWork = SplitWork()
+    var sizeWork = SizeWork()
     var clients: [ConnectionID: ClientConnection] = [:]
     var touchedClients: [ClientConnection] = []
     var peers: PeerLinks

@@ -1,4 +1,5 @@
 package import TenonCore
+package import TenonPlacement
 package import TenonWire
 
 /// What nodes say to each other about the cluster itself. Any of them may be lost: each is said
@@ -14,9 +15,9 @@ package enum ClusterMessage: Sendable {
     case directory(Directory)
     /// From the leader of tablets to the leader of the directory (Rule C5).
     case report([TabletDescriptor])
-    /// From the leader of the directory to a tablet's leader: bring its voters to these, and have
-    /// commits need so much of them.
-    case setMembers(TabletID, target: [Member], Acknowledgement)
+    /// From the leader of the directory to a tablet's leader: bring its voters and those who stay
+    /// learners to these, and have commits need so much of the voters.
+    case setMembers(TabletID, target: [Member], learners: [Member], Acknowledgement)
     /// The same: hand the leadership to a node.
     case setLeader(TabletID, NodeID)
     /// To a node that is to have a replica.
@@ -34,6 +35,8 @@ package enum ClusterMessage: Sendable {
 
     /// From the leader of the directory to a tablet's leader: split it.
     case splitTablet(TabletSplit)
+    /// From a tablet's leader to the leader of the directory: it is too large, and could be cut here.
+    case wantSplit(SplitWish)
 
     /// Reports in one message.
     static let reportsMax = 512
@@ -54,10 +57,11 @@ extension ClusterMessage {
             writer.uint8(4)
             writer.uint32(UInt32(tablets.count))
             for tablet in tablets { tablet.encode(to: &writer) }
-        case .setMembers(let tablet, let target, let acknowledgement):
+        case .setMembers(let tablet, let target, let learners, let acknowledgement):
             writer.uint8(5)
             writer.identifier(tablet)
             target.encode(to: &writer)
+            learners.encode(to: &writer)
             acknowledgement.encode(to: &writer)
         case .setLeader(let tablet, let node):
             writer.uint8(6)
@@ -81,6 +85,13 @@ extension ClusterMessage {
         case .splitTablet(let split):
             writer.uint8(40)
             split.encode(to: &writer)
+        case .wantSplit(let wish):
+            writer.uint8(41)
+            writer.identifier(wish.tablet)
+            writer.identifier(wish.generation)
+            writer.lengthPrefixed(wish.at)
+            writer.uint64(wish.bytesBelow)
+            writer.uint64(wish.bytesFrom)
         }
     }
 
@@ -108,11 +119,12 @@ extension ClusterMessage {
         case 5:
             let tablet = try reader.identifier(TabletID.self)
             let target = try [Member](from: &reader)
+            let learners = try [Member](from: &reader)
             let acknowledgement = try Acknowledgement(from: &reader)
             guard acknowledgement.fits(voters: target.count) else {
                 throw .malformed("sites that are not those of the voters")
             }
-            self = .setMembers(tablet, target: target, acknowledgement)
+            self = .setMembers(tablet, target: target, learners: learners, acknowledgement)
         case 6:
             let tablet = try reader.identifier(TabletID.self)
             self = .setLeader(tablet, try reader.identifier(NodeID.self))
@@ -129,6 +141,12 @@ extension ClusterMessage {
             self = .locality(
                 try reader.lengthPrefixedText("locality", atMost: Limits.localityBytesMax))
         case 40: self = .splitTablet(try TabletSplit(from: &reader))
+        case 41:
+            self = .wantSplit(
+                SplitWish(
+                    tablet: try reader.identifier(TabletID.self),
+                    generation: try reader.identifier(Generation.self), at: try reader.key(),
+                    bytesBelow: try reader.uint64(), bytesFrom: try reader.uint64()))
         case 11: self = .haveDirectory(try reader.identifier(Timestamp.self))
         default: throw .unknownKind(field: "cluster message", value: UInt64(kind))
         }

@@ -18,7 +18,8 @@ struct SplitWork {
 
     /// Tablets of this node whose last half has not committed anything here yet, as far as known.
     var watched: Set<TabletID> = []
-    /// Halves led from here some of whose voters were never heard.
+    /// Tablets led from here some of whose members may have no replica yet: halves, and those with
+    /// learners.
     var spreading: Set<TabletID> = []
     /// Records on their way to the log, by the tablet that was split.
     var recording: [TabletID: ReplicaRecord] = [:]
@@ -114,7 +115,8 @@ extension Node {
     /// only, perhaps.
     func reportDue(of tablet: Tablet) {
         memberWork.reportsDue.insert(tablet.id)
-        if tablet.record.birth > .zero, tablet.raft.role == .leader {
+        let isNew = tablet.record.birth > .zero || !tablet.raft.membership.learners.isEmpty
+        if isNew, tablet.raft.role == .leader {
             splitWork.spreading.insert(tablet.id)
         }
     }
@@ -167,14 +169,20 @@ extension Node {
         wantsTurn = true
     }
 
-    /// Tells voters of a half that were never heard to make their replicas. A node whose own
-    /// replica of the tablet comes to the split makes its half of that.
+    /// Tells members of a half, and learners of any tablet, that were never heard to make their
+    /// replicas. A node whose own replica of the tablet comes to the split makes its half of that.
+    /// Other voters have theirs: one that was lost is not made anew under its number (Rule I3).
     private func spread(_ id: TabletID) {
         guard let tablet = tablets.peek(id), tablet.raft.role == .leader else {
             splitWork.spreading.remove(id)
             return
         }
-        let silent = tablet.raft.followers.filter { $0.roundTrip == nil }
+        let isHalf = tablet.record.birth > .zero
+        let learners = tablet.raft.membership.learners
+        let silent = tablet.raft.followers.filter { follower in
+            follower.roundTrip == nil && follower.match == .zero
+                && (isHalf || learners.contains(follower.member))
+        }
         if silent.isEmpty { splitWork.spreading.remove(id) }
         var record = tablet.record
         record.membership = tablet.raft.oldestMembership

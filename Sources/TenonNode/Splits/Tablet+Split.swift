@@ -94,10 +94,10 @@ extension Tablet {
     /// Whether the members in force are those that the split was planned for. What is before the
     /// entry in the log is the same on every replica: asked here, it need not be asked again when
     /// the entry is applied, where a replica that began late does not know what was in force.
+    /// Learners of this generation are those that stay: the directory planned with nobody on the way.
     private func isPlanned(_ order: TabletSplit) -> Bool {
         let membership = raft.membership
         return membership.generation == order.configuration && !membership.isJoint
-            && membership.learners.isEmpty
     }
 
     // MARK: Every replica applies

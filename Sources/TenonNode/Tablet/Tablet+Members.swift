@@ -67,16 +67,16 @@ extension Tablet {
         }
     }
 
-    /// Goes a step towards `target` as voters, with what commits are to need of them.
+    /// Goes a step towards `target`: those who come and those who stay learners first, then the
+    /// voters, with what commits are to need of them.
     ///
     /// - Returns: whether there is nothing more to do: it is reached, or it cannot be and the
     ///   directory has to hear why.
-    func advanceMembers(
-        towards target: [Member], _ acknowledgement: Acknowledgement, now: Instant
-    ) -> Bool {
+    func advanceMembers(towards target: MemberWork.Target, now: Instant) -> Bool {
         let membership = raft.membership
+        let (voters, acknowledgement) = (target.voters, target.acknowledgement)
         guard servesAsLeader, !membership.isJoint, split.proposed == nil else { return false }
-        if membership.incoming == target, membership.learners.isEmpty,
+        if membership.incoming == voters, membership.learners == target.learners,
             membership.acknowledgement == acknowledgement
         {
             return true
@@ -87,10 +87,11 @@ extension Tablet {
             reached(.acknowledgementRefused)
             return true
         }
-        let coming = target.filter { !membership.incoming.contains($0) }
+        let coming = voters.filter { !membership.incoming.contains($0) }
+        let staying = target.learners.filter { !coming.contains($0) }
         // A node has one replica of a tablet: a second one would put out the first, whose word may
         // have committed entries. The directory asks so when it has not heard of the first.
-        let isTaken = coming.contains { new in
+        let isTaken = (coming + staying).contains { new in
             membership.incoming.contains { $0.node == new.node }
         }
         guard !isTaken || isPlanted(.replicaAddedUnderOldID) else {
@@ -98,11 +99,12 @@ extension Tablet {
             return true
         }
         do {
-            if membership.learners != coming {
-                try raft.changeMembers(voters: membership.incoming, learners: coming, now: now)
+            let learners = (coming + staying).inOrder
+            if membership.learners != learners {
+                try raft.changeMembers(voters: membership.incoming, learners: learners, now: now)
             } else {
                 try raft.changeMembers(
-                    voters: target, learners: [], acknowledgement: acknowledgement, now: now)
+                    voters: voters, learners: staying, acknowledgement: acknowledgement, now: now)
             }
         } catch {
             // A change is under way, or a learner is not there yet: asked again soon.

@@ -79,6 +79,8 @@ final class Tablet {
     var trimHold: LogIndex?
     /// A split of this tablet, from the proposal on until the half stands on its own.
     var split = SplitState()
+    /// What the directory is told of is larger on disk than this; 0 for never.
+    var splitAboveBytes: UInt64 = 0
 
     /// When ``upkeep(now:wallTime:into:)`` last looked at what cannot wait a second.
     var lastLook = Instant.zero

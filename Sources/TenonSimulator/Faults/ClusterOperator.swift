@@ -116,7 +116,8 @@ final class ClusterOperator {
                     homes: draws.below(4) == 0 ? [] : [home],
                     failover: draws.below(2) == 0 ? [] : [next],
                     reads: draw(PlacementPolicy.ReadMode.allCases, &draws),
-                    acknowledgement: draw(AcknowledgementRule.allCases, &draws))))
+                    acknowledgement: draw(AcknowledgementRule.allCases, &draws),
+                    localReadsWithin: draws.below(2) == 0 ? .zero : .seconds(1))))
     }
 
     /// Has leaders of the keyspace read by leases; asked for until it is written down.
@@ -136,6 +137,18 @@ final class ClusterOperator {
             order(.alterKeyspace(name: "default", KeyspaceSettings(acknowledgement: rule)))
         }
         cluster.schedule(after: ClusterOperator.pace) { [self] in ask(rule) }
+    }
+
+    /// Has three voters kept, and a copy in every other city; asked for until it is written down.
+    func askForLocalReads() {
+        guard directory?.keyspace(.default)?.policy.localReadsWithin == nil else { return }
+        if !isBusy {
+            order(
+                .alterKeyspace(
+                    name: "default",
+                    KeyspaceSettings(replicas: 3, localReadsWithin: .seconds(1))))
+        }
+        cluster.schedule(after: ClusterOperator.pace) { [self] in askForLocalReads() }
     }
 
     // MARK: Joining

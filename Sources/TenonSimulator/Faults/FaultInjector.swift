@@ -44,6 +44,9 @@ final class FaultInjector {
     /// Has the keyspace ask for an acknowledgement from elsewhere.
     func ask(_ rule: AcknowledgementRule) { administrator.ask(rule) }
 
+    /// Has the keyspace ask for a copy in every city.
+    func askForLocalReads() { administrator.askForLocalReads() }
+
     /// What no fault heals any more: everybody runs, every way is open.
     func end() {
         cluster.heal()

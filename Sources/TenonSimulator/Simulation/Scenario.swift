@@ -31,6 +31,8 @@ package struct Scenario: Sendable {
     package var readsByLease = false
     /// Where writes must be durable before they are acknowledged, from the start (Rule C6).
     package var acknowledgement = AcknowledgementRule.majority
+    /// Whether three voters and a learner in every other city are asked for from the start.
+    package var hasLocalReads = false
     /// Where the nodes stand, those of spare machines last; none when nobody said.
     package var localities: [String] = []
 
@@ -93,7 +95,7 @@ package enum ScenarioCatalogue {
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
         members, membersEverything, moves, time, relay, quietGroups, splits,
-        splitSessions, cities, leases, stale, elsewhere,
+        splitSessions, cities, leases, stale, elsewhere, learners,
     ]
 
     /// The scenario of a name.
@@ -378,6 +380,30 @@ package enum ScenarioCatalogue {
         scenario.tabletCount = 2
         scenario.workloads = [StaleWorkload.name]
         scenario.workloadsPerRun = 1
+        return scenario
+    }()
+
+    /// Three voters in three of five cities, learners in the others; sites 4 to 7 have mostly these.
+    private static let learners: Scenario = {
+        var mix = FaultMix([
+            (.loseSite, 6), (.cutSite, 6), (.isolate, 4), (.crash, 4), (.powerCut, 2),
+            (.handOver, 3), (.move, 4), (.slowNode, 2), (.oneWay, 2), (.pause, 2), (.policy, 1),
+        ])
+        mix.gapMax = .seconds(1)
+        mix.lasts = .milliseconds(200)...(.seconds(3))
+        mix.sites = [[1], [2], [3], [4, 5], [6, 7]]
+        var scenario = Scenario(
+            "learners", "Copies near clients by policy, in cities that are lost and come back.",
+            mix: mix)
+        scenario.nodeCount = 7
+        scenario.tabletCount = 2
+        scenario.workloads = [StaleWorkload.name]
+        scenario.workloadsPerRun = 1
+        scenario.hasLocalReads = true
+        scenario.localities = [
+            "city=a,dc=a1", "city=b,dc=b1", "city=c,dc=c1", "city=d,dc=d1", "city=d,dc=d2",
+            "city=e,dc=e1", "city=e,dc=e2",
+        ]
         return scenario
     }()
 

@@ -7,7 +7,7 @@ internal import TenonWire
 /// ask whether it is alive, equal and right.
 package final class Simulation {
     private let scenario: Scenario
-    private let cluster: SimulatedCluster
+    let cluster: SimulatedCluster
     private let checker: StepChecker
     private let injector: FaultInjector
     private var runs: [WorkloadRun] = []
@@ -83,6 +83,7 @@ package final class Simulation {
         for run in runs { run.begin() }
         if scenario.readsByLease { injector.useLeases() }
         if scenario.acknowledgement != .majority { injector.ask(scenario.acknowledgement) }
+        if scenario.hasLocalReads { injector.askForLocalReads() }
         injector.begin()
         // The last faults heal with the end of the load.
         pass(scenario.span + .milliseconds(1))
@@ -174,12 +175,13 @@ package final class Simulation {
     private func checkConvergence() {
         let isEqual = pass(atMost: Simulation.convergenceBound) {
             self.tablets.allSatisfy { self.difference(in: $0) == nil }
-                && self.splitsUnderWay.isEmpty
+                && self.splitsUnderWay.isEmpty && self.citiesWithoutCopy.isEmpty
         }
         guard !isEqual else { return }
         let differences =
             tablets.compactMap { difference(in: $0) }
             + splitsUnderWay.map { "the split of tablet \($0.tablet) does not end" }
+            + citiesWithoutCopy
         fail(.convergence, differences.joined(separator: "; "))
     }
 

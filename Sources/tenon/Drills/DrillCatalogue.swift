@@ -21,6 +21,8 @@ struct Scenario: Sendable {
     var topology: TopologyFile?
     /// Whether acknowledged writes may be lost, within what the operator is told beforehand.
     var mayLose = false
+    /// Whether each round is to show that leaders left the struck home and came back by themselves.
+    var followsWayHome = false
     /// What that keyspace is to survive.
     var survive = FailureLevel.node
     /// Whom the counted rounds meet.
@@ -34,7 +36,7 @@ struct Scenario: Sendable {
     static let all = [
         leaderKill, leaderPause, leaderDrain, diskFull, diskStall, bitFlip, partition, oneWay,
         partialPartition, slowLink, clockJump, nodeReplace, drain, splitBrain, dcLoss, cityLoss,
-        majorityLoss,
+        homeReturn, majorityLoss,
     ]
 
     static let leaderKill = Scenario(
@@ -130,6 +132,13 @@ struct Scenario: Sendable {
         summary: "a whole city is gone (kill -9 and silence), and comes back",
         injections: [.kill, .silence], topology: .threeCities, survive: .city, target: .city,
         seconds: 10, control: "exposedLayoutAllowed")
+
+    /// As ``cityLoss``; what counts is the way there and back.
+    static let homeReturn = Scenario(
+        name: "home-return",
+        summary: "a home is lost, its tablets are led from elsewhere; it returns, and so do they",
+        injections: [.kill, .silence], topology: .threeCities, followsWayHome: true,
+        survive: .city, target: .city, seconds: 10, control: "leadersStayAway")
 
     /// Room for an operator to read and type: five minutes are the bound, a program is faster.
     static let majorityLoss = Scenario(

@@ -80,21 +80,20 @@ struct DrillFault: Sendable {
             seen = try await injectByOrder(into: nodes)
         }
         try await awaitWhole()
-        if !session.homes.cities.isEmpty { try await awaitHome() }
+        if !session.homes.cities.isEmpty { seen.homeAt = try await awaitHome() }
         return seen
     }
 
-    /// Waits until every loaded tablet is led from its home again.
-    private func awaitHome() async throws {
-        let places = Dictionary(
-            cluster.layout.nodes.map { (session.number(of: $0), $0.domain(at: .city)) },
-            uniquingKeysWith: { one, _ in one })
-        try await until("all leaders are at home again") { statuses in
+    /// Waits until every loaded tablet is led from its home again; nil when that does not happen.
+    private func awaitHome() async throws -> Instant? {
+        let places = session.cities
+        let isHome = try await comes { statuses in
             let leaders = ClusterProbe.leaders(in: statuses)
             return session.homes.cities.allSatisfy { tablet, city in
-                leaders[tablet].flatMap { places[$0] ?? nil } == city
+                leaders[tablet].flatMap { places[$0] } == city
             }
         }
+        return isHome ? DrillClock.now : nil
     }
 
     /// Ends all of them within milliseconds, then waits until they are gone.
@@ -161,13 +160,19 @@ struct DrillFault: Sendable {
     func until(
         _ what: String, _ isReached: ([NodeStatus?]) -> Bool
     ) async throws {
-        let deadline = ContinuousClock.now + .seconds(DrillFault.wholeSecondsMax)
-        while ContinuousClock.now < deadline {
-            if isReached(await session.probe.statuses()) { return }
-            try await Task.sleep(for: .milliseconds(20))
-        }
+        if try await comes(isReached) { return }
         throw ClusterError.notServing(
             seconds: DrillFault.wholeSecondsMax, reason: "waited in vain until \(what)")
+    }
+
+    /// Whether it is so within a minute.
+    private func comes(_ isReached: ([NodeStatus?]) -> Bool) async throws -> Bool {
+        let deadline = ContinuousClock.now + .seconds(DrillFault.wholeSecondsMax)
+        while ContinuousClock.now < deadline {
+            if isReached(await session.probe.statuses()) { return true }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        return false
     }
 }
 
@@ -177,6 +182,8 @@ struct FaultObservation: Sendable {
     var endedAt: Instant?
     /// When nodes that were lost were started again.
     var backAt: Instant?
+    /// When all tablets with a home were led from there again; nil when they never were.
+    var homeAt: Instant?
     /// When an operator gave the command to recover, and what came of it.
     var commandAt: Instant?
     var majorityLoss: MajorityLoss?

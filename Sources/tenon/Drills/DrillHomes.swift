@@ -11,6 +11,9 @@ struct DrillHomes: Sendable {
     let cities: [TabletID: String]
 
     private static let waitSecondsMax = 60
+    /// After so long leaders are sent home by order: what is drilled begins at home, also where a
+    /// control has nodes that never send anybody there.
+    private static let ordersAfter = Duration.seconds(10)
 
     /// The keyspace that is there anyway.
     static func ofDefault(_ client: TenonClient) async throws(TenonError) -> DrillHomes {
@@ -29,11 +32,15 @@ struct DrillHomes: Sendable {
         }
         try await client.direct(
             .createKeyspace(name: name, KeyspaceSettings(survive: survive, homes: homes)))
-        let deadline = ContinuousClock.now + .seconds(waitSecondsMax)
+        let begin = ContinuousClock.now
+        let deadline = begin + .seconds(waitSecondsMax)
         while ContinuousClock.now < deadline {
             let directory = try await client.describe()
             if let made = DrillHomes(name, homes, in: directory), made.areLedFromHome(directory) {
                 return made
+            }
+            if ContinuousClock.now > begin + ordersAfter {
+                await DrillHomes(name, homes, in: directory)?.sendHome(directory, client)
             }
             try await Task.sleep(for: .milliseconds(50))
         }
@@ -59,14 +66,31 @@ struct DrillHomes: Sendable {
         self.init(keyspace: name, tablets: cities.keys.sorted(), cities: cities)
     }
 
+    /// Has leaders that are elsewhere hand over to a voter at home. What is refused is asked again.
+    private func sendHome(_ directory: Directory, _ client: TenonClient) async {
+        for tablet in directory.tablets {
+            guard let city = cities[tablet.id],
+                city != DrillHomes.city(of: tablet.leader, directory),
+                let home = tablet.voters.first(where: {
+                    DrillHomes.city(of: $0.node, directory) == city
+                })
+            else { continue }
+            try? await client.transferLeadership(of: tablet.id, to: home.node)
+        }
+    }
+
+    private static func city(of node: NodeID, _ directory: Directory) -> String? {
+        directory.node(node).flatMap { (try? Locality(parsing: $0.locality))?.name(at: "city") }
+    }
+
     /// Whether every loaded tablet has all its voters and a leader in its home.
     func areLedFromHome(_ directory: Directory) -> Bool {
         tablets.allSatisfy { id in
             guard let tablet = directory.tablets.first(where: { $0.id == id }),
-                let leader = directory.node(tablet.leader), tablet.target.isEmpty,
-                !tablet.voters.isEmpty
+                tablet.target.isEmpty, !tablet.voters.isEmpty,
+                let city = DrillHomes.city(of: tablet.leader, directory)
             else { return false }
-            return (try? Locality(parsing: leader.locality))?.name(at: "city") == cities[id]
+            return city == cities[id]
         }
     }
 }

@@ -108,6 +108,9 @@ struct DrillReport: Encodable, Sendable {
         var cities: [CityAvailability]?
         /// The longest gap since the lost nodes were started again, on the worst tablet.
         var homeGapSeconds: Double?
+        /// From the start of the lost nodes until every tablet was led from its home; nil when some
+        /// never was, or has none.
+        var homeSeconds: Double?
         /// What the cluster itself said of the fault.
         var found: String?
         /// What this round has against the drill, besides losses and gaps.
@@ -238,7 +241,9 @@ extension DrillReport {
                         + "\(city.operations) operations within 1 s")
             }
             if let gap = round.homeGapSeconds {
-                lines.append("round \(place + 1): on the way back a gap of \(text(gap)) s")
+                let after = round.homeSeconds.map { "home after \(text($0)) s" } ?? "not home"
+                lines.append(
+                    "round \(place + 1): \(after), on the way back a gap of \(text(gap)) s")
             }
             if let share = round.writeAvailability {
                 lines.append(

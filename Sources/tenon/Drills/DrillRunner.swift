@@ -227,10 +227,16 @@ struct DrillRunner {
             putP50MillisDuring: measures.putP50During.milliseconds,
             versionErrorSeconds: measures.versionErrorSeconds,
             cities: availability(evidence), homeGapSeconds: homeGap(evidence)?.seconds,
+            homeSeconds: wayHome(evidence).seconds,
             found: evidence.observed.found,
             problems: evidence.observed.problems)
         round.problems += RoundJudgement.complaints(about: round)
         round.problems += acceptedWithoutMajority(evidence)
+        if !session.homes.cities.isEmpty {
+            let way = wayHome(evidence)
+            round.problems += way.complaints
+            if scenario.followsWayHome { round.problems += way.complaintsAboutFailover }
+        }
         timeLine = picture(evidence) ?? timeLine
         return round
     }
@@ -272,6 +278,16 @@ struct DrillRunner {
             in: evidence.recording.operations.filter(\.isWrite),
             overlapping: back..<evidence.fault.upperBound,
             from: evidence.start, to: evidence.fault.upperBound)
+    }
+
+    private func wayHome(_ evidence: Evidence) -> WayHome {
+        WayHome(
+            homes: session.homes.cities, places: session.cities, claims: evidence.claims,
+            struck: Set(
+                session.cluster.layout.nodes.filter { evidence.nodes.contains($0.name) }
+                    .map(session.number)),
+            lostAt: evidence.fault.lowerBound, backAt: evidence.observed.backAt,
+            homeAt: evidence.observed.homeAt)
     }
 
     private func availability(_ evidence: Evidence) -> [DrillReport.CityAvailability]? {

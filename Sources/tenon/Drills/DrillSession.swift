@@ -20,6 +20,13 @@ struct DrillSession: Sendable {
     /// The tablets that are loaded, in order.
     var tablets: [TabletID] { homes.tablets }
 
+    /// Where nodes stand that say so.
+    var cities: [NodeID: String] {
+        var cities: [NodeID: String] = [:]
+        for node in cluster.layout.nodes { cities[number(of: node)] = node.domain(at: .city) }
+        return cities
+    }
+
     var keyspace: Keyspace { load.clients[0].keyspace(homes.keyspace) }
 
     /// Loads the cluster until ``stopLoad()`` and returns when the last answer is there.

@@ -32,6 +32,7 @@ extension KeyspaceCommand {
                   tenon keyspace create accounts --replicas 3 --retention 1h
                   tenon keyspace create orders --survive city --home 'sh/=shanghai'
                   tenon keyspace create ledger --survive city --ack city
+                  tenon keyspace create prices --survive dc --local-reads-within 2s
                 """)
 
         @OptionGroup var connection: ConnectionOptions
@@ -72,6 +73,8 @@ extension KeyspaceCommand {
         var noHomes = false
         @Flag(help: "Forget the order of cities.")
         var noThen = false
+        @Flag(help: "Keep copies where voters are and nowhere else.")
+        var noLocalReads = false
         @Argument(help: "Its name.")
         var name: String
 
@@ -79,7 +82,9 @@ extension KeyspaceCommand {
             guard settings != KeyspaceSettings() else {
                 throw ValidationError("Say what to change, as in --survive city.")
             }
-            guard !noHomes || options.home.isEmpty, !noThen || options.failover == nil else {
+            guard !noHomes || options.home.isEmpty, !noThen || options.failover == nil,
+                !noLocalReads || options.localReadsWithin == nil
+            else {
                 throw ValidationError("Give either new ones or none.")
             }
         }
@@ -88,6 +93,7 @@ extension KeyspaceCommand {
             var settings = options.settings
             if noHomes { settings.homes = [] }
             if noThen { settings.failover = [] }
+            if noLocalReads { settings.localReadsWithin = .zero }
             return settings
         }
 
@@ -148,7 +154,8 @@ extension KeyspaceCommand {
                 } else {
                     print(
                         "\(keyspace.name): \(keyspace.replicas) replicas, retention "
-                            + "\(row.retention), \(row.state)\n\(keyspace.policy.text)")
+                            + "\(row.retention), split above \(row.splitAbove), \(row.state)\n"
+                            + keyspace.policy.text)
                     print(TextTable(header: TabletRow.header, rows: tablets.map(\.cells)))
                 }
             }
@@ -202,6 +209,8 @@ private struct KeyspaceRow {
             ? "as its nodes say" : "\(keyspace.retention.wholeMilliseconds) ms"
     }
 
+    var splitAbove: String { SizeOption(bytes: keyspace.splitAboveBytes).text }
+
     var cells: [String] {
         [
             keyspace.name, keyspace.policy.survive.name, "\(keyspace.replicas)", retention,
@@ -218,6 +227,7 @@ private struct KeyspaceRow {
                     "retentionMs",
                     keyspace.retention == .zero
                         ? .null : .integer(keyspace.retention.wholeMilliseconds)),
+                .init("splitAboveBytes", .integer(keyspace.splitAboveBytes)),
             ] + keyspace.policy.json + [
                 .init("state", .string(state)), .init("tablets", .integer(tablets)),
             ])

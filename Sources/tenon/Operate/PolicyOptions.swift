@@ -39,18 +39,38 @@ struct PolicyOptions: ParsableArguments {
                 + "asks for nothing more, dc for two machine rooms, city for two cities. When no "
                 + "voter elsewhere answers, writes stop.", valueName: "rule"))
     var acknowledgement: AcknowledgementRule?
+    @Option(
+        help: ArgumentHelp(
+            "Every city with nodes gets a copy, a learner where no voter stands, so that a client "
+                + "there reads (--stale-within) from its own city: 500ms, 2s.", valueName: "age"))
+    var localReadsWithin: TimeOption?
+    @Option(
+        help: ArgumentHelp(
+            "A tablet with more bytes on disk than this becomes two: 512MiB, 1GiB, never. 1GiB when "
+                + "nothing is said.", valueName: "size"))
+    var splitAbove: SizeOption?
 
     /// What was said.
     var settings: KeyspaceSettings {
         KeyspaceSettings(
             replicas: replicas, retention: retention.map { TimeSpan(milliseconds: $0) },
             survive: survive, homes: home.isEmpty ? nil : home.map(\.home),
-            failover: failover?.cities, reads: reads, acknowledgement: acknowledgement)
+            failover: failover?.cities, reads: reads, acknowledgement: acknowledgement,
+            localReadsWithin: localReadsWithin.map { TimeSpan(milliseconds: $0) },
+            splitAboveBytes: splitAbove?.bytes)
     }
 
     func validate() throws {
         if let replicas, !(1...255).contains(replicas) {
             throw ValidationError("--replicas: give an odd number from 1 to 7")
+        }
+        if let localReadsWithin,
+            !PlacementPolicy.localReadsBounds.contains(TimeSpan(milliseconds: localReadsWithin))
+        {
+            throw ValidationError("--local-reads-within: give an age from 1ms to 24h")
+        }
+        if let splitAbove, !Directory.Keyspace.isSplitBound(splitAbove.bytes) {
+            throw ValidationError("--split-above: give a size from 16KiB to 1PiB, or never")
         }
     }
 }
@@ -111,6 +131,7 @@ extension PlacementPolicy {
         if !failover.isEmpty { parts.append("--then \(failover.joined(separator: ","))") }
         if reads != .quorum { parts.append("--reads \(reads.name)") }
         if acknowledgement != .majority { parts.append("--ack \(acknowledgement.name)") }
+        if let localReadsWithin { parts.append("--local-reads-within \(localReadsWithin.text)") }
         return parts.joined(separator: " ")
     }
 
@@ -124,6 +145,9 @@ extension PlacementPolicy {
             .init("then", .array(failover.map { .string($0) })),
             .init("reads", .string(reads.name)),
             .init("ack", .string(acknowledgement.name)),
+            .init(
+                "localReadsWithinMs",
+                localReadsWithin.map { .integer($0.wholeMilliseconds) } ?? .null),
         ]
     }
 }
@@ -132,4 +156,14 @@ extension PlacementPolicy.Home {
     fileprivate var prefixText: String { String(decoding: prefix.array, as: UTF8.self) }
 
     var text: String { "\(prefixText)=\(city)" }
+}
+
+extension TimeSpan {
+    /// As the command line takes it, in the largest unit of which it is a whole number.
+    var text: String {
+        let milliseconds = wholeMilliseconds
+        let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")]
+        let unit = units.first { milliseconds >= $0.0 && milliseconds % $0.0 == 0 } ?? (1, "ms")
+        return "\(milliseconds / unit.0)\(unit.1)"
+    }
 }

@@ -122,7 +122,7 @@ struct TabletRow {
     }
 
     static let header = [
-        "tablet", "keyspace", "from", "to", "generation", "voters", "leader",
+        "tablet", "keyspace", "from", "to", "generation", "voters", "learners", "leader",
         "state",
     ]
 
@@ -137,7 +137,8 @@ struct TabletRow {
         if !tablet.target.isEmpty {
             return "moving to " + names(of: tablet.target).joined(separator: ",")
         }
-        return tablet.isJoint || !tablet.learners.isEmpty ? "changing" : "settled"
+        let isSettled = !tablet.isJoint && tablet.learners == tablet.targetLearners
+        return isSettled ? "settled" : "changing"
     }
 
     private static func text(of key: Bytes?) -> String {
@@ -149,7 +150,9 @@ struct TabletRow {
         [
             "\(tablet.id)", keyspace, TabletRow.text(of: tablet.lower),
             TabletRow.text(of: tablet.upper), "\(tablet.generation)",
-            names(of: tablet.voters).joined(separator: ","), name(of: tablet.leader), state,
+            names(of: tablet.voters).joined(separator: ","),
+            tablet.learners.isEmpty ? "-" : names(of: tablet.learners).joined(separator: ","),
+            name(of: tablet.leader), state,
         ]
     }
 

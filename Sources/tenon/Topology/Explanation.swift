@@ -11,6 +11,9 @@ struct Explanation {
         /// Nil while it is not known.
         let leader: Topology.Node?
         let voters: [Topology.Node]
+        let learners: [Topology.Node]
+        /// Where a read that may be stale is served, by city of the client.
+        let localReads: [LocalRead]
         /// Every loss up to the goal that takes a voter.
         let losses: [Loss]
         /// What no goal of this keyspace covers, and what it would do.
@@ -73,6 +76,7 @@ struct Explanation {
                     "tablet \(part.name) acknowledges by \(part.acknowledgement.name), not by "
                         + "\(keyspace.policy.acknowledgement.name) yet")
             }
+            if keyspace.policy.localReadsWithin != nil { risks += part.localReadRisks }
             let bad = part.losses.filter { $0.verdict != .byItself && keyspace.replicas >= 3 }
             return risks
                 + bad.map { loss in
@@ -106,6 +110,8 @@ extension Explanation.Part {
         home = policy.home(from: tablet.lower, to: tablet.upper)?.city
         leader = topology.node(tablet.leader)
         voters = tablet.voters.compactMap { topology.node($0.node) }
+        learners = tablet.learners.compactMap { topology.node($0.node) }
+        localReads = Explanation.LocalRead.all(voters, learners, leader, down, in: topology)
         acknowledgement = tablet.acknowledgement.rule
         let survival = Survival(
             voters: tablet.voters.map(\.node), acknowledgement: acknowledgement, down: down,
@@ -124,6 +130,7 @@ extension Explanation.Part {
 
     fileprivate func isLike(_ other: Explanation.Part) -> Bool {
         home == other.home && leader == other.leader && voters == other.voters
+            && learners == other.learners
             && acknowledgement == other.acknowledgement
     }
 
@@ -199,6 +206,7 @@ extension Explanation {
                 + (part.leader?.name ?? "nobody known"),
             "  voters    \(voters)",
         ]
+        lines += localReadLines(part)
         if let commit = part.commit {
             let milliseconds = JSON.decimal(Double(commit.roundTripMicroseconds) / 1_000, digits: 3)
             lines.append(
@@ -258,6 +266,11 @@ extension Explanation {
                 ]
             } ?? .null,
             "ack": .string(part.acknowledgement.name),
+            "learners": .array(
+                part.learners.map {
+                    ["name": .string($0.name), "locality": .string($0.locality.description)]
+                }),
+            "localReads": .array(part.localReads.map(\.json)),
             "losses": .array(part.losses.map { json($0, part) }),
             "beyond": .array(part.beyond.map { json($0, part) }),
         ]

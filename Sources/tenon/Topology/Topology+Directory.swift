@@ -2,6 +2,20 @@ import TenonCore
 import TenonPlacement
 import TenonWire
 
+extension Directory {
+    /// With the leaders that the nodes themselves name. The node that gave this directory knows only
+    /// those of tablets of which it has a replica: asked for the others, it would call a tablet
+    /// leaderless that is written to all the time.
+    func led(as statuses: [NodeStatus?]) -> Directory {
+        let leaders = ClusterProbe.leaders(in: statuses)
+        var directory = self
+        for place in tablets.indices {
+            if let leader = leaders[tablets[place].id] { directory.tablets[place].leader = leader }
+        }
+        return directory
+    }
+}
+
 extension Topology {
     /// The nodes of the directory; `problems` gets what cannot be read.
     init(_ directory: Directory, problems: inout [String]) {
