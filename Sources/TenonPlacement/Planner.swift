@@ -60,6 +60,11 @@ struct Planner {
         return cost
     }
 
+    /// A new replica on a node: with data, or a witness where the node is one.
+    private func member(_ replica: ReplicaID, on id: NodeID) -> Member {
+        Member(replica: replica, node: id, isWitness: node(id)?.isWitness ?? false)
+    }
+
     func node(_ id: NodeID) -> Placement.Node? { place(of: id).map { nodes[$0] } }
 
     private mutating func count(_ node: NodeID, _ change: Int) {
@@ -181,7 +186,7 @@ struct Planner {
                 return nil
             }
             defer { next = next.next }
-            return Member(replica: next, node: node)
+            return member(next, on: node)
         }
         while target.count + going.count < wanted, let member = newcomer(replacing: nil) {
             target.append(member)
@@ -199,7 +204,9 @@ struct Planner {
     /// Nodes that are down count: that they come back is likelier than that the tablet is better
     /// off with fewer voters.
     private func votersWanted(_ tablet: Placement.Tablet) -> Int {
-        Placement.votersWanted(tablet.replicas, nodes: nodes.count { $0.keepsReplicas })
+        Placement.votersWanted(
+            tablet.replicas,
+            nodes: Placement.usable(nodes.filter(\.keepsReplicas).map(\.isWitness)))
     }
 
     /// The voter without which the others do best; of those that are equal, on the node that has
@@ -226,7 +233,13 @@ struct Planner {
     ) -> NodeID? {
         let taken = places(staying)
         let replaced = leaving.flatMap { place(of: $0.id) }
-        let able = ableToTake.filter { !taken.contains($0) && $0 != replaced }
+        let misplaced = view.cost(of: taken).misplaced
+        let able = ableToTake.filter { place in
+            guard !taken.contains(place), place != replaced else { return false }
+            // A witness is no copy: it takes no copy's place.
+            if nodes[place].isWitness, let leaving, !leaving.isWitness { return false }
+            return view.cost(of: taken + [place]).misplaced <= misplaced
+        }
         if let leaving, let place = place(of: leaving.replacement), able.contains(place) {
             return leaving.replacement
         }
@@ -260,7 +273,7 @@ struct Planner {
     }
 
     private mutating func exchange(_ place: Int, _ leaving: NodeID, for coming: NodeID) {
-        let newcomer = Member(replica: tablets[place].nextReplica, node: coming)
+        let newcomer = member(tablets[place].nextReplica, on: coming)
         let target = tablets[place].voters.filter { $0.node != leaving } + [newcomer]
         guard mayHave(target.inOrder, tablets[place]) else { return }
         movesUnderWay += 1
