@@ -44,6 +44,9 @@ final class FaultInjector {
     /// Has the keyspace ask for an acknowledgement from elsewhere.
     func ask(_ rule: AcknowledgementRule) { administrator.ask(rule) }
 
+    /// Has the keyspace survive the loss of a city.
+    func surviveCities() { administrator.surviveCities() }
+
     /// What no fault heals any more: everybody runs, every way is open.
     func end() {
         cluster.heal()
