@@ -16,6 +16,7 @@ package enum Mark: Int, CaseIterable, Sendable {
     case transferLate
     case jointConfigurationEnded
     case leaderThatGoesHandsOver
+    case witnessHandsOver
     case snapshotContinuesLog
     case snapshotReplacesLog
     case snapshotTooLateForLog
@@ -99,6 +100,9 @@ package enum Mark: Int, CaseIterable, Sendable {
     case relayBudgetSpent
     case snapshotEndedLeadership
     case snapshotWaitsForLink
+    case witnessAskedForData
+    case witnessDroppedEarly
+    case metadataSentToWitness
     case secondReplicaOnNodeRefused
     case quietGroupsWokenBySilence
     case quietGroupLeftByFollower

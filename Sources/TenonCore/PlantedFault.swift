@@ -89,6 +89,10 @@ package enum PlantedFault: Sendable {
     case splitBeforeFlush
     /// The half counts as made before its store is copied.
     case splitRecordBeforeCheckpoint
+    /// A witness drops what voters with data in one site only have (Rule C7).
+    case witnessDropsEarly
+    /// A witness answers reads of whatever age, out of what it does not have (Rule C7).
+    case witnessServes
     /// A leader goes on proposing writes behind a split that is not applied, and they run.
     case writesBehindSplit
 

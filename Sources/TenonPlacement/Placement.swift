@@ -19,10 +19,13 @@ package struct Placement: Sendable {
         package var replacement: NodeID
         /// Where it stands.
         package var locality: Locality
+        /// Whether its replicas vote and have no data (Rule C7).
+        package var isWitness: Bool
 
         package init(
             id: NodeID, keepsReplicas: Bool = true, mayLead: Bool = true, isAlive: Bool = true,
-            replacement: NodeID = NodeID(0), locality: Locality = .unknown
+            replacement: NodeID = NodeID(0), locality: Locality = .unknown,
+            isWitness: Bool = false
         ) {
             self.id = id
             self.keepsReplicas = keepsReplicas
@@ -30,6 +33,7 @@ package struct Placement: Sendable {
             self.isAlive = isAlive
             self.replacement = replacement
             self.locality = locality
+            self.isWitness = isWitness
         }
     }
 

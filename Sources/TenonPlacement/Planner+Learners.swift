@@ -37,10 +37,11 @@ extension Planner {
     /// voter or an earlier learner; or it is gone.
     private func isSurplus(_ learner: Member, of tablet: Placement.Tablet) -> Bool {
         guard tablet.policy.hasLocalReads, !tablet.gone.contains(learner),
-            let node = node(learner.node), node.keepsReplicas, let city = node.city
+            let node = node(learner.node), node.keepsReplicas, !node.isWitness,
+            let city = node.city
         else { return true }
         let earlier = tablet.targetLearners.prefix { $0 != learner }
-        return (tablet.voters + earlier).contains { self.node($0.node)?.city == city }
+        return (tablet.votersWithData + earlier).contains { self.node($0.node)?.city == city }
     }
 
     /// Forgets a learner that cannot be had while members change: its number is used up, or a voter is
@@ -58,17 +59,21 @@ extension Planner {
 
     // MARK: Too few
 
+    /// Nodes that take replicas with data: a witness answers no read (Rule C7).
+    private var ableToCopy: [Int] { ableToTake.filter { !nodes[$0].isWitness } }
+
     /// The first city, by name, that has a node to keep a copy on, and none.
     private func cityWithoutCopy(of tablet: Placement.Tablet) -> String? {
         guard tablet.policy.hasLocalReads else { return nil }
-        let served = Set((tablet.voters + tablet.targetLearners).compactMap { node($0.node)?.city })
-        return ableToTake.compactMap { nodes[$0].city }.filter { !served.contains($0) }.min()
+        let copies = tablet.votersWithData + tablet.targetLearners
+        let served = Set(copies.compactMap { node($0.node)?.city })
+        return ableToCopy.compactMap { nodes[$0].city }.filter { !served.contains($0) }.min()
     }
 
     /// The node of a city with the fewest replicas, of those that have none of the tablet.
     private func nodeForCopy(of tablet: Placement.Tablet, in city: String) -> Int? {
         let taken = (tablet.voters + tablet.targetLearners).map(\.node)
-        return ableToTake.filter { nodes[$0].city == city && !taken.contains(nodes[$0].id) }
+        return ableToCopy.filter { nodes[$0].city == city && !taken.contains(nodes[$0].id) }
             .min { (replicaCounts[$0], $0) < (replicaCounts[$1], $1) }
     }
 
@@ -105,6 +110,10 @@ extension Planner {
         steps.append(
             .keepLearners(tablets[place].id, learners, nextReplica: tablets[place].nextReplica))
     }
+}
+
+extension Placement.Tablet {
+    fileprivate var votersWithData: [Member] { voters.filter { !$0.isWitness } }
 }
 
 extension Placement.Node {

@@ -60,6 +60,17 @@ struct Planner {
         return cost
     }
 
+    /// What becomes a voter on a node: the learner that is there, which has the data already, or a
+    /// replica that nobody has heard of (Rule I3), a witness where the node is one (Rule C7).
+    private func newVoter(
+        of tablet: Placement.Tablet, on id: NodeID, _ next: inout ReplicaID
+    ) -> Member {
+        let learner = tablet.targetLearners.first { $0.node == id && !tablet.gone.contains($0) }
+        if let learner { return learner }
+        defer { next = next.next }
+        return Member(replica: next, node: id, isWitness: node(id)?.isWitness ?? false)
+    }
+
     func node(_ id: NodeID) -> Placement.Node? { place(of: id).map { nodes[$0] } }
 
     mutating func count(_ node: NodeID, _ change: Int) {
@@ -189,7 +200,7 @@ struct Planner {
             guard let node = bestNode(beside: staying, replacing: replaced, view) else {
                 return nil
             }
-            return tablet.newVoter(on: node, &next)
+            return newVoter(of: tablet, on: node, &next)
         }
         while target.count + going.count < wanted, let member = newcomer(replacing: nil) {
             target.append(member)
@@ -207,7 +218,9 @@ struct Planner {
     /// Nodes that are down count: that they come back is likelier than that the tablet is better
     /// off with fewer voters.
     private func votersWanted(_ tablet: Placement.Tablet) -> Int {
-        Placement.votersWanted(tablet.replicas, nodes: nodes.count { $0.keepsReplicas })
+        Placement.votersWanted(
+            tablet.replicas,
+            nodes: Placement.usable(nodes.filter(\.keepsReplicas).map(\.isWitness)))
     }
 
     /// The voter without which the others do best; of those that are equal, on the node that has
@@ -234,7 +247,13 @@ struct Planner {
     ) -> NodeID? {
         let taken = places(staying)
         let replaced = leaving.flatMap { place(of: $0.id) }
-        let able = ableToTake.filter { !taken.contains($0) && $0 != replaced }
+        let misplaced = view.cost(of: taken).misplaced
+        let able = ableToTake.filter { place in
+            guard !taken.contains(place), place != replaced else { return false }
+            // A witness is no copy: it takes no copy's place.
+            if nodes[place].isWitness, let leaving, !leaving.isWitness { return false }
+            return view.cost(of: taken + [place]).misplaced <= misplaced
+        }
         if let leaving, let place = place(of: leaving.replacement), able.contains(place) {
             return leaving.replacement
         }
@@ -277,7 +296,7 @@ struct Planner {
         _ place: Int, _ leaving: NodeID, for coming: NodeID, if isGranted: () -> Bool
     ) {
         var next = tablets[place].nextReplica
-        let newcomer = tablets[place].newVoter(on: coming, &next)
+        let newcomer = newVoter(of: tablets[place], on: coming, &next)
         let target = tablets[place].voters.filter { $0.node != leaving } + [newcomer]
         guard mayHave(target.inOrder, tablets[place]), isGranted() else { return }
         movesUnderWay += 1
@@ -341,14 +360,4 @@ struct Planner {
 extension Placement.Tablet {
     /// The voters it is to have, as far as somebody has said.
     fileprivate var wanted: [Member] { target.isEmpty ? voters : target }
-
-    /// What becomes a voter on a node: the learner that is there, which has the data already, or a
-    /// replica that nobody has heard of (Rule I3).
-    fileprivate func newVoter(on node: NodeID, _ next: inout ReplicaID) -> Member {
-        if let learner = targetLearners.first(where: { $0.node == node && !gone.contains($0) }) {
-            return learner
-        }
-        defer { next = next.next }
-        return Member(replica: next, node: node)
-    }
 }

@@ -17,7 +17,9 @@ extension PlacementPolicy {
         try checkHomes()
         try checkCities(of: nodes)
         let layout = VoterLayout(nodes.filter(\.keepsReplicas))
-        let count = Placement.votersWanted(replicas, nodes: layout.nodes.count)
+        let count = Placement.votersWanted(
+            replicas, nodes: Placement.usable(layout.nodes.map(\.isWitness)))
+        try checkWitness(count, layout, names)
         // Homes are wishes: they put nothing out of reach.
         let policy = Placement.Policy(survive: survive, acknowledgement: acknowledgement)
         let view = layout.under(policy)
@@ -47,7 +49,10 @@ extension PlacementPolicy {
     }
 
     private func checkCities(of nodes: [Placement.Node]) throws(PolicyProblem) {
-        let known = Set(nodes.filter(\.keepsReplicas).compactMap { $0.locality.name(at: "city") })
+        let known = Set(
+            nodes.filter { $0.keepsReplicas && !$0.isWitness }.compactMap {
+                $0.locality.name(at: "city")
+            })
         for city in homes.map(\.city) + failover where !known.contains(city) {
             let list =
                 known.isEmpty
@@ -67,7 +72,9 @@ extension PlacementPolicy {
         let topology = Topology(layout, names)
         let voters = places.map { layout.nodes[$0].id }
         let list = voters.map(names).joined(separator: ", ")
-        let survival = Survival(voters: voters, in: topology)
+        let survival = Survival(
+            voters: voters, witnesses: layout.witnesses(among: places), keptUntil: policy.survive,
+            in: topology)
         guard let loss = survival.worstLoss(at: policy.survive) else {
             let unknown = topology.unlabelled(at: policy.survive).map(\.name)
             throw PolicyProblem(
@@ -101,7 +108,10 @@ extension PlacementPolicy {
         let change =
             "Add nodes in more \(level == .dc ? "rooms" : "cities"), give more --replicas, or ask "
             + "for \(level == .city ? "--ack dc or --ack majority" : "--ack majority")"
-        let domains = voters.compactMap { topology.node($0)?.domain(at: level) }
+        // A witness has no data: it acknowledges nothing that anybody could read (Rule C7).
+        let domains = places.filter { !layout.nodes[$0].isWitness }.compactMap {
+            topology.node(layout.nodes[$0].id)?.domain(at: level)
+        }
         guard
             let fullest = domains.max(by: { one, other in
                 (domains.count { $0 == one }, other) < (domains.count { $0 == other }, one)
@@ -119,7 +129,8 @@ extension PlacementPolicy {
                     + "one is lost. \(change)")
         }
         let survival = Survival(
-            voters: voters, acknowledgement: policy.acknowledgement, in: topology)
+            voters: voters, witnesses: layout.witnesses(among: places), keptUntil: policy.survive,
+            acknowledgement: policy.acknowledgement, in: topology)
         let loss = survival.worstLoss(at: policy.survive)
         throw PolicyProblem(
             message: head + "\(loss.map { "the loss of \($0.domain)" } ?? "some loss") leaves "

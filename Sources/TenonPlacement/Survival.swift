@@ -10,6 +10,11 @@ package import TenonCore
 /// voters of two sites besides: what takes no majority away, or all its voters from one site, loses
 /// no entry. But with voters of one site left nothing new is committed, a leader's first entry
 /// included.
+///
+/// A witness (Rule C7) counts for majorities, and not as a copy: with witnesses alone left the data
+/// is gone. What only its log has is not lost, for it brings a copy up to date before anybody
+/// serves; that holds as long as it keeps an entry, which is until voters with data in two sites
+/// have it.
 package enum LossVerdict: UInt8, Comparable, Sendable {
     /// Nothing is lost, and it serves again by itself.
     case byItself = 0
@@ -46,6 +51,9 @@ package struct Loss: Hashable, Sendable {
     package let verdict: LossVerdict
     /// Whether some committed entry may be on none of those that are left.
     package let mayLoseEntries: Bool
+    /// The witnesses that are left, when the newest entries may be in their logs only: one of them
+    /// leads first, and brings a copy up to date.
+    package let carriers: [NodeID]
 }
 
 /// What a tablet survives by where its voters are.
@@ -54,13 +62,20 @@ package struct Survival: Sendable {
     /// Those of them that are lost already.
     package let down: Set<NodeID>
     package let acknowledgement: AcknowledgementRule
+    /// Those of the voters that have no data (Rule C7).
+    package let witnesses: Set<NodeID>
+    /// They keep an entry until copies in two of these have it.
+    private let keptUntil: FailureLevel
     private let topology: Topology
 
     package init(
-        voters: [NodeID], acknowledgement: AcknowledgementRule = .majority,
-        down: Set<NodeID> = [], in topology: Topology
+        voters: [NodeID], witnesses: [NodeID] = [], keptUntil: FailureLevel = .node,
+        acknowledgement: AcknowledgementRule = .majority, down: Set<NodeID> = [],
+        in topology: Topology
     ) {
         self.voters = voters
+        self.witnesses = Set(witnesses)
+        self.keptUntil = keptUntil
         self.acknowledgement = acknowledgement
         self.down = down
         self.topology = topology
@@ -74,13 +89,15 @@ package struct Survival: Sendable {
         let left = voters.filter { !gone.contains($0) && !down.contains($0) }
         return Loss(
             domain: domain, lost: voters.filter(gone.contains), left: left, majority: majority,
-            verdict: verdict(leaving: left), mayLoseEntries: mayLoseEntries(leaving: left))
+            verdict: verdict(leaving: left), mayLoseEntries: mayLoseEntries(leaving: left),
+            carriers: carriers(leaving: left))
     }
 
     /// What becomes of the tablet when these of its voters are left.
     package func verdict(leaving left: [NodeID]) -> LossVerdict {
-        if left.isEmpty { return .gone }
-        if left.count < majority { return .byOperator }
+        if left.allSatisfy(witnesses.contains) { return .gone }
+        // A witness that has dropped what nobody left has votes for nobody who lacks it.
+        if left.count < majority || mayHaveDropped(leaving: left) { return .byOperator }
         return canAcknowledge(left) ? .byItself : .whenElsewhereAnswers
     }
 
@@ -88,13 +105,42 @@ package struct Survival: Sendable {
     /// not could have committed it alone.
     package func mayLoseEntries(leaving left: [NodeID]) -> Bool {
         let others = voters.filter { !left.contains($0) }
-        return others.count >= majority && canAcknowledge(others)
+        return others.count >= majority && canAcknowledge(others) || mayHaveDropped(leaving: left)
+    }
+
+    /// The witnesses that are left, when they and those that are not could have committed an entry
+    /// without any copy that is left.
+    package func carriers(leaving left: [NodeID]) -> [NodeID] {
+        let others = voters.filter { !left.contains($0) }
+        let carriers = left.filter(witnesses.contains)
+        let isReachable =
+            others.count < majority && others.count + carriers.count >= majority
+            && canAcknowledge(others)
+        return isReachable && !mayHaveDropped(leaving: left) ? carriers : []
+    }
+
+    /// Whether witnesses that are left may have helped to commit an entry that no copy left has,
+    /// and dropped it: the copies that are lost stood in two of the places that they go by.
+    private func mayHaveDropped(leaving left: [NodeID]) -> Bool {
+        let carriers = left.filter(witnesses.contains)
+        guard !carriers.isEmpty else { return false }
+        let others = voters.filter { !left.contains($0) }
+        return others.count + carriers.count >= majority && canAcknowledge(others)
+            && places(of: others, at: keptUntil) >= 2
     }
 
     /// Whether these stand in as many places as the rule asks for.
     private func canAcknowledge(_ voters: [NodeID]) -> Bool {
         guard let level = acknowledgement.level else { return true }
-        return Set(voters.compactMap { topology.node($0)?.domain(at: level) }).count >= 2
+        return places(of: voters, at: level) >= 2
+    }
+
+    /// In how many places those of `voters` stand that have data.
+    private func places(of voters: [NodeID], at level: FailureLevel) -> Int {
+        let domains = voters.filter { !witnesses.contains($0) }.compactMap {
+            topology.node($0)?.domain(at: level)
+        }
+        return Set(domains).count
     }
 
     /// Every loss at `level` that takes a voter, in the order of names.

@@ -9,7 +9,9 @@ package struct VoterLayout: Sendable {
     /// For each node the numbers of its city and of its room; ``unknown`` where nobody says.
     fileprivate let cities: [Int]
     fileprivate let rooms: [Int]
-    private let cityNames: [String]
+    /// For each node whether its replicas have no data (Rule C7).
+    fileprivate let isWitness: [Bool]
+    fileprivate let cityNames: [String]
     fileprivate static let unknown = -1
 
     package init(_ nodes: [Placement.Node]) {
@@ -29,6 +31,7 @@ package struct VoterLayout: Sendable {
         // Without cities rooms are told apart by their own names.
         let haveCities = cityNames.contains { !$0.isEmpty }
         self.cityNames = cityNames
+        isWitness = nodes.map(\.isWitness)
         cities = numbers(cityNames)
         rooms = numbers(names(haveCities ? ["city", "dc"] : ["dc"]))
     }
@@ -42,7 +45,7 @@ package struct VoterLayout: Sendable {
         let ranks = cityNames.map { order.firstIndex(of: $0) ?? order.count }
         return PolicyLayout(
             layout: self, survive: policy.survive, acknowledgement: policy.acknowledgement,
-            ranks: ranks)
+            home: policy.home, ranks: ranks)
     }
 
     /// For each node the number of what it is lost with at a level.
@@ -71,7 +74,7 @@ package struct VoterLayout: Sendable {
         let domains = domains(at: level)
         let places = members.map { member -> Int? in
             guard let place = nodes.firstIndex(where: { $0.id == member }),
-                domains[place] != VoterLayout.unknown
+                domains[place] != VoterLayout.unknown, !isWitness[place]
             else { return nil }
             return domains[place]
         }
@@ -83,7 +86,9 @@ package struct VoterLayout: Sendable {
         FailureLevel.allCases.last { level in
             let layout = under(Placement.Policy(survive: level))
             let best = layout.best(count, isAble: isAble) { _ in 0 }
-            return best.map { layout.cost(of: $0).exposed == 0 } ?? false
+            guard let best else { return false }
+            let cost = layout.cost(of: best)
+            return cost.exposed == 0 && cost.misplaced == 0
         } ?? .node
     }
 }
@@ -91,12 +96,17 @@ package struct VoterLayout: Sendable {
 /// How far a set of voters is from what a policy asks. Less is better; what stands first weighs
 /// more than all that follows.
 package struct LayoutCost: Comparable, Sendable {
+    /// Witnesses that must not be: in a home, beside another one, or without two voters that have
+    /// data (Rule C7).
+    package var misplaced = 0
     /// Voters too many in places that are lost at once: with one of these places gone, so many
     /// more would be needed for a majority.
     package var exposed = 0
     /// Voters that are missing elsewhere (Rule C6): with a voter less, or with what the policy is
     /// to survive lost, so many sites would be too few for a commit.
     package var missingElsewhere = 0
+    /// Voters without data: a copy is worth more, where a node for one is left.
+    package var witnesses = 0
     /// How far from home the voters are: each counts the cities that should lead before its own.
     package var distance = 0
     /// Voters beside another one in the same room.
@@ -108,8 +118,11 @@ package struct LayoutCost: Comparable, Sendable {
     }
 
     package static func < (one: LayoutCost, other: LayoutCost) -> Bool {
-        (one.exposed, one.missingElsewhere, one.distance, one.crowded)
-            < (other.exposed, other.missingElsewhere, other.distance, other.crowded)
+        let head = (one.misplaced, one.exposed, one.missingElsewhere)
+        let otherHead = (other.misplaced, other.exposed, other.missingElsewhere)
+        guard head == otherHead else { return head < otherHead }
+        return (one.witnesses, one.distance, one.crowded)
+            < (other.witnesses, other.distance, other.crowded)
     }
 }
 
@@ -118,6 +131,7 @@ package struct PolicyLayout: Sendable {
     fileprivate let layout: VoterLayout
     fileprivate let survive: FailureLevel
     fileprivate let acknowledgement: AcknowledgementRule
+    fileprivate let home: String?
     fileprivate let ranks: [Int]
 
     /// How early the node at `place` should lead: 0 at home.
@@ -127,6 +141,7 @@ package struct PolicyLayout: Sendable {
     package func cost(of voters: [Int]) -> LayoutCost {
         var cost = LayoutCost()
         for voter in voters { cost.distance += ranks[voter] }
+        count(witnessesOf: voters, into: &cost)
         cost.missingElsewhere = missingElsewhere(voters)
         if isPlanted(.exposedLayoutAllowed) { return cost }
         // Without so many a majority is left.
@@ -145,7 +160,7 @@ package struct PolicyLayout: Sendable {
     private func missingElsewhere(_ voters: [Int]) -> Int {
         guard let level = acknowledgement.level else { return 0 }
         let sites = layout.domains(at: level)
-        let known = voters.filter { sites[$0] != VoterLayout.unknown }
+        let known = voters.filter { sites[$0] != VoterLayout.unknown && !layout.isWitness[$0] }
         let most = known.map { one in known.count { sites[$0] == sites[one] } }.max() ?? 0
         var missing = max(0, 2 - (known.count - most))
         guard survive > .node else { return missing }
@@ -157,6 +172,19 @@ package struct PolicyLayout: Sendable {
             missing += max(0, 2 - Set(left.map { sites[$0] }).count)
         }
         return missing
+    }
+
+    /// A witness completes a majority in the place of the odd voter, one at the most, and never
+    /// where the tablet should be led: it could not lead there, and would hold a vote that a copy at
+    /// home should have.
+    private func count(witnessesOf voters: [Int], into cost: inout LayoutCost) {
+        let witnesses = voters.filter { layout.isWitness[$0] }
+        guard !witnesses.isEmpty else { return }
+        cost.witnesses = witnesses.count
+        cost.misplaced = witnesses.count - 1
+        if voters.count - witnesses.count < 2 { cost.misplaced += 1 }
+        guard let home else { return }
+        cost.misplaced += witnesses.count { layout.cityNames[$0] == home }
     }
 
     /// By how many the voters in each domain are more than `bound`, all together; of one whose

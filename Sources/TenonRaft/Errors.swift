@@ -45,6 +45,8 @@ package enum TransferError: Error, Hashable, Sendable {
     case notLeader(hint: ReplicaID?)
     /// The target has no vote here.
     case notVoter
+    /// The target is a witness: it leads only when nobody else can.
+    case witness
     /// The target leads already.
     case alreadyLeader
     /// Another transfer has not ended yet.

@@ -12,4 +12,7 @@ package enum LeaderPriority: UInt8, Hashable, Sendable {
     case second
     /// After two elections among others: this node should not lead (Rule S2).
     case last
+    /// A witness (Rule C7), whatever its node wishes: after everybody else. It can serve nobody,
+    /// and is elected only when no other log is as new as its own.
+    case witness
 }

@@ -6,7 +6,7 @@ package import TenonCore
 ///     generation 8
 ///     incoming count 4 · members … · outgoing count 4 · members … · learner count 4 · members …
 ///     member: replica 8 · node 4 · site 1 (0 not told; 0 where no rule asks for it) ·
-///     role flags 1 (bit 0 witness, reserved: must be 0)
+///     role flags 1 (bit 0 witness; the others must be 0)
 extension Membership {
     private static let formatVersion: UInt8 = 1
     private static let memberBytes = Member.encodedBytes + 2
@@ -29,7 +29,7 @@ extension Membership {
                 member.encode(to: &writer)
                 writer.identifier(
                     acknowledgement.sites.isEmpty ? .unknown : acknowledgement.sites[place])
-                writer.uint8(0)
+                writer.uint8(member.roleFlags)
             }
         }
         return writer.take()
@@ -63,14 +63,14 @@ extension Membership {
         members.reserveCapacity(count)
         var sites: [SiteID] = []
         for _ in 0..<count {
-            members.append(try Member(from: &reader))
+            var member = try Member(from: &reader)
             let site = try reader.identifier(SiteID.self)
             guard rule != .majority || site == .unknown else {
                 throw .malformed("a site that no rule asks for")
             }
             sites.append(site)
-            let flags = try reader.uint8()
-            guard flags == 0 else { throw .unknownKind(field: "role flags", value: UInt64(flags)) }
+            try member.take(roleFlags: reader.uint8())
+            members.append(member)
         }
         return (members, sites)
     }

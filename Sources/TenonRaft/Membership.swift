@@ -8,8 +8,10 @@ package import TenonCore
 ///
 /// - Invariant: each list is in strictly rising order of replica; `incoming` is not empty; a
 ///   replica is on one node only, and not a learner while it is an incoming voter. (An outgoing
-///   voter may be a learner: that is what it becomes when the joint configuration ends.) Each rule
-///   of acknowledgement fits its voters; without outgoing voters theirs is a plain majority.
+///   voter may be a learner: that is what it becomes when the joint configuration ends.) A replica
+///   is a witness in all lists or in none, and each set of voters has one with data (Rule C7).
+///   Each rule of acknowledgement fits its voters; without outgoing voters theirs is a plain
+///   majority.
 package struct Membership: Hashable, Sendable {
     /// The voters; of a joint configuration those that come.
     package let incoming: [Member]
@@ -68,8 +70,19 @@ package struct Membership: Hashable, Sendable {
         incoming.contains { $0.replica == replica } || outgoing.contains { $0.replica == replica }
     }
 
+    /// Whether `replica` is a member that keeps no data (Rule C7).
+    package func isWitness(_ replica: ReplicaID) -> Bool {
+        func isNamed(_ list: [Member]) -> Bool {
+            list.contains { $0.isWitness && $0.replica == replica }
+        }
+        return isNamed(incoming) || isNamed(outgoing) || isNamed(learners)
+    }
+
     private func validate() throws(DecodingError) {
         guard !incoming.isEmpty else { throw .malformed("a group without voters") }
+        for voters in [incoming, outgoing] where !voters.isEmpty && voters.withData.isEmpty {
+            throw .malformed("voters none of which has data")
+        }
         for list in [incoming, outgoing, learners] {
             guard list.count <= Membership.membersMax else {
                 throw .tooLong(
@@ -92,7 +105,7 @@ package struct Membership: Hashable, Sendable {
         let everyone = members
         for (left, right) in zip(everyone, everyone.dropFirst())
         where left.replica == right.replica {
-            throw .malformed("a replica on two nodes")
+            throw .malformed("a replica on two nodes, or in two roles")
         }
     }
 }

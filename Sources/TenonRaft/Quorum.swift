@@ -59,12 +59,13 @@ extension Membership {
         return hasQuorum { ballot($0) != false } ? .pending : .lost
     }
 
-    /// The greatest value that voters of two different known sites have reached; nil when there
-    /// are no two.
-    private static func twoSitesValue<Value: Comparable>(
+    /// The greatest value that voters with data in two different known sites have reached; nil
+    /// when there are no two. A witness has no site: what only its log has nobody can read
+    /// (Rule C7).
+    static func twoSitesValue<Value: Comparable>(
         of voters: [Member], _ sites: [SiteID], _ value: (ReplicaID) -> Value
     ) -> Value? {
-        let known = zip(voters, sites).filter { $0.1 != .unknown }
+        let known = zip(voters, sites).filter { $0.1 != .unknown && !$0.0.isWitness }
             .map { (value: value($0.0.replica), site: $0.1) }
         guard let first = known.max(by: { $0.value < $1.value }) else { return nil }
         return known.filter { $0.site != first.site }.map(\.value).max()

@@ -13,7 +13,9 @@ package import TenonCore
 ///       6   append accepted: match 8
 ///       7   append rejected: previous 8 · hint 16
 ///       8   heartbeat: round 8 · sent at 8 · wall time 8 · commit 8 · sent through 8
-///           · promise wanted 1 · closed (flag 1 · life 8 · asked at 8 · index 8 · age 8)
+///           · flags 1 (bit 0 promise wanted, bit 1 to a witness)
+///           · closed (flag 1 · life 8 · asked at 8 · index 8 · age 8)
+///           · to a witness, unless 0: held elsewhere through 8
 ///       9   heartbeat answer: round 8 · sent at 8 · sent through 8 · wall time 8 · received 8
 ///           · durable 8 · log full 1 · promised 1 · question (life 8 · asked at 8)
 ///      10   timeout now
@@ -198,7 +200,10 @@ extension RaftMessage.Body {
         case .appendRejected(let previous, let hint):
             max(previous.rawValue, hint.greatestNumber)
         case .heartbeat(let heartbeat):
-            max(heartbeat.commit, heartbeat.sentThrough, heartbeat.closed?.index ?? .zero).rawValue
+            max(
+                heartbeat.commit, heartbeat.sentThrough, heartbeat.closed?.index ?? .zero,
+                heartbeat.heldElsewhere
+            ).rawValue
         case .heartbeatAnswer(let answer):
             max(answer.sentThrough, answer.received, answer.durable).rawValue
         case .readAnswer(_, let index):
@@ -248,9 +253,11 @@ extension RaftMessage.Heartbeat {
         writer.uint64(wallTime.milliseconds)
         writer.identifier(commit)
         writer.identifier(sentThrough)
-        writer.flag(wantsPromise)
+        let isForWitness = heldElsewhere != .zero
+        writer.uint8((wantsPromise ? 1 : 0) | (isForWitness ? 2 : 0))
         writer.flag(closed != nil)
         closed?.encode(to: &writer)
+        if isForWitness { writer.identifier(heldElsewhere) }
     }
 
     fileprivate init(from reader: inout ByteReader) throws(DecodingError) {
@@ -259,8 +266,16 @@ extension RaftMessage.Heartbeat {
         wallTime = WallTime(milliseconds: try reader.uint64())
         commit = try reader.identifier(LogIndex.self)
         sentThrough = try reader.identifier(LogIndex.self)
-        wantsPromise = try reader.flag("promise wanted")
+        let flags = try reader.uint8()
+        guard flags <= 3 else {
+            throw .unknownKind(field: "heartbeat flags", value: UInt64(flags))
+        }
+        wantsPromise = flags & 1 != 0
         closed = try reader.flag("closed") ? ClosedAnswer(from: &reader) : nil
+        heldElsewhere = flags & 2 != 0 ? try reader.identifier(LogIndex.self) : .zero
+        guard flags & 2 == 0 || heldElsewhere != .zero else {
+            throw .malformed("nothing held elsewhere, told")
+        }
     }
 }
 

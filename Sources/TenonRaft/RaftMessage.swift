@@ -81,10 +81,14 @@ package struct RaftMessage: Hashable, Sendable {
         package var wantsPromise: Bool
         /// What the receiver asked with its last answer (Rule S8); nil when the leader cannot tell.
         package var closed: ClosedAnswer?
+        /// To a witness only (Rule C7): committed, and durable on voters with data in two sites
+        /// through here, so that it need not keep it; 0 for nothing.
+        package var heldElsewhere: LogIndex
 
         package init(
             round: UInt64, sentAt: Instant, wallTime: WallTime, commit: LogIndex,
-            sentThrough: LogIndex, wantsPromise: Bool = false, closed: ClosedAnswer? = nil
+            sentThrough: LogIndex, wantsPromise: Bool = false, closed: ClosedAnswer? = nil,
+            heldElsewhere: LogIndex = .zero
         ) {
             self.round = round
             self.sentAt = sentAt
@@ -93,6 +97,7 @@ package struct RaftMessage: Hashable, Sendable {
             self.sentThrough = sentThrough
             self.wantsPromise = wantsPromise
             self.closed = closed
+            self.heldElsewhere = heldElsewhere
         }
     }
 

@@ -32,7 +32,8 @@ package struct JoiningFolder {
     package var order: DirectoryOrder {
         .join(
             name: settings.name, address: settings.nodeConfiguration.address,
-            locality: settings.locality, folder: folder.identity.folder)
+            locality: settings.locality, folder: folder.identity.folder,
+            isWitness: settings.isWitness)
     }
 
     /// The node's record in a directory; nil as long as it is in none.

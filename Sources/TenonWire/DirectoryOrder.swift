@@ -4,8 +4,10 @@ package import TenonCore
 /// It is carried out as one transaction on tablet 1: done or not done, and once only.
 package enum DirectoryOrder: Hashable, Sendable {
     /// A new node: it gets a number that no node had. The same folder under the same name gets
-    /// the same number again, so that a join whose answer was lost can be repeated.
-    case join(name: String, address: String, locality: String, folder: FolderID)
+    /// the same number again, so that a join whose answer was lost can be repeated. The replicas of
+    /// a witness have no data (Rule C7).
+    case join(
+        name: String, address: String, locality: String, folder: FolderID, isWitness: Bool = false)
     /// Leads nothing from now on; its replicas stay.
     case drain(node: String)
     /// Undoes a drain or a removal that is not complete.
@@ -26,12 +28,13 @@ package enum DirectoryOrder: Hashable, Sendable {
     /// Layout: kind 1 · fields in the order of the case.
     package func encode(to writer: inout ByteWriter) {
         switch self {
-        case .join(let name, let address, let locality, let folder):
+        case .join(let name, let address, let locality, let folder, let isWitness):
             writer.uint8(1)
             writer.lengthPrefixed(name)
             writer.lengthPrefixed(address)
             writer.lengthPrefixed(locality)
             writer.identifier(folder)
+            writer.flag(isWitness)
         case .drain(let node):
             writer.uint8(2)
             writer.lengthPrefixed(node)
@@ -74,7 +77,8 @@ package enum DirectoryOrder: Hashable, Sendable {
                 address: try reader.lengthPrefixedText("address", atMost: Limits.addressBytesMax),
                 locality: try reader.lengthPrefixedText(
                     "locality", atMost: Limits.localityBytesMax),
-                folder: try reader.identifier(FolderID.self))
+                folder: try reader.identifier(FolderID.self),
+                isWitness: try reader.flag("witness"))
         case 2: self = .drain(node: try reader.name())
         case 3: self = .undrain(node: try reader.name())
         case 4:

@@ -34,11 +34,13 @@ extension Directory {
         package var folder: FolderID
         /// Where the replicas of a leaving node should go; 0 for wherever there is room.
         package var replacement: NodeID
+        /// Whether its replicas keep no data (Rule C7), for as long as it is a member.
+        package var isWitness: Bool
 
         package init(
             id: NodeID, name: String, address: String, locality: String,
             state: NodeState = .serving, folder: FolderID = FolderID(high: 0, low: 0),
-            replacement: NodeID = NodeID(0)
+            replacement: NodeID = NodeID(0), isWitness: Bool = false
         ) {
             self.id = id
             self.name = name
@@ -47,12 +49,17 @@ extension Directory {
             self.state = state
             self.folder = folder
             self.replacement = replacement
+            self.isWitness = isWitness
         }
 
-        /// Layout: id 4 · state 1 · folder 16 · replacement 4 · name · address · locality.
+        /// Set in the state of a witness.
+        private static let witnessBit: UInt8 = 1 << 7
+
+        /// Layout: id 4 · state 1 (bit 7 witness) · folder 16 · replacement 4 · name · address ·
+        /// locality.
         package func encode(to writer: inout ByteWriter) {
             writer.identifier(id)
-            writer.uint8(state.rawValue)
+            writer.uint8(state.rawValue | (isWitness ? Node.witnessBit : 0))
             writer.identifier(folder)
             writer.identifier(replacement)
             writer.lengthPrefixed(name)
@@ -63,7 +70,8 @@ extension Directory {
         package init(from reader: inout ByteReader) throws(DecodingError) {
             id = try reader.identifier(NodeID.self)
             let byte = try reader.uint8()
-            guard let state = NodeState(rawValue: byte) else {
+            isWitness = byte & Node.witnessBit != 0
+            guard let state = NodeState(rawValue: byte & ~Node.witnessBit) else {
                 throw .unknownKind(field: "state of a node", value: UInt64(byte))
             }
             self.state = state

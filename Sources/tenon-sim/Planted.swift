@@ -172,6 +172,7 @@
                 "sessions"
             case .configurationActiveOnApply: "members"
             case .acknowledgedWithinSite: "elsewhere"
+            case .witnessDropsEarly, .witnessServes: "witness"
             case .replicaAddedUnderOldID: "moves"
             case .ownClockTrusted: "time"
             case .quietSetNumberIgnored: "quiet"
@@ -231,6 +232,8 @@
                 []
             case .ownClockTrusted: [.timelyVersions]
             case .acknowledgedWithinSite: [.durableElsewhere]
+            case .witnessDropsEarly: [.keptByWitness]
+            case .witnessServes: [.replay, .linearizability, .staleness]
             case .quietSetNumberIgnored: [.quietSets]
             case .leaseNeverEnds, .promiseForgotten:
                 [.oneLease, .linearizability, .replay, .closedTruly]

@@ -19,6 +19,10 @@ struct Serve: AsyncParsableCommand {
             A node that joins a cluster which is there already:
               tenon serve --name n4 --data ./n4 --listen 127.0.0.1:7504 --join 127.0.0.1:7501
 
+            One that only votes, for a third site beside two cities with data:
+              tenon serve --name n5 --data ./n5 --listen 127.0.0.1:7505 --join 127.0.0.1:7501 \\
+                --witness --locality city=third,dc=t1
+
             Settings come from these flags, then from the environment (TENON_NAME, TENON_DATA, …),
             then from a JSON file (--config) with the flags' names as keys. The node logs to
             standard error, and stops in good order on SIGTERM or SIGINT.
@@ -32,6 +36,8 @@ struct Serve: AsyncParsableCommand {
     var cluster: String?
     @Option(help: "Nodes of a cluster to join, HOST:PORT,… instead of --cluster.")
     var join: String?
+    @Flag(help: "Join as a witness: replicas here vote and keep the log, and have no data.")
+    var witness = false
     @Option(help: "Where others reach this node, when that is not --listen.")
     var advertise: String?
     @Option(help: "Where the node is, outermost first: city=…,dc=…") var locality: String?
@@ -118,6 +124,7 @@ struct Serve: AsyncParsableCommand {
             ("memtable-bytes", memtableBytes), ("cache-bytes", cacheBytes),
             ("retained-log-bytes", retainedLogBytes), ("log-level", logLevel),
             ("distances", distances),
+            ("witness", witness ? "true" : nil),
             ("insecure", insecure ? "true" : nil),
             ("allow-volatile", allowVolatile ? "true" : nil),
             ("enable-fault-injection", enableFaultInjection ? "true" : nil),

@@ -39,6 +39,13 @@ import Testing
                 + word(9)
         ),
         (
+            .heartbeat(
+                .init(
+                    round: 1, sentAt: Instant(nanoseconds: 2), wallTime: WallTime(milliseconds: 3),
+                    commit: 4, sentThrough: 5, wantsPromise: true, heldElsewhere: 6)), 8,
+            word(1) + word(2) + word(3) + word(4) + word(5) + [3, 0] + word(6)
+        ),
+        (
             .heartbeatAnswer(
                 .init(
                     round: 1, sentAt: Instant(nanoseconds: 2), sentThrough: 3,

@@ -37,6 +37,7 @@ private enum Samples {
         .clearFaults,
         .direct(
             .join(name: "n4", address: "[::1]:7504", locality: "city=sh", folder: folder)),
+        .direct(.join(name: "n5", address: "a:1", locality: "", folder: folder, isWitness: true)),
         .direct(.drain(node: "n1")), .direct(.undrain(node: "n1")),
         .direct(.remove(node: "n1", replacement: "n4")),
         .direct(.remove(node: "n1", replacement: nil)),
@@ -70,7 +71,9 @@ private enum Samples {
             nodes: [
                 Directory.Node(
                     id: NodeID(4), name: "n4", address: "a:1", locality: "", state: .leaving,
-                    folder: folder, replacement: NodeID(5))
+                    folder: folder, replacement: NodeID(5)),
+                Directory.Node(
+                    id: NodeID(6), name: "n6", address: "a:2", locality: "city=c", isWitness: true),
             ],
             keyspaces: [
                 Directory.Keyspace(
@@ -81,7 +84,8 @@ private enum Samples {
                 TabletDescriptor(
                     id: TabletID(3), keyspace: KeyspaceID(2), generation: Generation(2),
                     lower: "a", upper: "b", leader: NodeID(1), configuration: Generation(4),
-                    voters: members, learners: [Member(replica: ReplicaID(9), node: NodeID(4))],
+                    voters: members,
+                    learners: [Member(replica: ReplicaID(9), node: NodeID(4), isWitness: true)],
                     isJoint: true, target: Array(members.dropFirst()),
                     targetLearners: [Member(replica: ReplicaID(8), node: NodeID(5))],
                     acknowledgement: Acknowledgement(.dc, places: ["a", nil, "b"]),

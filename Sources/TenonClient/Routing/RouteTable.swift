@@ -51,10 +51,12 @@ struct RouteTable {
         self.directory = directory
     }
 
-    /// The replicas of the tablet at `place`, and how far away they are.
+    /// The replicas with data of the tablet at `place`, and how far away they are.
     func replicas(at place: Int) -> [(node: NodeID, distance: Int)] {
         guard let tablet = directory?.tablets[place] else { return [] }
-        return (tablet.voters + tablet.learners).map { ($0.node, distances[$0.node] ?? .max) }
+        return (tablet.voters + tablet.learners).withData.map {
+            ($0.node, distances[$0.node] ?? .max)
+        }
     }
 
     /// The tiers of `locality`, from the innermost up to the first that a node shares with all

@@ -160,7 +160,10 @@ struct DirectoryController {
     func isRemoved(_ member: Member, of tablet: TabletID) -> Bool {
         // A node that is gone for good has nothing to remove.
         state.directory.node(member.node) == nil
-            || removed.contains(Member.OfTablet(tablet: tablet, member: member))
+            // Who says that a replica is gone does not say what it was.
+            || removed.contains(
+                Member.OfTablet(
+                    tablet: tablet, member: Member(replica: member.replica, node: member.node)))
     }
 
     // MARK: Planning
@@ -202,7 +205,9 @@ struct DirectoryController {
         return target.map { member in
             tablet.everyone.contains(member)
                 ? member
-                : Member(replica: StaticDirectory.replica(on: member.node), node: member.node)
+                : Member(
+                    replica: StaticDirectory.replica(on: member.node), node: member.node,
+                    isWitness: member.isWitness)
         }.inOrder
     }
 
@@ -242,10 +247,11 @@ struct DirectoryController {
     }
 
     /// The directory survives as much as anything on these nodes can.
-    private static func directoryPolicy(_ nodes: [Placement.Node]) -> Placement.Policy {
+    static func directoryPolicy(_ nodes: [Placement.Node]) -> Placement.Policy {
         let layout = VoterLayout(nodes)
         let able = layout.nodes.indices.filter { layout.nodes[$0].keepsReplicas }
-        let count = Placement.votersWanted(directoryReplicas, nodes: able.count)
+        let count = Placement.votersWanted(
+            directoryReplicas, nodes: Placement.usable(able.map { layout.nodes[$0].isWitness }))
         return Placement.Policy(survive: layout.highestLevel(count) { able.contains($0) })
     }
 

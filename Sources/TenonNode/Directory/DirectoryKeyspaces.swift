@@ -158,10 +158,16 @@ private struct FirstMembers {
         of keyspace: Directory.Keyspace, from lower: Bytes, to upper: Bytes?
     ) throws(Refusal) -> ([Member], Acknowledgement) {
         let view = layout.under(keyspace.policy.tablet(from: lower, to: upper))
-        let count = Placement.votersWanted(keyspace.replicas, nodes: layout.nodes.count)
+        let count = Placement.votersWanted(
+            keyspace.replicas, nodes: Placement.usable(layout.nodes.map(\.isWitness)))
         let loads = loads
         guard let places = view.best(count, isAble: { _ in true }, load: { loads[$0] }) else {
             throw Refusal(.invalid, "no node serves: undrain one first")
+        }
+        guard view.cost(of: places).misplaced == 0 else {
+            throw Refusal(
+                .invalid,
+                "too few nodes with data serve: undrain one, or a witness would stand in a home")
         }
         let nodes = places.map { layout.nodes[$0].id }
         let rule = keyspace.policy.acknowledgement
@@ -172,8 +178,10 @@ private struct FirstMembers {
                     + "those of other rooms or cities first")
         }
         for place in places { self.loads[place] += 1 }
-        let members = nodes.enumerated().map { number, node in
-            Member(replica: ReplicaID(UInt64(number) + 1), node: node)
+        let members = places.enumerated().map { number, place in
+            Member(
+                replica: ReplicaID(UInt64(number) + 1), node: layout.nodes[place].id,
+                isWitness: layout.nodes[place].isWitness)
         }
         return (members, asked)
     }
@@ -194,8 +202,10 @@ extension Placement.Node {
         // What cannot be read is as good as not said: `tenon topology check` names it.
         let locality = try? Locality(parsing: node.locality)
         self.init(
-            id: node.id, keepsReplicas: node.state != .leaving, mayLead: node.state == .serving,
-            isAlive: isAlive, replacement: node.replacement, locality: locality ?? .unknown)
+            id: node.id, keepsReplicas: node.state != .leaving,
+            mayLead: node.state == .serving && !node.isWitness, isAlive: isAlive,
+            replacement: node.replacement, locality: locality ?? .unknown,
+            isWitness: node.isWitness)
     }
 }
 

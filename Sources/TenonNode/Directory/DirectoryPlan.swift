@@ -15,8 +15,8 @@ extension DirectoryState {
         }
         var change = DirectoryChange(self)
         switch order {
-        case .join(let name, let address, let locality, let folder):
-            try join(name, address, locality, folder, numbers, &change)
+        case .join(let name, let address, let locality, let folder, let isWitness):
+            try join(name, address, locality, folder, isWitness, numbers, &change)
         case .drain(let name):
             let node = try node(named: name)
             try requireOther(than: node, "drain")
@@ -47,13 +47,21 @@ extension DirectoryState {
 
     private func join(
         _ name: String, _ address: String, _ locality: String, _ folder: FolderID,
-        _ numbers: DirectoryNumbers, _ change: inout DirectoryChange
+        _ isWitness: Bool, _ numbers: DirectoryNumbers, _ change: inout DirectoryChange
     ) throws(Refusal) {
         guard !name.isEmpty, !address.isEmpty else {
             throw invalid("a node that joins needs a name and an address")
         }
         if let node = directory.node(named: name) {
-            if node.folder == folder { return }
+            if node.folder == folder {
+                guard node.isWitness == isWitness else {
+                    throw invalid(
+                        "\(name) joined \(node.isWitness ? "as a witness" : "with data") before, "
+                            + "and a node stays what it is: join under another name, with an "
+                            + "empty folder")
+                }
+                return
+            }
             throw invalid(
                 "the name \(name) is taken by node \(node.id) at \(node.address): join under "
                     + "another name, or remove that node first")
@@ -67,7 +75,7 @@ extension DirectoryState {
         change.put(
             Directory.Node(
                 id: numbers.node, name: name, address: address, locality: locality,
-                folder: folder))
+                folder: folder, isWitness: isWitness))
         var next = numbers
         next.node = numbers.node.next
         change.put(next)
@@ -85,7 +93,9 @@ extension DirectoryState {
 
     /// Somebody else has to lead.
     private func requireOther(than node: Directory.Node, _ verb: String) throws(Refusal) {
-        let others = directory.nodes.filter { $0.id != node.id && $0.state == .serving }
+        let others = directory.nodes.filter {
+            $0.id != node.id && $0.state == .serving && !$0.isWitness
+        }
         guard !others.isEmpty else {
             throw invalid(
                 "\(node.name) is the last node that serves: add another before you \(verb) it")
@@ -104,13 +114,21 @@ extension DirectoryState {
             guard other.id != leaving.id, other.state == .serving else {
                 throw invalid("\(replacement) cannot replace \(name): it does not serve")
             }
+            guard other.isWitness == leaving.isWitness else {
+                throw invalid(
+                    "\(replacement) cannot replace \(name): one of them is a witness, which has no "
+                        + "data")
+            }
             leaving.replacement = other.id
         }
-        let left = directory.nodes.count { $0.state != .leaving && $0.id != leaving.id }
+        // A witness is no copy, and makes none.
+        let left = directory.nodes.count {
+            $0.state != .leaving && $0.id != leaving.id && !$0.isWitness
+        }
         let most = directory.keyspaces.filter { !$0.isDropped }.max { $0.replicas < $1.replicas }
         let copies =
             directory.tablets.map { tablet in
-                min(tablet.voters.count, most?.replicas ?? 1)
+                min(tablet.voters.withData.count, most?.replicas ?? 1)
             }.max() ?? 1
         guard left >= copies else {
             throw invalid(
@@ -143,13 +161,19 @@ extension DirectoryState {
         guard !tablet.isOn(destination.id) else {
             throw invalid("tablet \(id) has a replica on \(to) already")
         }
+        guard destination.isWitness == leaving.isWitness || leaving.isWitness else {
+            throw invalid(
+                "\(to) is a witness, which has no data, and the replica on \(from) is a copy: name "
+                    + "another node")
+        }
         guard destination.state == .serving else {
             throw invalid("\(to) is \(destination.state.name): undrain it, or name another node")
         }
         let number =
             isPlanted(.replicaAddedUnderOldID)
             ? StaticDirectory.replica(on: destination.id) : tablet.nextReplica
-        let newcomer = Member(replica: number, node: destination.id)
+        let newcomer = Member(
+            replica: number, node: destination.id, isWitness: destination.isWitness)
         tablet.target = (tablet.voters.filter { $0 != leaving } + [newcomer]).inOrder
         let rule = directory.keyspace(tablet.keyspace)?.policy.acknowledgement ?? .majority
         let layout = VoterLayout(directory.nodes.map { Placement.Node($0, isAlive: true) })

@@ -97,7 +97,8 @@ extension Node {
                             ReplicaRecord(
                                 tablet: tablet.id, replica: member.replica,
                                 keyspace: tablet.keyspace, generation: tablet.generation,
-                                lower: tablet.lower, upper: tablet.upper, membership: membership)),
+                                lower: tablet.lower, upper: tablet.upper, membership: membership,
+                                isWitness: member.isWitness)),
                         to: member.node)
                 }
             } catch {

@@ -19,7 +19,8 @@ extension Node {
 
     /// Looks after the directory: reads what was applied, and leads it when it is this node's.
     func lookAfterDirectory(now: Instant) {
-        if let tablet = tablets.peek(.directory) { readDirectory(tablet) }
+        // A witness has nothing to read: it takes copies, as nodes without a replica do.
+        if let tablet = tablets.peek(.directory), !tablet.isWitness { readDirectory(tablet) }
         if let tablet = ledDirectory {
             controller.lead(in: tablet.raft.term)
             cluster.leader = id
@@ -145,6 +146,7 @@ extension Node {
     /// Gives every tablet what its keyspace says.
     func applyKeyspaces() {
         homes = HomeView(cluster.directory)
+        sites = SiteView(cluster.directory)
         for tablet in tablets.all { applyKeyspace(to: tablet) }
         applyLeaderPriority()
     }
@@ -154,6 +156,7 @@ extension Node {
     func applyKeyspace(to tablet: Tablet) {
         tablet.isAway = homes.isAway(id, tablet.id)
         let keyspaceID = tablet.record.keyspace
+        tablet.raft.dataSites = sites.sites(of: keyspaceID)
         guard keyspaceID != .directory else {
             tablet.retention = configuration.retention
             return

@@ -47,7 +47,7 @@ struct DigestRound {
 extension Node {
     /// Answers a leader's question, or counts an answer to ours.
     func compareDigest(_ report: DigestReport, isQuestion: Bool, from node: NodeID) {
-        guard let tablet = tablet(report.tablet) else { return }
+        guard let tablet = tablet(report.tablet), !tablet.isWitness else { return }
         if isQuestion {
             guard let digest = tablet.digests.digest(at: report.index) else {
                 // Often the question comes in one frame with the news that the entry is
@@ -73,7 +73,7 @@ extension Node {
             digestRounds[tablet.id].flatMap { $0.index == report.index ? $0 : nil }
             ?? DigestRound(
                 index: report.index, digest: digest,
-                voters: tablet.raft.membership.incoming.count)
+                voters: tablet.raft.membership.incoming.withData.count)
         round.answer(report.digest, from: node)
         digestRounds[tablet.id] = round
         act(on: round, of: "log digest", tablet)
@@ -129,7 +129,7 @@ extension Node {
         else { return }
         var round = DigestRound(
             index: tablet.machine.appliedIndex, digest: state.digest,
-            voters: tablet.raft.membership.incoming.count)
+            voters: tablet.raft.membership.incoming.withData.count)
         for (node, digest) in reports.digests { round.answer(digest, from: node) }
         act(on: round, of: "content digest", tablet)
     }

@@ -156,6 +156,7 @@ extension Node {
             guard tablet.raft.membership.learners.contains(member) else { continue }
             var record = tablet.record
             record.replica = member.replica
+            record.isWitness = member.isWitness
             record.membership = base
             tell(.createReplica(record), to: member.node)
         }

@@ -25,6 +25,10 @@ package struct TabletProbe: Hashable, Sendable {
     /// when it does not know (Rule S8).
     package var closedSince: Instant?
     package var isQuarantined: Bool
+    /// Whether it keeps no data (Rule C7).
+    package var isWitness: Bool
+    /// Whether its node's log has no room: then a witness drops what it should keep.
+    package var isLogFull: Bool
     /// The newest configuration in its log, which is the one in force (Rule C4).
     package var membership: Membership
     /// Where its log began; zero unless it is the half of a tablet that was split.
@@ -92,7 +96,8 @@ extension Node {
             logDigest: tablet.machine.logDigest.value,
             lastVersion: tablet.machine.lastVersion,
             closedSince: raft.closedSince(applied: tablet.machine.appliedIndex),
-            isQuarantined: tablet.problem != nil,
+            isQuarantined: tablet.problem != nil, isWitness: tablet.isWitness,
+            isLogFull: raft.isLogFull,
             membership: raft.membershipInLog, birth: tablet.record.birth,
             parent: tablet.record.parent)
     }

@@ -87,6 +87,7 @@ package final class Node {
     var snapshots = SnapshotTransfers()
     /// Where tablets should be led, by the directory as this node last took it over.
     var homes: HomeView
+    var sites: SiteView
     /// What tablets asked for in this turn, looked at when their own turn is over.
     var snapshotsWanted: [(tablet: TabletID, follower: ReplicaID)] = []
     var checkpointsMade: [(key: SnapshotKey, manifest: SnapshotManifest?)] = []
@@ -132,6 +133,7 @@ package final class Node {
         let me = start.identity.node
         cluster = ClusterView(start)
         homes = HomeView(cluster.directory)
+        sites = SiteView(cluster.directory)
         let members = start.identity.withoutLost(cluster.directory.nodes).map(\.id)
         registry = PeerRegistry(
             me: me, members: members, memberListDigest: start.identity.memberListDigest)

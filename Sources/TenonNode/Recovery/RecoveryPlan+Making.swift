@@ -140,7 +140,9 @@ private struct SurvivorSurvey {
         let held = reports.compactMap { report in
             report.tablet(id).map { (node: report.node, copy: $0) }
         }
-        let whole = held.filter { $0.copy.verdict.isWhole }
+        let alive = held.filter { $0.copy.verdict.isWhole }
+        // A witness votes, and there is nothing in it that a tablet could begin with (Rule C7).
+        let whole = alive.filter { !$0.copy.isWitness }
         // The highest of all: of equal ones the first, so that the choice is always the same.
         guard let chosen = whole.max(by: { ($0.copy.last, $1.node) < ($1.copy.last, $0.node) }),
             let membership = chosen.copy.membership
@@ -149,8 +151,9 @@ private struct SurvivorSurvey {
             let isLost = voters.isEmpty || lacksMajority(voters, whole: [])
             return isLost ? .hopeless(held.map { reason($0.node, $0.copy) }) : .standsByItself
         }
-        let usable = whole.map { Member(replica: $0.copy.replica, node: $0.node) }
-        guard isStuck(membership, whole: usable) else { return .standsByItself }
+        let voting = alive.map { $0.copy.member(on: $0.node) }
+        guard isStuck(membership, whole: voting) else { return .standsByItself }
+        let usable = whole.map { $0.copy.member(on: $0.node) }
         let own = Member(replica: chosen.copy.replica, node: chosen.node)
         let members = membership.members
         let voters = usable.filter { $0 == own || members.contains($0) }.inOrder
@@ -224,6 +227,16 @@ private struct SurvivorSurvey {
 
     private func reason(_ node: NodeID, _ copy: SurvivorReport.Tablet) -> String {
         let name = survivors.first { $0.id == node }?.name ?? "node \(node)"
+        if copy.isWitness { return "a witness on \(name), which has no data" }
         return "\(copy.verdict.name) on \(name): \(copy.verdict.reason)"
+    }
+}
+
+extension SurvivorReport.Tablet {
+    /// Whether the replica has no data, by its own log.
+    fileprivate var isWitness: Bool { membership?.isWitness(replica) ?? false }
+
+    fileprivate func member(on node: NodeID) -> Member {
+        Member(replica: replica, node: node, isWitness: isWitness)
     }
 }

@@ -114,6 +114,7 @@ extension Tablet {
     /// `whole`, or what is wrong with this replica.
     var health: String {
         if let problem { return problem }
+        if let risk = witnessRisk { return risk }
         guard let lost = raft.lost else { return "whole" }
         guard let range = raft.lostRange else {
             return "repairing: what its log had lost is being written"

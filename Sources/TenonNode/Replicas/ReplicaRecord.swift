@@ -18,11 +18,13 @@ package struct ReplicaRecord: Hashable, Sendable {
     package var parent: TabletID
     /// The configuration in force before the first entry that this replica was sent.
     package var membership: Membership
+    /// Whether it keeps no data (Rule C7), for as long as it is there.
+    package var isWitness: Bool
 
     package init(
         tablet: TabletID, replica: ReplicaID, keyspace: KeyspaceID, generation: Generation,
         lower: Bytes, upper: Bytes?, birth: LogPosition = .zero, parent: TabletID = TabletID(0),
-        membership: Membership
+        membership: Membership, isWitness: Bool = false
     ) {
         self.tablet = tablet
         self.replica = replica
@@ -33,6 +35,7 @@ package struct ReplicaRecord: Hashable, Sendable {
         self.birth = birth
         self.parent = parent
         self.membership = membership
+        self.isWitness = isWitness
     }
 
     /// The name of the replica's folder among those of the node's tablets.
@@ -47,6 +50,8 @@ package struct ReplicaRecord: Hashable, Sendable {
     /// The highest bit tells the keys of replicas from those of nodes (``PeerMemory``).
     private static let keyBit: UInt64 = 1 << 63
     private static let formatVersion: UInt8 = 2
+    /// That of a witness.
+    private static let witnessFormatVersion: UInt8 = 3
 
     /// Under which key of the log's metadata the record of a tablet's replica stands. An empty
     /// value there says that the node has none.
@@ -56,9 +61,11 @@ package struct ReplicaRecord: Hashable, Sendable {
     static func isMetadataKey(_ key: UInt64) -> Bool { key & keyBit != 0 }
 
     /// Layout: version 1 · tablet 8 · replica 8 · keyspace 4 · generation 8 · birth 16 · parent 8 ·
-    /// lower · (flag 1, upper) · membership. Version 1 has no parent.
+    /// lower · (flag 1, upper) · membership. Version 1 has no parent; version 3 is version 2 of a
+    /// witness, so that software that knows none does not open one as a copy.
     package func encode(to writer: inout ByteWriter) {
-        writer.uint8(ReplicaRecord.formatVersion)
+        writer.uint8(
+            isWitness ? ReplicaRecord.witnessFormatVersion : ReplicaRecord.formatVersion)
         writer.identifier(tablet)
         writer.identifier(replica)
         writer.identifier(keyspace)
@@ -74,7 +81,7 @@ package struct ReplicaRecord: Hashable, Sendable {
 
     package init(from reader: inout ByteReader) throws(DecodingError) {
         let version = try reader.uint8()
-        guard version == 1 || version == ReplicaRecord.formatVersion else {
+        guard (1...ReplicaRecord.witnessFormatVersion).contains(version) else {
             throw .unknownKind(field: "replica record version", value: UInt64(version))
         }
         tablet = try reader.identifier(TabletID.self)
@@ -90,6 +97,7 @@ package struct ReplicaRecord: Hashable, Sendable {
             ? reader.lengthPrefixedBytes("upper", atMost: Limits.keyBytesMax) : nil
         let payload = try reader.lengthPrefixedBytes("membership", atMost: 64 << 10)
         membership = try Membership(payload: payload.array)
+        isWitness = version == ReplicaRecord.witnessFormatVersion
         guard replica != .none else { throw .malformed("replica 0") }
     }
 

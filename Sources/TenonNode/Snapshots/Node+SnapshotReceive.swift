@@ -19,6 +19,10 @@ extension Node {
         guard let tablet = tablet(key.tablet), tablet.problem == nil || tablet.isRebuilding else {
             return tell(key, .failed, chunk: 0)
         }
+        // A witness takes no data, and nothing else will do for a copy.
+        guard manifest.files.isEmpty == tablet.isWitness else {
+            return tell(key, .failed, chunk: 0)
+        }
         // One at a time for a tablet: a later one takes the place of one that is not yet
         // being installed.
         if let other = snapshots.incoming.first(where: { $0.key.tablet == key.tablet }) {
@@ -43,6 +47,7 @@ extension Node {
             .info,
             "tablet \(key.tablet): receiving a snapshot of \(manifest.bytes) bytes "
                 + "from node \(key.peer)")
+        if tablet.isWitness { installMetadata(key, now: now) }
     }
 
     private func take(_ chunk: SnapshotChunk, _ key: SnapshotKey, now: Instant) {
@@ -62,6 +67,7 @@ extension Node {
         case .receiving:
             let isLate = now.since(transfer.lastProgress) > OutgoingSnapshot.patience
             if isLate && !transfer.isWriting { abandon(key, "its sender went silent") }
+        case .installing where transfer.manifest.files.isEmpty: installMetadata(key, now: now)
         case .installing: install(key, now: now)
         }
     }
@@ -137,6 +143,29 @@ extension Node {
         snapshots.incoming[place].isInstallStarted = true
         tablet.isApplyPaused = true
         with(tablet) { tablet.run(job, into: &$0) }
+    }
+
+    /// Has a witness go on from what a leader's flush recorded: its own store, which is empty,
+    /// records the same, and then it is taken back like any snapshot (Rule C7).
+    private func installMetadata(_ key: SnapshotKey, now: Instant) {
+        guard let place = snapshots.incomingPlace(key), let tablet = tablets.peek(key.tablet),
+            !snapshots.incoming[place].isInstallStarted
+        else { return }
+        let record = snapshots.incoming[place].manifest.flush
+        snapshots.incoming[place].phase = .installing
+        guard tablet.isRebuilding || record.index > tablet.machine.appliedIndex else {
+            reached(.snapshotOvertakenByLog)
+            snapshots.incoming.remove(at: place)
+            return tell(key, .installed, chunk: 0)
+        }
+        guard !mustSplitFirst(tablet, record, from: key.peer, now: now), tablet.storeJob == nil,
+            tablet.store.canFreeze, record.index >= tablet.store.flushed?.index ?? .zero
+        else { return }
+        snapshots.incoming[place].isInstallStarted = true
+        tablet.isApplyPaused = true
+        tablet.witness.isTakingMetadata = true
+        tablet.store.freezeMemtable(flush: record)
+        with(tablet) { tablet.startStoreWork(now: now, into: &$0) }
     }
 
     /// Store and state machine are the snapshot's now: the log goes on from there.

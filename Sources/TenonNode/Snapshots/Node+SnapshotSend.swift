@@ -25,6 +25,11 @@ extension Node {
 
     func snapshotWanted(_ tablet: Tablet, by follower: ReplicaID, now: Instant) {
         guard let peer = tablet.node(of: follower) else { return }
+        // There is nothing here that a copy could be made of; another leader will have it.
+        guard !tablet.isWitness || tablet.raft.membership.isWitness(follower) else {
+            reached(.witnessAskedForData)
+            return tablet.raft.snapshotFailed(to: follower)
+        }
         // One that is over may wait for its folder to be removed; it answers Raft no more.
         let rival = snapshots.outgoing.firstIndex {
             $0.key.tablet == tablet.id && $0.key.peer == peer && $0.phase != .over
@@ -101,7 +106,7 @@ extension Node {
         let isLate = now.since(transfer.lastProgress) > OutgoingSnapshot.patience
         if tablet.raft.role != .leader || isLate { return giveUp(key, tablet) }
         switch transfer.phase {
-        case .checkpoint: startCheckpoint(transfer, of: tablet)
+        case .checkpoint: startCheckpoint(transfer, of: tablet, now: now)
         case .sending: loadNext(key)
         case .over: break
         }
@@ -109,9 +114,19 @@ extension Node {
 
     /// Orders the checkpoint when the store is free and what it flushed is recent enough for the
     /// follower to go on from with the log.
-    private func startCheckpoint(_ transfer: OutgoingSnapshot, of tablet: Tablet) {
+    private func startCheckpoint(
+        _ transfer: OutgoingSnapshot, of tablet: Tablet, now: Instant
+    ) {
         guard tablet.storeJob == nil, let flushed = tablet.store.flushed,
-            flushed.index >= tablet.raft.basePosition.index,
+            flushed.index >= tablet.raft.basePosition.index
+        else { return }
+        // A witness is told where the log goes on, and nothing else (Rule C7).
+        if tablet.raft.membership.isWitness(transfer.follower) {
+            reached(.metadataSentToWitness)
+            return checkpointMade(
+                SnapshotManifest(files: [], flush: flushed), for: transfer.key, now: now)
+        }
+        guard
             let job = tablet.store.checkpointJob(to: transfer.directory)
         else { return }
         tablet.checkpointFor = transfer.key

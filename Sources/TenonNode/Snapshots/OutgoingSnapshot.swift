@@ -45,7 +45,8 @@ struct OutgoingSnapshot {
     mutating func begin(_ reader: SnapshotReader, now: Instant) {
         self.reader = reader
         phase = .sending
-        next = .start
+        // What a witness gets is all in the beginning.
+        next = reader.manifest.files.isEmpty ? nil : .start
         lastProgress = now
     }
 

@@ -64,7 +64,9 @@ extension DirectoryState {
             tablet.voters[$0].node < tablet.voters[$1].node
         }
         let members = places.enumerated().map { number, place in
-            Member(replica: ReplicaID(UInt64(number) + 1), node: tablet.voters[place].node)
+            Member(
+                replica: ReplicaID(UInt64(number) + 1), node: tablet.voters[place].node,
+                isWitness: tablet.voters[place].isWitness)
         }
         let known = tablet.acknowledgement
         let acknowledgement =

@@ -188,6 +188,7 @@ extension Node {
         record.membership = tablet.raft.oldestMembership
         for follower in silent {
             record.replica = follower.member.replica
+            record.isWitness = follower.member.isWitness
             tell(.createReplica(record), to: follower.member.node)
         }
     }

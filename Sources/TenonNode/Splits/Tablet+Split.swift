@@ -194,7 +194,7 @@ extension Tablet {
             tablet: done.split.half, replica: member.replica, keyspace: record.keyspace,
             generation: done.split.newGeneration, lower: done.split.at, upper: done.upper,
             birth: LogPosition(index: done.index, term: done.term), parent: id,
-            membership: membership)
+            membership: membership, isWitness: member.isWitness)
     }
 
     /// The store was replaced by a snapshot's, and what was known of splits with it.

@@ -14,12 +14,20 @@ extension Tablet {
                 output.wantsTurn = true
                 return
             }
-            guard !waitsForOwnLog(entry), isFetched(entry, into: &output) else { return }
+            guard !waitsForOwnLog(entry), isWitness || isFetched(entry, into: &output) else {
+                return
+            }
             let split = effectiveSplit(entry)
             if let split, !isHalfStanding(for: split, into: &output) { return }
             let reads = fetched.element(entry.index, entry.term)
             do {
-                let outcomes = try machine.apply(entry, blocks: reads?.blocks ?? noBlocks)
+                let outcomes: [Outcome]
+                if isWitness {
+                    outcomes = []
+                    try skip(entry)
+                } else {
+                    outcomes = try machine.apply(entry, blocks: reads?.blocks ?? noBlocks)
+                }
                 commands += max(1, outcomes.count) + (reads?.keys.count ?? 0)
                 finishApply(entry, outcomes, into: &output)
                 if let split { splitApplied(split, into: &output) }
@@ -50,7 +58,7 @@ extension Tablet {
         fetched.remove(entry.index)
         raft.applied(through: entry.index)
         clock.observe(machine.lastVersion)
-        digests.note(entry.index, machine.logDigest.value)
+        if !isWitness { digests.note(entry.index, machine.logDigest.value) }
         if entry.kind == .configuration { configurationCommitted(at: entry.index, into: &output) }
         if entry.kind == .noop { output.isReportDue = true }
         if entry.index == split.proposed { split.proposed = nil }
@@ -68,7 +76,7 @@ extension Tablet {
     private func answerDigestQuestion(at index: LogIndex, into output: inout TabletOutput) {
         guard let question = openQuestion, question.index <= index else { return }
         openQuestion = nil
-        guard question.index == index else { return }
+        guard question.index == index, !isWitness else { return }
         let report = DigestReport(tablet: id, index: index, digest: machine.logDigest.value)
         output.nodeMessages.append((question.from, .logDigest(report, isQuestion: false)))
     }

@@ -40,7 +40,7 @@ extension Tablet {
 
     /// Looks at entries that arrived or were recovered: what they will read is ordered.
     func fetchAhead(_ entries: [Entry], into output: inout TabletOutput) {
-        guard problem == nil, !isApplyPaused else { return }
+        guard problem == nil, !isApplyPaused, !isWitness else { return }
         for entry in entries
         where fetched.hasRoom && fetched.element(entry.index, entry.term) == nil {
             let keys = StateMachine.keysRead(by: entry)

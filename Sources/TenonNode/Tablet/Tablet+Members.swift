@@ -52,9 +52,10 @@ extension Tablet {
         return Acknowledgement(rule, sites: Array(repeating: .unknown, count: count))
     }
 
-    /// Whether one of the voters is on the node: others are not counted when replicas are compared.
+    /// Whether one of the voters with data is on the node: others are not counted when replicas are
+    /// compared (Rule S5).
     func hasVoter(on node: NodeID) -> Bool {
-        raft.membership.incoming.contains { $0.node == node }
+        raft.membership.incoming.contains { $0.node == node && !$0.isWitness }
     }
 
     /// A configuration is committed: who is no member any more is to be told, and the directory.

@@ -168,7 +168,7 @@ extension Tablet {
     /// is new enough for it (Rule S8).
     func read(_ read: PendingRead, now: Instant, into output: inout TabletOutput) {
         if read.staleness != .none, takeStale(read, now: now, into: &output) { return }
-        guard problem == nil, raft.role == .leader else {
+        guard problem == nil, raft.role == .leader, !refusesAsWitness else {
             return answer(read.waiter, .refusal(notServing), into: &output)
         }
         var read = read

@@ -18,7 +18,7 @@ extension Tablet {
         continueRestore(into: &output)
         applyCommitted(into: &output)
         if !isApplyPaused { serveReads(into: &output) }
-        if isTrimUnfinished { trim(into: &output) }
+        if isTrimUnfinished || takesDropUp() { trim(into: &output) }
         // Applying may have let Raft go on: a new leader serves once its no-op is applied.
         closeEntry(at: time, into: &output)
         if raft.hasReady { output.wantsTurn = true }

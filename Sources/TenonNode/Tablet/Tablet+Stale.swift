@@ -22,6 +22,11 @@ extension Tablet {
             answer(read.waiter, .refusal(notServing), into: &output)
             return true
         }
+        guard !refusesAsWitness else {
+            reached(.witnessAskedForData)
+            answer(read.waiter, .refusal(witnessHasNoData), into: &output)
+            return true
+        }
         guard !isApplyPaused else {
             answer(read.waiter, .refusal(Tablet.takesSnapshot), into: &output)
             return true

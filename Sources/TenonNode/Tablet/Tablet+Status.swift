@@ -27,7 +27,7 @@ extension Tablet {
 
     private var roleName: String {
         switch raft.role {
-        case .follower: "follower"
+        case .follower: isWitness ? "witness" : "follower"
         case .preCandidate: "pre-candidate"
         case .candidate: "candidate"
         case .leader: servesAsLeader ? "leader" : "new leader"

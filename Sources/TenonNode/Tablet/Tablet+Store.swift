@@ -11,7 +11,9 @@ extension Tablet {
     /// Starts what the store wants done: a flush when the memtable is full or wanted on disk,
     /// otherwise a compaction. One job at a time.
     func startStoreWork(now: Instant, into output: inout TabletOutput) {
-        guard storeJob == nil, !isApplyPaused, now >= storeRetryAt, problem == nil else { return }
+        guard storeJob == nil, !isApplyPaused || witness.isTakingMetadata, now >= storeRetryAt,
+            problem == nil || isRebuilding && witness.isTakingMetadata
+        else { return }
         freezeIfDue(into: &output)
         guard let job = halfJob() ?? store.nextJob() else { return }
         run(job, into: &output)
@@ -20,7 +22,9 @@ extension Tablet {
     /// Freezes the memtable for a flush. Never above what is durable in this node's own log
     /// (Rule L5): an entry may be committed by the others while it is not durable here.
     private func freezeIfDue(into output: inout TabletOutput) {
-        guard store.wantsFlush || isFlushWanted || wantsFlushForSplit, store.canFreeze else {
+        guard store.wantsFlush || isFlushWanted || wantsFlushForSplit, store.canFreeze,
+            !witness.isTakingMetadata
+        else {
             return
         }
         let isDurable = machine.appliedIndex <= raft.durableIndex
@@ -32,6 +36,7 @@ extension Tablet {
         }
         guard isStaged(into: &output) else { return }
         isFlushWanted = false
+        witness.bytesPassed = 0
         let membership = raft.membership(at: machine.appliedIndex)
         do {
             let record = try machine.prepareFlush(configuration: Bytes(membership.encoded()))
@@ -80,6 +85,9 @@ extension Tablet {
 
     private func finished(_ result: StoreJobResult, into output: inout TabletOutput) {
         switch result.kind {
+        case .flush where witness.isTakingMetadata:
+            witness.isTakingMetadata = false
+            beginRestore(into: &output)
         case .flush:
             machine.flushFinished()
             trim(into: &output)
@@ -144,7 +152,7 @@ extension Tablet {
         storeJob = nil
         checkpointFor = nil
         split.halfFailed()
-        isApplyPaused = false
+        isApplyPaused = witness.isTakingMetadata
         store.abandonJob()
         switch error {
         case .damaged:
@@ -169,6 +177,7 @@ extension Tablet {
         // Space comes first: a follower that is sent a snapshot may need another one.
         var bound = isTrimming ? flushed.index : min(flushed.index, trimHold ?? flushed.index)
         if let hold = split.hold, !raft.isLogFull { bound = min(bound, hold) }
+        if isWitness { bound = min(bound, droppable(flushed: flushed.index)) }
         let bytes = isTrimming ? 0 : retainedLogBytes
         let point = raft.trimPoint(
             notAbove: bound, keepingBytes: bytes, entriesMax: Tablet.entriesTrimmedPerTurn)

@@ -7,7 +7,10 @@ extension Tablet {
     /// - Parameter mayLead: which nodes are asked.
     func handOver(now: Instant, to mayLead: (NodeID) -> Bool = { _ in true }) {
         let best = raft.followers
-            .filter { raft.membership.isVoter($0.member.replica) && mayLead($0.member.node) }
+            .filter {
+                raft.membership.isVoter($0.member.replica) && !$0.member.isWitness
+                    && mayLead($0.member.node)
+            }
             .max { ($0.match, $1.member.replica) < ($1.match, $0.member.replica) }
         guard let best else { return }
         do {

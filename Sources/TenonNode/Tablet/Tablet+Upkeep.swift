@@ -160,7 +160,7 @@ extension Tablet {
         lastDigestIndex = machine.appliedIndex
         let report = DigestReport(
             tablet: id, index: machine.appliedIndex, digest: machine.logDigest.value)
-        for member in raft.membership.members where member.replica != replica {
+        for member in raft.membership.members.withData where member.replica != replica {
             output.nodeMessages.append((member.node, .logDigest(report, isQuestion: true)))
         }
     }

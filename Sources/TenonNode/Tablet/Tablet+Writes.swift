@@ -13,7 +13,7 @@ extension Tablet {
         _ command: Bytes, reading keys: [Bytes], for waiter: WriteWaiter,
         into output: inout TabletOutput
     ) {
-        guard problem == nil, raft.role == .leader else {
+        guard problem == nil, raft.role == .leader, !isWitness else {
             return answer(waiter, .refusal(notServing), into: &output)
         }
         if keys.isEmpty {

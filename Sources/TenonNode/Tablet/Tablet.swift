@@ -117,6 +117,9 @@ final class Tablet {
     /// floor stands still.
     var retention: TimeSpan?
 
+    /// What a witness does in place of applying (Rule C7).
+    var witness = WitnessState()
+
     /// Whether another voter stands where this tablet rather should be led.
     var isAway = false
 
@@ -153,7 +156,7 @@ final class Tablet {
     /// Whether this replica leads and everything before its term is applied, so that its clock
     /// and its state machine know all that was ever committed.
     var servesAsLeader: Bool {
-        problem == nil && raft.isReadyToServe && machine.appliedTerm == raft.term
+        problem == nil && !isWitness && raft.isReadyToServe && machine.appliedTerm == raft.term
     }
 
     /// Whether time may make this replica stand for election. One that is quarantined goes on
@@ -221,6 +224,7 @@ final class Tablet {
         if let problem {
             return Refusal(.unavailable, "this replica is quarantined: \(problem)")
         }
+        if isWitness, raft.role == .leader { return witnessLeads }
         let leader = leaderNode
         return leader == NodeID(0)
             ? Refusal(

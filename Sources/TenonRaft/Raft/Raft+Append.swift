@@ -29,6 +29,7 @@ extension Raft {
         following.leaderClock = PeerClock(
             replica: sender, wallTime: heartbeat.wallTime, sampledAt: clock, roundTrip: nil)
         if let closed = heartbeat.closed { receive(closed) }
+        heldElsewhere = max(heldElsewhere, heartbeat.heldElsewhere)
         let answer = RaftMessage.HeartbeatAnswer(
             round: heartbeat.round, sentAt: heartbeat.sentAt, sentThrough: heartbeat.sentThrough,
             wallTime: wallTime, received: following.matched, durable: durablyMatched,

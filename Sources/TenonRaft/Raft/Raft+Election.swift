@@ -234,7 +234,7 @@ extension Raft {
                 output.isReplicationDue = true
             }
         } else if let leader,
-            membership.members.contains(Member(replica: leader, node: node)),
+            membership.node(of: leader) == node,
             !isPlanted(.silentLeaderKept)
         {
             forgetLeader()
@@ -264,11 +264,12 @@ extension Raft {
 
     /// How much longer than others this replica waits before it stands for election.
     var reluctance: TimeSpan {
-        switch priority {
+        switch isWitness ? .witness : priority {
         case .first: .zero
         case .away: configuration.electionTimeoutMin * 3 / 10
         case .second: configuration.electionTimeoutMax
         case .last: configuration.electionTimeoutMax * 2
+        case .witness: configuration.electionTimeoutMax * 5 / 2
         }
     }
 

@@ -94,7 +94,7 @@ extension Raft {
     private mutating func handOverToComingVoter() {
         let coming = leadership.progress.filter { progress in
             membership.incoming.contains(progress.member) && isKeepingUp(progress)
-                && !progress.isLogFull
+                && !progress.isLogFull && !progress.member.isWitness
         }
         let best = coming.max { ($0.match, $1.replica) < ($1.match, $0.replica) }
         guard let best else { return }

@@ -40,7 +40,7 @@ extension Raft {
     /// A member on a node that is gone does not keep the group awake: it is sent nothing, and when
     /// its node is back the leader's node wakes the group.
     package func restPoint(isHere: (NodeID) -> Bool) -> RestPoint? {
-        guard isReadyToServe, isWhole, commit == log.lastIndex, applied == commit,
+        guard isReadyToServe, !isWitness, isWhole, commit == log.lastIndex, applied == commit,
             writes.durable == log.lastIndex, leadership.transfer == nil,
             leadership.reads.count == 0, !leadership.isMuted, !isLogFull, !isStalled,
             !membership.isJoint, output.held.isEmpty
@@ -50,7 +50,7 @@ extension Raft {
                 !progress.isLogFull
             else { return nil }
         }
-        guard hasQuorum(on: isHere) else { return nil }
+        guard hasQuorum(on: isHere), areWitnessesTold(isHere: isHere) else { return nil }
         return RestPoint(leader: configuration.replica, term: term, commit: commit)
     }
 

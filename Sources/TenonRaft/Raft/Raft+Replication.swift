@@ -12,7 +12,10 @@ extension Raft {
 
     func checkProposal(bytes: Int) throws(ProposalError) {
         guard role == .leader else { throw .notLeader(hint: leader) }
-        guard leadership.transfer == nil, !leadership.isMuted else { throw .transferring }
+        // A witness leads only to hand over (Rule C7).
+        guard leadership.transfer == nil, !leadership.isMuted, !isWitness else {
+            throw .transferring
+        }
         // A payload over the bound stands alone; that it may be so large is the node's to check.
         let sum = leadership.uncommittedBytes + bytes
         guard leadership.uncommittedBytes == 0 || sum <= configuration.uncommittedBytesMax else {
@@ -99,11 +102,13 @@ extension Raft {
             leadership.reads.startRound(leadership.lastRound, index: commit)
         }
         let closed = closeRound()
+        noteHeldElsewhere()
         for progress in leadership.progress {
             let heartbeat = RaftMessage.Heartbeat(
                 round: leadership.lastRound, sentAt: clock, wallTime: wallTime,
                 commit: min(progress.match, commit), sentThrough: progress.sentThrough,
-                wantsPromise: usesLeases, closed: closedAnswer(to: progress, closed))
+                wantsPromise: usesLeases, closed: closedAnswer(to: progress, closed),
+                heldElsewhere: progress.member.isWitness ? heldElsewhere : .zero)
             send(.heartbeat(heartbeat), to: progress.replica)
         }
         // With one voter there is nobody to wait for.
@@ -162,6 +167,7 @@ extension Raft {
         leadership.progress[position].accepted(match, now: clock)
         output.isReplicationDue = true
         advanceCommitAsLeader()
+        handOverFromWitness()
         sendTimeoutNowIfDue()
     }
 

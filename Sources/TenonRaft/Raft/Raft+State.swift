@@ -65,6 +65,10 @@ extension Raft {
         var lastRound: UInt64 = 0
         var reads = ReadQueue()
         var transfer: Transfer?
+        /// The first round of heartbeats that told witnesses what they may drop as of now.
+        var heldToldRound: UInt64 = 0
+        /// To whom a transfer was begun last and given up.
+        var lateTarget: ReplicaID?
         /// Bytes of the entries after the commit index.
         var uncommittedBytes = 0
         /// Somebody was told to stand for election: the voters' promises do not keep it from

@@ -17,6 +17,8 @@ extension Raft {
         guard membership.isVoter(target), let position = leadership.position(of: target) else {
             throw .notVoter
         }
+        // It would only hand it on (Rule C7).
+        guard !leadership.progress[position].member.isWitness else { throw .witness }
         if let transfer = leadership.transfer { throw .underWay(to: transfer.target) }
         becomeBusy()
         finishWaking()
@@ -81,6 +83,7 @@ extension Raft {
         finishWaking()
         if stepDownWithoutQuorum() { return }
         endLateTransfer()
+        handOverFromWitness()
         handOverWhenStalled()
         leaveJointConfiguration()
         if clock >= leadership.heartbeatDeadline {
@@ -94,6 +97,7 @@ extension Raft {
     private mutating func endLateTransfer() {
         guard let transfer = leadership.transfer, clock >= transfer.deadline else { return }
         reached(.transferLate)
+        leadership.lateTarget = transfer.target
         leadership.transfer = nil
         // Nobody took over from a leader whose disk stalls: fall silent, and be replaced.
         if isStalled { muteForOthers() }
@@ -138,7 +142,11 @@ extension Raft {
     /// wait for room like entries, and an election would only end the leadership that there is.
     private var successor: ReplicaID? {
         guard quorumHasRoom else { return nil }
-        return otherVotersProgress.filter { isKeepingUp($0) && isGoingOn($0) && !$0.isLogFull }
+        return
+            otherVotersProgress
+            .filter {
+                isKeepingUp($0) && isGoingOn($0) && !$0.isLogFull && !$0.member.isWitness
+            }
             .max { ($0.match, $1.replica) < ($1.match, $0.replica) }?.replica
     }
 

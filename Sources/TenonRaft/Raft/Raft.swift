@@ -78,6 +78,13 @@ package struct Raft: Sendable {
     var leadership = Leadership()
     /// How new what this replica has is (Rule S8).
     var closed = ClosedPoints()
+    /// Where voters with data stand, at the level that the tablet is to survive the loss of: what a
+    /// leader goes by when it tells witnesses what they may drop (Rule C7). Set by the node; empty
+    /// while it does not know.
+    package var dataSites: [NodeID: SiteID] = [:]
+    /// Committed, and durable on voters with data in two sites through here, as a leader told or as
+    /// this one knows. What was so once stays so: it never falls.
+    package internal(set) var heldElsewhere = LogIndex.zero
     /// A random number, another for each start of this replica.
     let life: UInt64
     var output = Output()

@@ -16,6 +16,8 @@ package struct ServeSettings: Sendable {
     package var members: [(name: String, address: NetworkAddress)]
     /// Nodes of the cluster to join, `HOST:PORT,…`; nil for a founder.
     package var join: String?
+    /// Whether it joins as a witness (Rule C7). What it joined as it stays.
+    package var isWitness = false
     /// Where others reach this node, when that is not where it listens.
     package var advertised: NetworkAddress?
     package var locality = ""
@@ -38,7 +40,7 @@ package struct ServeSettings: Sendable {
     /// environment in capitals with `_` after `TENON_`.
     package static let kinds: [(name: String, kind: SettingKind)] = [
         ("name", .text), ("data", .text), ("listen", .text), ("cluster", .text),
-        ("join", .text), ("advertise", .text),
+        ("join", .text), ("witness", .flag), ("advertise", .text),
         ("locality", .text), ("tablets", .integer), ("retention", .text), ("insecure", .flag),
         ("allow-volatile", .flag), ("segment-bytes", .integer), ("segments", .integer),
         ("memtable-bytes", .integer), ("cache-bytes", .integer),
@@ -69,6 +71,7 @@ package struct ServeSettings: Sendable {
                 parsing: await reader.required("listen"), setting: "listen"),
             members: [])
         settings.join = try await reader.text("join")
+        try await settings.takeUp(\.isWitness, reader.flag("witness"))
         if let text = try await reader.text("advertise") {
             settings.advertised = try NetworkAddress(parsing: text, setting: "advertise")
         }
@@ -180,6 +183,12 @@ package struct ServeSettings: Sendable {
                 setting: "listen",
                 problem: "\(listen) can be reached from other machines and there is no TLS yet: "
                     + "listen on 127.0.0.1 or [::1], or give --insecure")
+        }
+        guard !isWitness || join != nil else {
+            throw SettingError(
+                setting: "witness",
+                problem: "a cluster is founded by nodes with data: start the witness with --join, "
+                    + "once they serve")
         }
         guard distances.isEmpty || takesFaults else {
             throw SettingError(

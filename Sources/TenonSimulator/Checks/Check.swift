@@ -23,6 +23,9 @@ extension Check {
     /// Where a configuration asks for it, what is committed is on disks of two cities, or rooms
     /// (Rule C6).
     package static let durableElsewhere = Check("durable elsewhere")
+    /// A witness drops an entry when it is on disks of two cities, not before, unless its log is
+    /// full (Rule C7).
+    package static let keptByWitness = Check("a witness keeps what one city only has")
     /// A leader commits by counting only entries of its own term. (Raft paper, section 5.4.2.)
     package static let ownTermCommit = Check("commit in the own term")
     /// A follower accepts an append when it is on its disk, not before (Rule L4).

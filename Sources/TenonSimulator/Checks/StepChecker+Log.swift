@@ -12,6 +12,7 @@ extension StepChecker {
         case .entries(_, let replica, let entries), .repaired(_, let replica, let entries):
             checkEntries(entries, host, tablet, replica)
         case .trim(_, _, let through, _):
+            checkDroppedByWitness(through, host, tablet)
             if let probe = lastProbes[rank(of: host)][tablet], through > probe.flushed {
                 fail(
                     .flushBehindLog,

@@ -238,7 +238,7 @@ extension StepChecker {
         ]
         return halves.allSatisfy { voters, rule in
             guard let level = rule.level, !voters.isEmpty else { return true }
-            let places = voters.filter { holds($0.replica) }.compactMap { voter in
+            let places = voters.withData.filter { holds($0.replica) }.compactMap { voter in
                 place(of: voter.node, at: level)
             }
             return Set(places).count >= 2
@@ -247,7 +247,7 @@ extension StepChecker {
 
     /// The city that a node's machine stands in, or its room with the city; nil when its settings
     /// do not say.
-    private func place(of node: NodeID, at level: FailureLevel) -> [String]? {
+    func place(of node: NodeID, at level: FailureLevel) -> [String]? {
         guard let host = cluster.hosts.first(where: { $0.nodeID == node }),
             let locality = try? Locality(parsing: cluster.configuration(of: host).locality)
         else { return nil }

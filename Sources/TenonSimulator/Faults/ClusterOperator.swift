@@ -151,6 +151,17 @@ final class ClusterOperator {
         cluster.schedule(after: ClusterOperator.pace) { [self] in askForLocalReads() }
     }
 
+    /// Has a keyspace that a witness is to vote for survive the loss of a city; asked for until it is
+    /// written down.
+    func surviveCities() {
+        guard directory?.keyspace(.default)?.policy.survive != .city else { return }
+        if !isBusy {
+            order(
+                .alterKeyspace(name: "default", KeyspaceSettings(replicas: 5, survive: .city)))
+        }
+        cluster.schedule(after: ClusterOperator.pace) { [self] in surviveCities() }
+    }
+
     // MARK: Joining
 
     /// Has the node of a free machine join, when there is one.
@@ -163,7 +174,8 @@ final class ClusterOperator {
             guard folder.cluster == .none else { return take(host, folder.node, start) }
             let join = DirectoryOrder.join(
                 name: cluster.nodeName(of: host), address: "10.0.0.\(host.id):7501",
-                locality: cluster.configuration(of: host).locality, folder: folder.folder)
+                locality: cluster.configuration(of: host).locality, folder: folder.folder,
+                isWitness: host.isWitness)
             order(join) { [self] in awaitRecord(of: host, folder.folder, start) }
         } catch {
             // The disk fails at the moment: the operator tries again later.

@@ -47,6 +47,9 @@ final class FaultInjector {
     /// Has the keyspace ask for a copy in every city.
     func askForLocalReads() { administrator.askForLocalReads() }
 
+    /// Has the keyspace survive the loss of a city.
+    func surviveCities() { administrator.surviveCities() }
+
     /// What no fault heals any more: everybody runs, every way is open.
     func end() {
         cluster.heal()

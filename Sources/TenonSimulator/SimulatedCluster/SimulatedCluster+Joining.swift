@@ -45,7 +45,7 @@ extension SimulatedCluster {
                 let order = DirectoryOrder.join(
                     name: nodeName(of: host), address: "10.0.0.\(host.id):7501",
                     locality: configuration(of: host).locality,
-                    folder: folder.identity.folder)
+                    folder: folder.identity.folder, isWitness: host.isWitness)
                 if let problem = direct(order, within: timeout) { return problem }
                 var joined: Directory?
                 let isThere = run(within: timeout, every: .milliseconds(20)) {

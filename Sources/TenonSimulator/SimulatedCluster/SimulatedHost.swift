@@ -34,6 +34,8 @@ package final class SimulatedHost {
 
     /// Whether its node joins a cluster that is there.
     package internal(set) var isJoining: Bool
+    /// Whether its node joins as a witness (Rule C7).
+    package var isWitness = false
     /// How often a node began anew on this machine, after the one before was removed.
     package internal(set) var lives = 0
 

@@ -10,6 +10,8 @@ package struct Scenario: Sendable {
     package var nodeCount = 3
     /// Machines besides, whose nodes join when an operator has them.
     package var spareCount = 0
+    /// So many of these, the last ones, are witnesses, and join before anything goes wrong.
+    package var witnessCount = 0
     package var tabletCount = 1
     /// Names of ``WorkloadCatalogue``.
     package var workloads = WorkloadCatalogue.general
@@ -95,7 +97,7 @@ package enum ScenarioCatalogue {
         snapshots,
         headers, elections, sessions, everything, five, fiveEverything, tablets,
         members, membersEverything, moves, time, relay, quietGroups, splits,
-        splitSessions, cities, leases, stale, elsewhere, learners,
+        splitSessions, cities, leases, stale, elsewhere, learners, witness,
     ]
 
     /// The scenario of a name.
@@ -347,6 +349,27 @@ package enum ScenarioCatalogue {
         scenario.acknowledgement = .city
         scenario.localities = [
             "city=a,dc=a1", "city=a,dc=a2", "city=a,dc=a3", "city=b,dc=b1", "city=c,dc=c1",
+        ]
+        return scenario
+    }()
+
+    /// Two cities with data, and a vote in a third place: who loses a city has a majority with it.
+    private static let witness: Scenario = {
+        var mix = FaultMix([
+            (.loseSite, 6), (.cutSite, 6), (.crash, 3), (.powerCut, 3), (.isolate, 3), (.oneWay, 1),
+            (.slowNode, 2), (.handOver, 3), (.diskStall, 1), (.pause, 1),
+        ])
+        mix.gapMax = .milliseconds(1_500)
+        mix.sites = [[1, 2], [3, 4], [5], [1], [3]]
+        var scenario = Scenario(
+            "witness", "Two cities and a witness, which are lost and cut off.", mix: mix)
+        scenario.nodeCount = 4
+        scenario.spareCount = 1
+        scenario.witnessCount = 1
+        scenario.tabletCount = 2
+        scenario.workloads = [StaleWorkload.name, "counters"]
+        scenario.localities = [
+            "city=a,dc=a1", "city=a,dc=a2", "city=b,dc=b1", "city=b,dc=b2", "city=c,dc=c1",
         ]
         return scenario
     }()

@@ -51,6 +51,7 @@ package final class Simulation {
         for (host, locality) in zip(cluster.hosts, scenario.localities) {
             host.adjust = { $0.locality = locality }
         }
+        for host in cluster.hosts.suffix(scenario.witnessCount) { host.isWitness = true }
         checker = StepChecker(cluster)
         checker.tell = tell
         cluster.observer = checker
@@ -80,6 +81,7 @@ package final class Simulation {
         guard pass(atMost: Simulation.formationBound, until: { self.isServed }) else {
             return fail(.liveness, "no cluster formed within \(Simulation.formationBound)")
         }
+        guard joinWitnesses() else { return }
         for run in runs { run.begin() }
         if scenario.readsByLease { injector.useLeases() }
         if scenario.acknowledgement != .majority { injector.ask(scenario.acknowledgement) }
@@ -102,6 +104,32 @@ package final class Simulation {
                 return
             }
         }
+    }
+
+    /// Has witnesses join, and waits until each tablet has one among its voters.
+    ///
+    /// - Returns: whether it has; the run has failed otherwise.
+    private func joinWitnesses() -> Bool {
+        let witnesses = cluster.hosts.filter(\.isWitness)
+        guard !witnesses.isEmpty else { return true }
+        for host in witnesses {
+            if let problem = cluster.join(Int(host.id.rawValue)) {
+                fail(.liveness, "\(host.name) cannot join as a witness: \(problem)")
+            }
+        }
+        injector.surviveCities()
+        let isPlaced = pass(atMost: Simulation.formationBound) {
+            self.tablets.allSatisfy { tablet in
+                guard let leader = self.cluster.leader(of: tablet),
+                    let membership = self.probe(of: tablet, leader)?.membership
+                else { return false }
+                return !membership.isJoint && membership.learners.isEmpty
+                    && membership.incoming.count == self.cluster.hosts.count
+                    && membership.incoming.contains(where: \.isWitness)
+            }
+        }
+        if !isPlaced { fail(.liveness, "the witness does not become a voter: \(everyReplica)") }
+        return report.failure == nil
     }
 
     private func fail(_ check: Check, _ message: @autoclosure () -> String) {
@@ -207,9 +235,13 @@ package final class Simulation {
             let probe = probe(of: tablet, Int(host.id.rawValue))
             if let probe, !probe.isQuarantined { states.append(probe) }
         }
-        guard let first = states.first else { return "no replica of tablet \(tablet) is whole" }
+        // A witness has no digest.
+        guard let first = states.first(where: { !$0.isWitness }) else {
+            return "no replica of tablet \(tablet) is whole"
+        }
         let isEqual = states.allSatisfy {
-            $0.applied == first.applied && $0.logDigest == first.logDigest
+            $0.applied == first.applied
+                && ($0.isWitness || $0.logDigest == first.logDigest)
                 && $0.applied == $0.last
         }
         return isEqual ? nil : "tablet \(tablet) differs: \(everyReplica)"

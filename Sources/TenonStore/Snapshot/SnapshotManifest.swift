@@ -9,12 +9,13 @@ package struct SnapshotFile: Hashable, Sendable {
     package var checksum: CRC32C
 }
 
-/// What a snapshot consists of: the tables of a checkpoint and the manifest that names them.
+/// What a snapshot consists of: the tables of a checkpoint and the manifest that names them. One for
+/// a witness (Rule C7) has no files: only its flush record says where the log goes on.
 ///
 /// Layout, little-endian: 1 format version (1), 4 files, for each 4 + … name, 8 bytes, 4
 /// checksum; then the flush record (8 index, 8 term, 4 + … payload).
 package struct SnapshotManifest: Hashable, Sendable {
-    /// The files, the store's manifest last.
+    /// The files, the store's manifest last; none for a witness.
     package var files: [SnapshotFile]
     /// Up to where in the log the snapshot goes.
     package var flush: FlushRecord
@@ -62,7 +63,7 @@ package struct SnapshotManifest: Hashable, Sendable {
             files.append(SnapshotFile(name: name, bytes: Int(bytes), checksum: checksum))
         }
         flush = try FlushRecord(from: &reader)
-        guard hasValidNames else { throw .malformed("file names") }
+        guard files.isEmpty || hasValidNames else { throw .malformed("file names") }
     }
 
     /// Whether the names are a store's own, so that no file is written elsewhere: tables in rising

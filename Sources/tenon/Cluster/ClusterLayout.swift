@@ -16,6 +16,8 @@ struct ClusterLayout: Hashable, Codable, Sendable {
         var locality: String?
         /// As `tenon serve --distances` takes it; nil for none.
         var distances: String?
+        /// Whether it joined as a witness; nil when not.
+        var witness: Bool?
     }
 
     /// Raised when a reader must know of a change.
@@ -46,9 +48,13 @@ struct ClusterLayout: Hashable, Codable, Sendable {
     mutating func spread(over topology: TopologyFile) {
         for (place, node) in topology.nodes.enumerated() {
             nodes[place].locality = node.locality
+            nodes[place].witness = node.witness == true ? true : nil
             let distances = topology.distances(of: node)
             nodes[place].distances = distances.isEmpty ? nil : distances
         }
+        // Witnesses join those that found.
+        let data = nodes.filter { $0.witness == nil }
+        if data.count < nodes.count, founders == nil { founders = data }
         letDistancesBeKept()
     }
 
@@ -66,8 +72,10 @@ struct ClusterLayout: Hashable, Codable, Sendable {
         return spread.nodes == nodes
     }
 
-    /// Where its nodes stand, in the order of names; empty when nobody said.
-    var cities: [String] { Set(nodes.compactMap { $0.domain(at: .city) }).sorted() }
+    /// Where its nodes with data stand, in the order of names; empty when nobody said.
+    var cities: [String] {
+        Set(nodes.filter { $0.witness == nil }.compactMap { $0.domain(at: .city) }).sorted()
+    }
 
     /// The `--cluster` list of the founders, equal on all of them.
     var clusterList: String {
@@ -88,6 +96,7 @@ struct ClusterLayout: Hashable, Codable, Sendable {
         } else {
             let others = nodes.filter { $0.name != node.name }.map(\.address)
             arguments += ["--join", others.joined(separator: ",")]
+            if node.witness == true { arguments.append("--witness") }
         }
         if let locality = node.locality { arguments += ["--locality", locality] }
         if let distances = node.distances { arguments += ["--distances", distances] }

@@ -31,6 +31,19 @@ extension LocalCluster {
         return (cluster, node)
     }
 
+    /// Starts the witnesses of a new cluster, which join, one after the other so that they get the
+    /// numbers of their places. Returns the cluster with their numbers, written down.
+    func joiningWitnesses() async throws -> LocalCluster {
+        var cluster = self
+        for place in layout.nodes.indices where layout.nodes[place].isToJoin {
+            try cluster.launch(cluster.layout.nodes[place])
+            let number = try await cluster.numberOfJoined(cluster.layout.nodes[place])
+            cluster.layout.nodes[place].number = number.rawValue
+            try cluster.layout.write(to: LocalCluster.layoutPath(in: directory))
+        }
+        return cluster
+    }
+
     /// Has the replicas of a node made again elsewhere, and waits until it is no member. Its
     /// process, if it has one, ends by itself; its files stay.
     ///

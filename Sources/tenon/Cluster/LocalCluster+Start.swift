@@ -26,14 +26,15 @@ extension LocalCluster {
     static func start(directory: String, as request: Request) async throws -> LocalCluster {
         let cluster = try make(in: directory, as: request)
         do {
-            for node in cluster.layout.nodes { try cluster.launch(node) }
-            try await cluster.awaitServing(launched: cluster.layout.nodes)
+            let members = cluster.layout.nodes.filter { !$0.isToJoin }
+            for node in members { try cluster.launch(node) }
+            try await cluster.awaitServing(launched: members)
+            return try await cluster.joiningWitnesses()
         } catch {
             cluster.kill()
             cluster.forgetIfNeverBegun()
             throw error
         }
-        return cluster
     }
 
     /// Removes the description of a cluster none of whose nodes came as far as to make its
@@ -133,6 +134,9 @@ extension LocalCluster {
 }
 
 extension ClusterLayout.Node {
+    /// Whether it is a witness of a new cluster, which the others have to found first.
+    var isToJoin: Bool { witness == true && number == nil }
+
     /// Whether nobody listens on this node's port of this machine.
     fileprivate var canListen: Bool {
         get throws(ClusterError) {

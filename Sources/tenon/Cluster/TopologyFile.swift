@@ -10,6 +10,8 @@ struct TopologyFile: Codable, Hashable, Sendable {
         var city: String
         /// The machine room.
         var dc: String
+        /// Whether it joins as a witness (Rule C7) once the others serve; not when it is left out.
+        var witness: Bool?
 
         var locality: String { "city=\(city),dc=\(dc)" }
     }
@@ -73,6 +75,7 @@ struct TopologyFile: Codable, Hashable, Sendable {
         guard (1...ClusterLayout.nodesMax).contains(nodes.count) else {
             return "it has \(nodes.count) nodes: give 1 to \(ClusterLayout.nodesMax)"
         }
+        if let problem = problemOfWitnesses { return problem }
         for (place, node) in nodes.enumerated() {
             if nodes[..<place].contains(where: { $0.name == node.name }) {
                 return "two nodes are called \(node.name): give each a name of its own"
@@ -92,6 +95,15 @@ struct TopologyFile: Codable, Hashable, Sendable {
             }
         }
         return nil
+    }
+
+    /// Founders are numbered by the rank of their names, and nodes that join come after them: with
+    /// witnesses at the end every node has the number of its place, by which distances go.
+    private var problemOfWitnesses: String? {
+        let data = nodes.prefix { $0.witness != true }
+        if data.isEmpty { return "it has witnesses only: a cluster is founded by nodes with data" }
+        return nodes.dropFirst(data.count).allSatisfy { $0.witness == true }
+            ? nil : "a witness stands before a node with data: put witnesses last"
     }
 
     private var problemOfRoundTrips: String? {

@@ -36,7 +36,7 @@ struct Scenario: Sendable {
     static let all = [
         leaderKill, leaderPause, leaderDrain, diskFull, diskStall, bitFlip, partition, oneWay,
         partialPartition, slowLink, clockJump, nodeReplace, drain, splitBrain, dcLoss, cityLoss,
-        homeReturn, majorityLoss,
+        homeReturn, twoCityLoss, majorityLoss,
     ]
 
     static let leaderKill = Scenario(
@@ -140,6 +140,13 @@ struct Scenario: Sendable {
         injections: [.kill, .silence], topology: .threeCities, followsWayHome: true,
         survive: .city, target: .city, seconds: 10, control: "leadersStayAway")
 
+    /// Its control takes away what the witness is for: that a majority without the lost city commits.
+    static let twoCityLoss = Scenario(
+        name: "two-city-loss",
+        summary: "one city of two is gone (kill -9 and silence); a witness completes the majority",
+        injections: [.kill, .silence], topology: .twoCities, survive: .city, target: .city,
+        seconds: 10, control: "slowestVoterCounts")
+
     /// Room for an operator to read and type: five minutes are the bound, a program is faster.
     static let majorityLoss = Scenario(
         name: "majority-loss",
@@ -181,6 +188,21 @@ extension TopologyFile {
             }),
         roundTrips: [["shanghai", "beijing"], ["shanghai", "shenzhen"], ["beijing", "shenzhen"]]
             .map { RoundTrip(between: $0, milliseconds: 15) }, roundTripBetweenRooms: 1)
+
+    /// Two cities with two nodes each, and a witness in a third place: `two-cities-witness` of
+    /// deploy/topologies.
+    static let twoCities: TopologyFile = {
+        var nodes = sites([
+            "shanghai/sh1", "shanghai/sh2", "beijing/bj1", "beijing/bj2", "witness/w1",
+        ])
+        nodes[4].witness = true
+        return TopologyFile(
+            nodes: nodes,
+            roundTrips: [
+                ["shanghai", "beijing"], ["shanghai", "witness"], ["beijing", "witness"],
+            ]
+            .map { RoundTrip(between: $0, milliseconds: 15) }, roundTripBetweenRooms: 1)
+    }()
 
     /// Nodes `n1`, `n2`, … at these places, `city/room`.
     private static func sites(_ places: [String]) -> [Node] {

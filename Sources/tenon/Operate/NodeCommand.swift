@@ -9,6 +9,7 @@ struct NodeCommand: AsyncParsableCommand {
         commandName: "node", abstract: "List, drain, remove and replace nodes.",
         discussion: """
             A node is added by starting it: tenon serve --join HOST:PORT …
+            With --witness its replicas vote and keep the log, and have no data.
 
             EXAMPLES
               tenon node list
@@ -162,7 +163,8 @@ private struct NodeRow {
     var cells: [String] {
         [
             "\(node.id)", node.name, node.address, node.locality.isEmpty ? "-" : node.locality,
-            node.state.name, "\(replicas)", "\(leads)",
+            node.isWitness ? "\(node.state.name), witness" : node.state.name, "\(replicas)",
+            "\(leads)",
         ]
     }
 
@@ -170,7 +172,8 @@ private struct NodeRow {
         [
             "id": .integer(node.id.rawValue), "name": .string(node.name),
             "address": .string(node.address), "locality": .string(node.locality),
-            "state": .string(node.state.name), "replicas": .integer(replicas),
+            "state": .string(node.state.name), "witness": .bool(node.isWitness),
+            "replicas": .integer(replicas),
             "leads": .integer(leads),
         ]
     }

@@ -93,7 +93,7 @@ extension TabletVerification {
         let before = try await StatusReport(asking: client).newestDigest(of: descriptor.id)
         try await client.computeContentDigest(of: descriptor.id)
         var report = try await StatusReport(asking: client)
-        while !report.isDigested(descriptor.id, after: before), watch.seconds < limit {
+        while !report.isDigested(descriptor, after: before), watch.seconds < limit {
             // The status is asked for again and again: there is nothing to wait on.
             try await Task.sleep(for: .milliseconds(50))
             report = try await StatusReport(asking: client)
@@ -106,7 +106,7 @@ extension TabletVerification {
         }
         tablet = descriptor.id
         self.version = version
-        let members = Set(descriptor.voters.map(\.node))
+        let members = Set(descriptor.voters.withData.map(\.node))
         replicas = report.nodes.filter { members.contains($0.node.id) }
             .map { $0.replica(of: descriptor.id, at: version) }
         let keyspace = directory.keyspace(descriptor.keyspace)?.name ?? "default"
@@ -171,10 +171,12 @@ extension StatusReport {
         nodes.compactMap { $0.tablet(tablet)?.contentDigestVersion }.max() ?? .zero
     }
 
-    /// Whether each replica that can has its digest at one version after `version`.
-    fileprivate func isDigested(_ tablet: TabletID, after version: Version) -> Bool {
-        let newest = newestDigest(of: tablet)
-        let able = nodes.compactMap { $0.tablet(tablet) }.filter { $0.health == "whole" }
+    /// Whether each replica that can has its digest at one version after `version`. Witnesses have
+    /// no data, and no digest (Rule S5).
+    fileprivate func isDigested(_ tablet: TabletDescriptor, after version: Version) -> Bool {
+        let newest = newestDigest(of: tablet.id)
+        let able = nodes.filter { !tablet.witnesses.contains($0.node.id) }
+            .compactMap { $0.tablet(tablet.id) }.filter { $0.health == "whole" }
         return newest > version && able.allSatisfy { $0.contentDigestVersion == newest }
     }
 }

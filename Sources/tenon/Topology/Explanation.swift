@@ -11,6 +11,8 @@ struct Explanation {
         /// Nil while it is not known.
         let leader: Topology.Node?
         let voters: [Topology.Node]
+        /// Those of them that have no data (Rule C7).
+        let witnesses: [NodeID]
         let learners: [Topology.Node]
         /// Where a read that may be stale is served, by city of the client.
         let localReads: [LocalRead]
@@ -111,11 +113,13 @@ extension Explanation.Part {
         leader = topology.node(tablet.leader)
         voters = tablet.voters.compactMap { topology.node($0.node) }
         learners = tablet.learners.compactMap { topology.node($0.node) }
-        localReads = Explanation.LocalRead.all(voters, learners, leader, down, in: topology)
+        let copies = voters.filter { !tablet.witnesses.contains($0.id) }
+        localReads = Explanation.LocalRead.all(copies, learners, leader, down, in: topology)
+        witnesses = tablet.witnesses
         acknowledgement = tablet.acknowledgement.rule
         let survival = Survival(
-            voters: tablet.voters.map(\.node), acknowledgement: acknowledgement, down: down,
-            in: topology)
+            voters: tablet.voters.map(\.node), witnesses: witnesses, keptUntil: policy.survive,
+            acknowledgement: acknowledgement, down: down, in: topology)
         let goals = FailureLevel.allCases.filter { $0 <= policy.survive }
         losses = goals.flatMap { survival.losses(at: $0) }
         isKnown = goals.allSatisfy { survival.worstLoss(at: $0) != nil }
@@ -130,7 +134,7 @@ extension Explanation.Part {
 
     fileprivate func isLike(_ other: Explanation.Part) -> Bool {
         home == other.home && leader == other.leader && voters == other.voters
-            && learners == other.learners
+            && learners == other.learners && witnesses == other.witnesses
             && acknowledgement == other.acknowledgement
     }
 
@@ -168,7 +172,9 @@ extension Explanation.CommitPath {
         }
         let own = leader?.domain(at: level)
         let elsewhere = answers.first { answer in
-            answer.node.domain(at: level).map { $0 != own } ?? false
+            // A witness has no data, and its answer is not one from elsewhere.
+            !survival.witnesses.contains(answer.node.id)
+                && answer.node.domain(at: level).map { $0 != own } ?? false
         }
         guard let elsewhere else { return nil }
         let isLater = elsewhere.roundTripMicroseconds > majority.roundTripMicroseconds
@@ -184,9 +190,13 @@ extension AcknowledgementRule {
 extension Loss {
     /// What is left, against what is needed.
     var leftText: String {
-        verdict == .whenElsewhereAnswers
-            ? "voters of one place only, and writes need another"
-            : "\(left.count) of \(majority) voters that it needs"
+        switch verdict {
+        case .whenElsewhereAnswers: "voters of one place only, and writes need another"
+        case .gone where !left.isEmpty: "a witness only, and no copy"
+        case .byOperator where left.count >= majority:
+            "a majority whose witness may have dropped what no copy left has"
+        default: "\(left.count) of \(majority) voters that it needs"
+        }
     }
 }
 
@@ -200,7 +210,10 @@ extension Explanation {
     }
 
     private func text(_ part: Part) -> String {
-        let voters = part.voters.map { "\($0.name) (\($0.locality))" }.joined(separator: ", ")
+        let voters = part.voters.map { voter in
+            "\(voter.name) (\(voter.locality)"
+                + (part.witnesses.contains(voter.id) ? "; witness)" : ")")
+        }.joined(separator: ", ")
         var lines = [
             "tablet \(part.name), home \(part.home ?? "anywhere"), led by "
                 + (part.leader?.name ?? "nobody known"),
@@ -213,10 +226,25 @@ extension Explanation {
                 "  commits   with the answer of \(commit.node.name), \(milliseconds.text) ms there "
                     + "and back, and a sync")
         }
+        if !part.witnesses.isEmpty { lines += Explanation.witnessText }
         if let level = part.acknowledgement.level { lines += consequences(at: level) }
         for loss in part.losses { lines.append("  survives  " + text(loss, part)) }
         for loss in part.beyond { lines.append("  not       " + text(loss, part)) }
         return lines.joined(separator: "\n")
+    }
+
+    /// What a witness does, and does not (Rule C7).
+    private static let witnessText = [
+        "  witness   counts for majorities, not as a copy: it keeps the log until copies in two places",
+        "            have it, serves nothing, and leads only to bring a copy up to date",
+    ]
+
+    /// Who has to act before anybody serves: the newest entries may be in its log only.
+    private func carriersText(_ loss: Loss, _ part: Part) -> String {
+        let names = part.voters.filter { loss.carriers.contains($0.id) }.map(\.name)
+        guard !names.isEmpty, loss.verdict < .byOperator else { return "" }
+        return "; the newest entries may be in the log of witness "
+            + "\(names.joined(separator: ", ")) only, which first brings a copy up to date"
     }
 
     /// What an acknowledgement from elsewhere costs (Rule C6).
@@ -235,6 +263,7 @@ extension Explanation {
             "\(loss.domain) lost: \(left.joined(separator: ", ")) left, \(loss.majority) needed: "
             + loss.verdict.name
             + (loss.verdict == .byOperator && !loss.mayLoseEntries ? ", no entry lost" : "")
+            + carriersText(loss, part)
     }
 
     /// For scripts.
@@ -257,7 +286,10 @@ extension Explanation {
             "leader": part.leader.map { .string($0.name) } ?? .null,
             "voters": .array(
                 part.voters.map {
-                    ["name": .string($0.name), "locality": .string($0.locality.description)]
+                    [
+                        "name": .string($0.name), "locality": .string($0.locality.description),
+                        "witness": .bool(part.witnesses.contains($0.id)),
+                    ]
                 }),
             "commit": part.commit.map { commit in
                 [
@@ -282,6 +314,8 @@ extension Explanation {
             "level": .string(loss.domain.level.name), "name": .string(loss.domain.name),
             "left": .array(left), "majority": .integer(loss.majority),
             "survives": .string(loss.verdict.name), "mayLoseEntries": .bool(loss.mayLoseEntries),
+            "broughtUpToDateBy": .array(
+                part.voters.filter { loss.carriers.contains($0.id) }.map { .string($0.name) }),
         ]
     }
 }

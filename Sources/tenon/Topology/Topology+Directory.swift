@@ -36,13 +36,19 @@ extension Topology {
 extension Directory {
     /// The voters that a tablet is to have of `replicas`, when the nodes that stay allow.
     func votersWanted(_ replicas: Int) -> Int {
-        Placement.votersWanted(replicas, nodes: nodes.count { $0.state != .leaving })
+        Placement.votersWanted(
+            replicas,
+            nodes: Placement.usable(nodes.filter { $0.state != .leaving }.map(\.isWitness)))
     }
 
     /// What the directory's own tablet is to survive: all that these nodes allow.
     func ownGoal(in topology: Topology) -> FailureLevel {
         let layout = VoterLayout(
-            topology.nodes.map { Placement.Node(id: $0.id, locality: $0.locality) })
+            topology.nodes.map { place in
+                Placement.Node(
+                    id: place.id, locality: place.locality,
+                    isWitness: node(place.id)?.isWitness ?? false)
+            })
         return layout.highestLevel(votersWanted(Directory.ownVoters)) { place in
             self.node(layout.nodes[place].id)?.state != .leaving
         }
@@ -50,4 +56,9 @@ extension Directory {
 
     /// As many as the directory's own tablet has when there are nodes enough.
     static let ownVoters = 5
+}
+
+extension TabletDescriptor {
+    /// The nodes of its voters that have no data (Rule C7).
+    var witnesses: [NodeID] { voters.filter(\.isWitness).map(\.node) }
 }

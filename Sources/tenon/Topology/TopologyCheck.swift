@@ -17,6 +17,8 @@ struct TopologyCheck {
         /// The fewest voters of a tablet, and how many there should be.
         let voters: Int
         let wanted: Int
+        /// The most of a tablet's voters that are no copies (Rule C7).
+        let witnesses: Int
         /// What it is to survive.
         let goal: FailureLevel
         /// Tablets whose commits do not need yet what the keyspace asks (Rule C6).
@@ -78,13 +80,15 @@ extension TopologyCheck.Keyspace {
         self.tablets = tablets.count
         self.wanted = wanted
         voters = tablets.map(\.voters.count).min() ?? 0
+        witnesses = tablets.map(\.witnesses.count).max() ?? 0
         unasked = tablets.filter { $0.acknowledgement.rule.isWeaker(than: rule) }.map(\.id)
         let survivals = tablets.map { tablet in
             (
                 tablet.id,
                 Survival(
-                    voters: tablet.voters.map(\.node),
-                    acknowledgement: tablet.acknowledgement.rule, down: down, in: topology)
+                    voters: tablet.voters.map(\.node), witnesses: tablet.witnesses,
+                    keptUntil: goal, acknowledgement: tablet.acknowledgement.rule, down: down,
+                    in: topology)
             )
         }
         findings = FailureLevel.allCases.map { level in
@@ -131,7 +135,9 @@ extension TopologyCheck {
             rows: keyspaces.map { keyspace in
                 [
                     "\(keyspace.name)", keyspace.goal.name, "\(keyspace.tablets)",
-                    "\(keyspace.voters)",
+                    keyspace.witnesses == 0
+                        ? "\(keyspace.voters)"
+                        : "\(keyspace.voters), \(keyspace.witnesses) of them witness",
                 ]
                     + keyspace.findings.map(\.text)
             })
@@ -167,6 +173,7 @@ extension TopologyCheck {
             "keyspace": .string(keyspace.name), "goal": .string(keyspace.goal.name),
             "tablets": .integer(keyspace.tablets),
             "voters": .integer(keyspace.voters), "wanted": .integer(keyspace.wanted),
+            "witnesses": .integer(keyspace.witnesses),
             "levels": .array(keyspace.findings.map(json)),
         ]
     }
