@@ -47,10 +47,11 @@ import Testing
         #expect(throws: DecodingError.unknownKind(field: "acknowledgement rule", value: 3)) {
             try Membership(payload: rule)
         }
-        var witness = joint.encoded()
-        witness[11 + 4 + 13] = 1
-        #expect(throws: DecodingError.unknownKind(field: "role flags", value: 1)) {
-            try Membership(payload: witness)
+        // Bit 0 is a witness's; the others are nobody's yet.
+        var role = joint.encoded()
+        role[11 + 4 + 13] = 2
+        #expect(throws: DecodingError.unknownKind(field: "role flags", value: 2)) {
+            try Membership(payload: role)
         }
     }
 
