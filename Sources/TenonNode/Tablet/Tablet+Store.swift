@@ -178,7 +178,7 @@ extension Tablet {
         var bound = isTrimming ? flushed.index : min(flushed.index, trimHold ?? flushed.index)
         if let hold = split.hold, !raft.isLogFull { bound = min(bound, hold) }
         if isWitness { bound = min(bound, droppable(flushed: flushed.index)) }
-        let bytes = isTrimming ? 0 : retainedLogBytes
+        let bytes = isTrimming || isPlanted(.witnessDropsEarly) ? 0 : retainedLogBytes
         let point = raft.trimPoint(
             notAbove: bound, keepingBytes: bytes, entriesMax: Tablet.entriesTrimmedPerTurn)
         isTrimUnfinished =
