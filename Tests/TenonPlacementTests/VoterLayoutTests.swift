@@ -33,7 +33,7 @@ private let policies: [Placement.Policy] = FailureLevel.allCases.flatMap { level
 }
 
 /// All ways to take `count` of the first `total` numbers.
-private func choices(_ count: Int, of total: Int) -> [[Int]] {
+func choices(_ count: Int, of total: Int) -> [[Int]] {
     guard count > 0 else { return [[]] }
     guard total >= count else { return [] }
     return choices(count, of: total - 1)

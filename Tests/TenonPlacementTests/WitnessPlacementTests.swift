@@ -29,14 +29,6 @@ private let policies = FailureLevel.allCases.flatMap { level in
     ]
 }
 
-/// All ways to take `count` of the first `total` numbers.
-private func choices(_ count: Int, of total: Int) -> [[Int]] {
-    guard count > 0 else { return [[]] }
-    guard total >= count else { return [] }
-    return choices(count, of: total - 1)
-        + choices(count - 1, of: total - 1).map { $0 + [total - 1] }
-}
-
 @Suite("Where witnesses belong") struct WitnessPlacementTests {
     @Test(arguments: layouts, policies)
     func `the set that is chosen is one of the best`(places: [String], policy: Placement.Policy)

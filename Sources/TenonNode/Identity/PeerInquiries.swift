@@ -83,10 +83,12 @@ package struct PeerInquiries: Sendable {
     }
 
     /// Nobody answers at the address of `node`: it is not waited for.
-    package mutating func gone(_ node: NodeID) {
+    package mutating func gone(_ node: NodeID) { waitOnly { $0 != node } }
+
+    private mutating func waitOnly(for isThere: (NodeID) -> Bool) {
         inquiries = inquiries.mapValues { inquiry in
             var inquiry = inquiry
-            inquiry.waitingFor.remove(node)
+            inquiry.waitingFor = inquiry.waitingFor.filter(isThere)
             return inquiry
         }
     }
@@ -103,11 +105,8 @@ package struct PeerInquiries: Sendable {
     /// The nodes that there are: inquiries about others end, and others are not waited for.
     package mutating func setOthers(_ others: [NodeID]) {
         let others = Set(others)
-        inquiries = inquiries.filter { others.contains($0.key) }.mapValues { inquiry in
-            var inquiry = inquiry
-            inquiry.waitingFor.formIntersection(others)
-            return inquiry
-        }
+        inquiries = inquiries.filter { others.contains($0.key) }
+        waitOnly(for: others.contains)
     }
 }
 
