@@ -160,6 +160,35 @@ import Testing
         #expect(comes(cluster) { cluster.host(leader).node?.leadsNothing == false })
     }
 
+    @Test func `a node that was down while a keyspace was created has its replica once it is back`()
+        throws
+    {
+        let cluster = formed(3, spares: 0)
+        cluster.crash(3)
+        let order = DirectoryOrder.createKeyspace(name: "accounts", KeyspaceSettings(replicas: 3))
+        #expect(cluster.direct(order) == nil)
+        let tablet = TabletID(3)
+        cluster.keyspaces[tablet] = KeyspaceID(2)
+        let isWritten = comes(cluster) {
+            cluster.directory?.tablets.contains { $0.id == tablet && !$0.voters.isEmpty } ?? false
+        }
+        #expect(isWritten)
+        cluster.run(for: .seconds(1))
+        #expect(cluster.start(3))
+        #expect(comes(cluster) { cluster.host(3).node?.tablet(tablet) != nil })
+        // The two that remain are a majority only when the third has what was written.
+        let put = Operation.put(key: "k", value: "v", condition: .none)
+        #expect(comes(cluster) { cluster.leader(of: tablet) != nil })
+        _ = cluster.write(put, tablet: tablet)
+        let leader = cluster.leader(of: tablet)
+        let first = leader == 1 ? 2 : 1
+        cluster.crash(first)
+        guard case .answer(.outcome(.written, _)) = cluster.write(put, tablet: tablet) else {
+            Issue.record("the tablet takes no write without node \(first)")
+            return
+        }
+    }
+
     @Test func `a keyspace is created with a tablet of its own, and dropped with it`() throws {
         let cluster = formed(3, spares: 0)
         let order = DirectoryOrder.createKeyspace(

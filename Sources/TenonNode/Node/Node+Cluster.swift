@@ -125,6 +125,7 @@ extension Node {
     func lookAfterMembers(now: Instant) {
         takeOwnMessages(now: now)
         lookAfterSplits(now: now)
+        lookAfterSpreading(now: now)
         lookAfterSizes(now: now)
         guard now >= memberWork.nextRound else { return }
         memberWork.nextRound = now + MemberWork.interval

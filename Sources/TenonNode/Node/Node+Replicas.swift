@@ -37,9 +37,8 @@ extension Node {
         {
             return reached(.halfLeftToParent)
         }
-        guard !isHalfUnderWay(record.tablet),
-            openingReplicas[record.parent] == nil, damagedTablets[record.tablet] == nil,
-            openingReplicas[record.tablet] == nil,
+        guard mayMake(record), !isHalfUnderWay(record.tablet),
+            openingReplicas[record.parent] == nil, openingReplicas[record.tablet] == nil,
             removingReplicas[record.tablet] == nil
         else { return }
         open(record)

@@ -20,6 +20,8 @@ package final class Node {
     var tablets = TabletTable()
     /// Tablets whose log is damaged: they take no part in anything until they are repaired (L2).
     var damagedTablets: [TabletID: String]
+    /// The log lost records at some time that nothing names: what is not in it may have been.
+    let isLogSuspect: Bool
     /// Entries that the log had lost at the start, behind the flushes of their tablets.
     let lostEntryCount: UInt64
     /// For each tablet that lost a replica here: the lowest number still allowed (Rule I3).
@@ -43,6 +45,8 @@ package final class Node {
     var memberWork = MemberWork()
     /// Splits that this node's tablets are in, or have come out of.
     var splitWork = SplitWork()
+    /// Tablets led from here of which a member may have no replica yet.
+    var spreadWork = SpreadWork()
     var sizeWork = SizeWork()
     var clients: [ConnectionID: ClientConnection] = [:]
     var touchedClients: [ClientConnection] = []
@@ -124,6 +128,7 @@ package final class Node {
         generator = start.generator
         started = now
         damagedTablets = start.damagedTablets
+        isLogSuspect = start.isLogSuspect
         lostEntryCount = UInt64(start.lostEntryCount)
         tombstones = start.tombstones
         opening = start.opening

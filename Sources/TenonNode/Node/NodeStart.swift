@@ -31,6 +31,8 @@ package struct NodeStart {
     var generator: SeededGenerator
     var tablets: [Tablet] = []
     var damagedTablets: [TabletID: String] = [:]
+    /// Whether the log lost records that nothing names.
+    let isLogSuspect: Bool
     /// The records of replicas that the log does not have yet: those of a cluster's first start.
     var newRecords: [ReplicaRecord] = []
     /// For each tablet that lost a replica here: the lowest number still allowed (Rule I3).
@@ -69,6 +71,7 @@ package struct NodeStart {
             tabletsDirectory: folder.tabletsDirectory,
             cache: BlockCache(bytesMax: configuration.blockCacheBytes),
             epoch: folder.identity.epoch)
+        isLogSuspect = recovery.report.isNodeSuspect
         for (tablet, lowest) in recovery.tombstones { tombstones[tablet] = lowest }
         for (key, value) in recovery.metadata where !ReplicaRecord.isMetadataKey(key) {
             restore(key, value)
@@ -120,6 +123,11 @@ package struct NodeStart {
         let known = Set(records.map(\.tablet))
         for tablet in recovery.tablets where !known.contains(tablet.tablet) {
             quarantine(tablet.tablet, "its record in the log is lost")
+        }
+        // One of which the log has nothing else. What a removal left is a tombstone.
+        for tablet in recovery.report.damagedMetadata.compactMap(ReplicaRecord.tablet(ofKey:))
+        where damagedTablets[tablet] == nil && tombstones[tablet] == nil {
+            quarantine(tablet, "its record in the log is lost")
         }
         return records.sorted { $0.tablet < $1.tablet }
     }

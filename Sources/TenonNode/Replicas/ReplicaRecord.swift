@@ -60,6 +60,11 @@ package struct ReplicaRecord: Hashable, Sendable {
     /// Whether a key of the log's metadata is a replica's.
     static func isMetadataKey(_ key: UInt64) -> Bool { key & keyBit != 0 }
 
+    /// The tablet of whose replica a key of the log's metadata is; nil when it is another's.
+    static func tablet(ofKey key: UInt64) -> TabletID? {
+        isMetadataKey(key) ? TabletID(key & ~keyBit) : nil
+    }
+
     /// Layout: version 1 · tablet 8 · replica 8 · keyspace 4 · generation 8 · birth 16 · parent 8 ·
     /// lower · (flag 1, upper) · membership. Version 1 has no parent; version 3 is version 2 of a
     /// witness, so that software that knows none does not open one as a copy.

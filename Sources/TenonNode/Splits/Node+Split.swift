@@ -13,18 +13,12 @@ struct SplitWork {
     static let campaignPause = TimeSpan.milliseconds(200)
     /// Between two tries to make a half that is not here.
     static let makingPause = TimeSpan.milliseconds(500)
-    /// How often voters of a half that were never heard are told to make their replicas.
-    static let spreadInterval = TimeSpan.milliseconds(500)
 
     /// Tablets of this node whose last half has not committed anything here yet, as far as known.
     var watched: Set<TabletID> = []
-    /// Tablets led from here some of whose members may have no replica yet: halves, and those with
-    /// learners.
-    var spreading: Set<TabletID> = []
     /// Records on their way to the log, by the tablet that was split.
     var recording: [TabletID: ReplicaRecord] = [:]
     var nextRound = Instant.zero
-    var nextSpread = Instant.zero
 }
 
 /// Making the half of a tablet that is split, and looking after it until it works by itself.
@@ -111,16 +105,6 @@ extension Node {
 
     // MARK: Afterwards
 
-    /// The directory is to hear of a tablet; a half that has a leader is complete on some nodes
-    /// only, perhaps.
-    func reportDue(of tablet: Tablet) {
-        memberWork.reportsDue.insert(tablet.id)
-        let isNew = tablet.record.birth > .zero || !tablet.raft.membership.learners.isEmpty
-        if isNew, tablet.raft.role == .leader {
-            splitWork.spreading.insert(tablet.id)
-        }
-    }
-
     /// Looks after the halves that are new here.
     func lookAfterSplits(now: Instant) {
         guard now >= splitWork.nextRound else { return }
@@ -129,9 +113,6 @@ extension Node {
             splitWork.watched.remove(id)
             tablets.peek(id)?.split.hold = nil
         }
-        guard now >= splitWork.nextSpread else { return }
-        splitWork.nextSpread = now + SplitWork.spreadInterval
-        for id in splitWork.spreading.sorted() { spread(id) }
     }
 
     /// Whether the last half of a tablet has yet to commit something here. Until then the tablet's
@@ -167,30 +148,6 @@ extension Node {
         half.raft.campaign(now: now)
         tablets.touch(half)
         wantsTurn = true
-    }
-
-    /// Tells members of a half, and learners of any tablet, that were never heard to make their
-    /// replicas. A node whose own replica of the tablet comes to the split makes its half of that.
-    /// Other voters have theirs: one that was lost is not made anew under its number (Rule I3).
-    private func spread(_ id: TabletID) {
-        guard let tablet = tablets.peek(id), tablet.raft.role == .leader else {
-            splitWork.spreading.remove(id)
-            return
-        }
-        let isHalf = tablet.record.birth > .zero
-        let learners = tablet.raft.membership.learners
-        let silent = tablet.raft.followers.filter { follower in
-            follower.roundTrip == nil && follower.match == .zero
-                && (isHalf || learners.contains(follower.member))
-        }
-        if silent.isEmpty { splitWork.spreading.remove(id) }
-        var record = tablet.record
-        record.membership = tablet.raft.oldestMembership
-        for follower in silent {
-            record.replica = follower.member.replica
-            record.isWitness = follower.member.isWitness
-            tell(.createReplica(record), to: follower.member.node)
-        }
     }
 
     // MARK: Orders and snapshots
