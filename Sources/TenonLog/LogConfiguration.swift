@@ -17,9 +17,10 @@ package struct LogConfiguration: Hashable, Sendable {
     package var batchBytesMax = Limits.frameBytesMax
     /// Records in one batch. Bounds the directory that the next header carries. 1,024.
     package var batchRecordsMax = 1_024
-    /// Bytes of zeros that are written at once where a segment was never used. Small keeps a
-    /// first lap's pauses short, large makes them fewer. 4 MiB.
-    package var zeroingStepBytes = 4 << 20
+    /// Bytes of zeros that are written at once where a segment was never used. No append waits for
+    /// longer than one step takes, and steps of megabytes take tens of milliseconds, of which other
+    /// logs on the same disk feel as much. 256 KiB.
+    package var zeroingStepBytes = 256 << 10
     /// Bytes that are copied forward beside one append, when copying is due, at the least; twice
     /// the append's own when that is more. 256 KiB.
     package var forwardingStepBytes = 256 << 10

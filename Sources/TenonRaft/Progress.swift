@@ -18,6 +18,7 @@ struct Progress: Sendable {
     struct Inflight: Sendable {
         var last: LogIndex
         var bytes: Int
+        var sentAt: Instant
     }
 
     let member: Member
@@ -87,8 +88,11 @@ struct Progress: Sendable {
         }
     }
 
+    /// Since when the oldest append under way is not acknowledged; nil when none is under way.
+    var waitsSince: Instant? { inflight.first?.sentAt }
+
     /// An append of `count` entries from `next` on left during `round`.
-    mutating func sent(count: Int, bytes: Int, round: UInt64) {
+    mutating func sent(count: Int, bytes: Int, round: UInt64, now: Instant) {
         let end = next.advanced(by: count - 1)
         if state == .probe {
             probeEnd = end
@@ -97,7 +101,7 @@ struct Progress: Sendable {
             next = end.next
         }
         if count > 0 {
-            inflight.append(Inflight(last: end, bytes: bytes))
+            inflight.append(Inflight(last: end, bytes: bytes, sentAt: now))
             inflightBytes += bytes
         }
     }

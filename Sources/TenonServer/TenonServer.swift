@@ -174,7 +174,11 @@ package struct TenonServer: Service {
     private func drainThenHalt(_ driver: NodeDriver) {
         let loop = driver.loop
         loop.execute {
-            driver.prepareToStop()
+            // Again and again: at any moment nobody may be prompt enough to be handed a tablet.
+            loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(50)) { task in
+                guard !driver.leadsNothing else { return task.cancel() }
+                driver.prepareToStop()
+            }
             loop.scheduleTask(in: TenonServer.handOverMax) { driver.stopGracefully() }
             loop.scheduleRepeatedTask(
                 initialDelay: .milliseconds(5), delay: .milliseconds(5)

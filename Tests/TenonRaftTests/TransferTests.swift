@@ -97,6 +97,25 @@ import Testing
         }
     }
 
+    @Test func `one whose disk stalls is not taken while it owes an answer, and is afterwards`() throws {
+        var group = TestGroup(3)
+        group.elect(1)
+        group.advance(by: .milliseconds(100))
+        group.stalled = [2]
+        _ = try group.propose("a", at: 1)
+        group.advance(by: .milliseconds(200))
+        #expect(throws: TransferError.notCaughtUp) {
+            try group[1].transferLeadership(to: 2, now: group.now)
+        }
+        // Proposals are not kept waiting by the attempt.
+        _ = try group.propose("b", at: 1)
+        group.stalled = []
+        group.advance(by: .milliseconds(100))
+        try group[1].transferLeadership(to: 2, now: group.now)
+        group.settle()
+        #expect(group.leader == 2)
+    }
+
     @Test func `a transfer that leads nowhere is given up, proposals wait until then`() throws {
         var group = TestGroup(3)
         group.elect(1)

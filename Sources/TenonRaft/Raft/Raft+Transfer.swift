@@ -24,7 +24,8 @@ extension Raft {
         finishWaking()
         // What was proposed in this turn is under way too.
         replicate()
-        guard isKeepingUp(leadership.progress[position]) else { throw .notCaughtUp }
+        let progress = leadership.progress[position]
+        guard isKeepingUp(progress), isPrompt(progress) else { throw .notCaughtUp }
         beginTransfer(to: target)
         checkInvariants()
     }
@@ -48,6 +49,14 @@ extension Raft {
     func isKeepingUp(_ progress: Progress) -> Bool {
         progress.state == .replicate && progress.next == log.lastIndex.next
             && clock < progress.heardAt + configuration.electionTimeoutMin
+    }
+
+    /// Whether what is under way to the follower is acknowledged as fast as entries arrive there: one
+    /// whose disk stalls, or that writes down what it missed, would keep all proposals waiting.
+    private func isPrompt(_ progress: Progress) -> Bool {
+        guard let since = progress.waitsSince else { return true }
+        let roundTrip = progress.clock?.roundTrip ?? .zero
+        return clock <= since + configuration.electionTimeoutMin / 4 + roundTrip
     }
 
     /// Tells the target to stand for election as soon as it has the whole log.

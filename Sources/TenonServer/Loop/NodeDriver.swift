@@ -196,15 +196,25 @@ final class NodeDriver: @unchecked Sendable {
         logThread.start()
     }
 
-    /// How long the log thread is left alone between two steps of zeroing the reserve.
-    private static let prepareAheadPause = TimeAmount.milliseconds(100)
+    /// The log thread is left alone between two steps of zeroing the reserve for so many times what
+    /// a step took, the wait for the work before it included: where there is load, or a slow disk,
+    /// the reserve takes a fifth of the thread at the most, and gives way.
+    private static let prepareAheadRest = 4
+    private static let prepareAheadPauses = TimeAmount.milliseconds(5)...TimeAmount.milliseconds(200)
 
     /// Completes the log's reserve little by little, so that a disk that fills up later does not
     /// stop the log (Rule L6).
     func prepareLogAhead() {
+        let begin = clock.now
         logThread.prepareAhead(then: loop) { hasMore in
             guard hasMore, self.haltReason == nil else { return }
-            self.loop.scheduleTask(in: NodeDriver.prepareAheadPause) { self.prepareLogAhead() }
+            let took = self.clock.now.since(begin)
+            let rest = TimeAmount.nanoseconds(
+                Int64(took.nanoseconds) * Int64(NodeDriver.prepareAheadRest))
+            let pauses = NodeDriver.prepareAheadPauses
+            self.loop.scheduleTask(in: min(max(rest, pauses.lowerBound), pauses.upperBound)) {
+                self.prepareLogAhead()
+            }
         }
     }
 
