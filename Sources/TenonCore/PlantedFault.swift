@@ -71,6 +71,8 @@ package enum PlantedFault: Sendable {
     case wipedNodeVotes
     /// A peer in a life that is new here is listened to before the others are asked (Rule I2).
     case newLifeUnasked
+    /// A leader does not mind that a voter never got its replica.
+    case missingVoterNotTold
     /// Two empty nodes of three found a cluster (Rule I1).
     case twoEmptyNodesFoundCluster
     /// A node that has a tablet again gets the number of its first replica, and no tombstone

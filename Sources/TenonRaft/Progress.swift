@@ -18,7 +18,6 @@ struct Progress: Sendable {
     struct Inflight: Sendable {
         var last: LogIndex
         var bytes: Int
-        var sentAt: Instant
     }
 
     let member: Member
@@ -88,11 +87,8 @@ struct Progress: Sendable {
         }
     }
 
-    /// Since when the oldest append under way is not acknowledged; nil when none is under way.
-    var waitsSince: Instant? { inflight.first?.sentAt }
-
     /// An append of `count` entries from `next` on left during `round`.
-    mutating func sent(count: Int, bytes: Int, round: UInt64, now: Instant) {
+    mutating func sent(count: Int, bytes: Int, round: UInt64) {
         let end = next.advanced(by: count - 1)
         if state == .probe {
             probeEnd = end
@@ -101,7 +97,7 @@ struct Progress: Sendable {
             next = end.next
         }
         if count > 0 {
-            inflight.append(Inflight(last: end, bytes: bytes, sentAt: now))
+            inflight.append(Inflight(last: end, bytes: bytes))
             inflightBytes += bytes
         }
     }

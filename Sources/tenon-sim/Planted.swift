@@ -179,6 +179,7 @@
             case .leaseNeverEnds, .promiseForgotten: "leases"
             case .closedTooEarly, .closedWithoutQuorum: "stale"
             case .splitForgetsSessions: "split-sessions"
+            case .missingVoterNotTold: "keyspaces"
             case .splitBeforeFlush, .splitRecordBeforeCheckpoint, .writesBehindSplit:
                 "splits"
             default: "everything"
@@ -211,6 +212,7 @@
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 [.exactlyOnce, .equalDigests, .replay, .trap]
             case .wipedNodeVotes, .newLifeUnasked: [.strangerSilent]
+            case .missingVoterNotTold: [.liveness, .convergence]
             case .twoEmptyNodesFoundCluster: [.oneCluster]
             case .configurationActiveOnApply:
                 [

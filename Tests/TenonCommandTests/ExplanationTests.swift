@@ -53,6 +53,29 @@ struct ExplanationTests {
         #expect(told.text.contains("survives  city sh lost: n3, n4, n5 left, 3 needed: by itself"))
     }
 
+    @Test("A voter whose node has no replica counts as lost, and is a risk by name")
+    func missingReplica() throws {
+        let two = directory(city)
+        let statuses = (1...5).map { number in
+            var status = NodeStatus(
+                node: NodeID(UInt32(number)), name: "n\(number)", cluster: .none,
+                boot: BootNumber(1), epoch: Epoch(0), state: "serving")
+            status.tablets = [2, 3].map { .init(tablet: TabletID($0), role: "follower") }
+            if number == 5 { status.tablets.removeLast() }
+            if number == 4 { status.tablets[1].role = "quarantined" }
+            return status
+        }
+        let missing = MissingReplicas(two, statuses)
+        let told = Explanation(two.keyspaces[0], in: two, down: [], missing: missing) { _ in [:] }
+        #expect(told.parts.map(\.name) == ["2", "3"])
+        #expect(told.parts[0].missing.isEmpty)
+        #expect(told.parts[1].missing == ["n4 is quarantined: whole", "n5 has no replica yet"])
+        #expect(told.risks.contains("tablet 3: its voter on n5 has no replica yet"))
+        #expect(told.risks.contains { $0.contains("would not survive the loss of node n1") })
+        let check = TopologyCheck(two, down: [], missing: missing)
+        #expect(check.risks.contains { $0.contains("tablet 3") })
+    }
+
     @Test("Where reads near clients are served is told city by city; without a copy it is a risk")
     func localReads() throws {
         var policy = PlacementPolicy(survive: .node)

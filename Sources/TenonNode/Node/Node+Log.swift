@@ -134,6 +134,14 @@ extension Node {
         let isShort = isLogShort
         guard isShort != isLogShortNoted else { return }
         isLogShortNoted = isShort
+        if isShort {
+            notice(
+                .error,
+                "the log is full but for what frees space: no other writes are taken until its "
+                    + "tablets have flushed and trimmed")
+        } else {
+            notice(.info, "the log has room for writes again")
+        }
         for tablet in tablets.all { tablet.raft.isLogFull = isShort }
         tablets.touchAll()
         lookAtLedRests()

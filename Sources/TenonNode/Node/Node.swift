@@ -117,6 +117,8 @@ package final class Node {
     var nextReminder = Instant.zero
     package var counters = NodeStatus.Counters()
     package private(set) var isStopping = false
+    /// Tablets that others were asked to lead because this node stops.
+    private var handedOver: Set<TabletID> = []
     var generator: SeededGenerator
 
     /// A node over what its folder, its log and its stores gave at the start.
@@ -236,12 +238,15 @@ package final class Node {
     }
 
     /// Lets go of leaderships so that the others need not wait for an election: the first step
-    /// of a graceful stop.
+    /// of a graceful stop. Called again it asks for those that nobody was prompt enough to take; one
+    /// that comes back, from a node that stops as well, is kept to the end.
     package func prepareToStop(now: Instant) {
         isStopping = true
-        for tablet in tablets.all where tablet.raft.role == .leader {
+        for tablet in tablets.all
+        where tablet.raft.role == .leader && !handedOver.contains(tablet.id) {
             wake(tablet, now: now)
             tablet.handOver(now: now)
+            if tablet.raft.transferTarget != nil { handedOver.insert(tablet.id) }
             tablets.touch(tablet)
         }
         wantsTurn = true

@@ -41,11 +41,19 @@ extension Node {
         if silent.isEmpty { spreadWork.tablets.remove(id) }
         var record = tablet.record
         record.membership = tablet.raft.oldestMembership
-        for follower in silent {
+        for follower in silent where mayLackReplica(follower.member, of: tablet) {
             record.replica = follower.member.replica
             record.isWitness = follower.member.isWitness
             tell(.createReplica(record), to: follower.member.node)
         }
+    }
+
+    /// A learner, or a voter from the beginning: one that was a learner before has proved that it has
+    /// its replica.
+    private func mayLackReplica(_ member: Member, of tablet: Tablet) -> Bool {
+        if tablet.raft.membership.learners.contains(member) { return true }
+        return tablet.raft.oldestMembership.isVoter(member.replica)
+            && !isPlanted(.missingVoterNotTold)
     }
 
     /// Whether this node can know that it never had a replica that is to be made here: a voter that

@@ -85,7 +85,7 @@ extension Raft {
                 from: next, through: log.lastIndex, bytesMax: configuration.messageBytesMax)
             leadership.progress[position].sent(
                 count: entries.count, bytes: entries.reduce(0) { $0 + $1.encodedBytes },
-                round: leadership.lastRound, now: clock)
+                round: leadership.lastRound)
             let append = RaftMessage.Append(
                 previous: LogPosition(index: next.previous, term: previousTerm), commit: commit,
                 entries: entries)

@@ -65,6 +65,9 @@ extension Raft {
         var lastRound: UInt64 = 0
         var reads = ReadQueue()
         var transfer: Transfer?
+        /// Where the log ended at the ticks of the last election timeout, and at one before, oldest
+        /// first.
+        var logEnds: [(at: Instant, index: LogIndex)] = []
         /// The first round of heartbeats that told witnesses what they may drop as of now.
         var heldToldRound: UInt64 = 0
         /// To whom a transfer was begun last and given up.

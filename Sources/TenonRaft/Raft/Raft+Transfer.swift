@@ -51,12 +51,22 @@ extension Raft {
             && clock < progress.heardAt + configuration.electionTimeoutMin
     }
 
-    /// Whether what is under way to the follower is acknowledged as fast as entries arrive there: one
-    /// whose disk stalls, or that writes down what it missed, would keep all proposals waiting.
+    /// Whether the follower has all that the log held a moment ago: one whose disk stalls, or that
+    /// writes down what it missed, would keep all proposals waiting until the transfer is given up.
     private func isPrompt(_ progress: Progress) -> Bool {
-        guard let since = progress.waitsSince else { return true }
+        let patience = configuration.electionTimeoutMin / 4
         let roundTrip = progress.clock?.roundTrip ?? .zero
-        return clock <= since + configuration.electionTimeoutMin / 4 + roundTrip
+        // One that leads for less than that has only newer notes.
+        let note = leadership.logEnds.last { $0.at + patience + roundTrip <= clock }
+        return progress.match >= (note ?? leadership.logEnds.first)?.index ?? log.lastIndex
+    }
+
+    /// Remembers where the log ends now, for as long as ``isPrompt(_:)`` may ask.
+    private mutating func noteLogEnd() {
+        let span = configuration.electionTimeoutMin
+        leadership.logEnds.append((at: clock, index: log.lastIndex))
+        let outdated = leadership.logEnds.dropFirst().prefix { $0.at + span <= clock }
+        leadership.logEnds.removeFirst(outdated.count)
     }
 
     /// Tells the target to stand for election as soon as it has the whole log.
@@ -90,6 +100,7 @@ extension Raft {
             return
         }
         finishWaking()
+        noteLogEnd()
         if stepDownWithoutQuorum() { return }
         endLateTransfer()
         handOverFromWitness()

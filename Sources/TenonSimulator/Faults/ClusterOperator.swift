@@ -95,6 +95,22 @@ final class ClusterOperator {
         order(.splitTablet(tablet.id, at: key))
     }
 
+    // MARK: Keyspaces
+
+    private static let keyspacesMax = 6
+
+    /// Creates a keyspace beside the others, as long as there are few.
+    func createKeyspace(seed: UInt64) {
+        guard !isBusy, let directory, directory.version > .zero,
+            directory.keyspaces.count < ClusterOperator.keyspacesMax
+        else { return }
+        var draws = SeededGenerator(seed: seed)
+        let replicas = draw([1, 3, 3, 3, 5], &draws)
+        order(
+            .createKeyspace(
+                name: "k\(directory.keyspaces.count)", KeyspaceSettings(replicas: replicas)))
+    }
+
     // MARK: Policies
 
     /// Says what the keyspace must survive and where it is led. Its home is all keys or none: what

@@ -64,6 +64,7 @@ extension Fault: CustomStringConvertible {
         case .ambush: "ambush"
         case .split(let seed): "split \(seed)"
         case .policy(let seed): "policy \(seed)"
+        case .keyspace(let seed): "keyspace \(seed)"
         case .clockJump(let node, let step): "clock-jump \(node) \(step)"
         case .clockDrift(let node, let pace): "clock-drift \(node) \(pace)"
         case .clockShift(let target, let step, let isAccepted):
@@ -160,6 +161,10 @@ extension Fault: CustomStringConvertible {
         case "policy":
             words.after { words in
                 words.word().flatMap { UInt64($0) }.map { .policy(seed: $0) }
+            }
+        case "keyspace":
+            words.after { words in
+                words.word().flatMap { UInt64($0) }.map { .keyspace(seed: $0) }
             }
         case "clock-jump": words.numbers(2) { .clockJump($0[0], milliseconds: $0[1]) }
         case "clock-drift": words.numbers(2) { .clockDrift($0[0], perMillion: $0[1]) }

@@ -81,6 +81,8 @@ package enum Fault: Hashable, Sendable {
     /// An operator says anew what the keyspace must survive and from where it is led, drawn from
     /// `seed`. Nothing to heal.
     case policy(seed: UInt64)
+    /// An operator creates a keyspace, drawn from `seed`. Nothing to heal.
+    case keyspace(seed: UInt64)
 
     // Clocks.
 
@@ -124,7 +126,7 @@ package enum FaultKind: String, Hashable, Sendable, CaseIterable {
     case failedSync, failedWrite, shortWrite, failedRead, flippedRead, misdirectedWrite
     case diskFull, diskStall, rot, rotHeader
     case clockJump, clockLeap, clockDrift, clockFar, clockFarAll
-    case change, move, ambush, split, policy, loseSite, cutSite
+    case change, move, ambush, split, policy, keyspace, loseSite, cutSite
 }
 
 extension Fault {
@@ -155,6 +157,7 @@ extension Fault {
         case .ambush: "ambush"
         case .split: "split"
         case .policy: "policy"
+        case .keyspace: "new keyspace"
         case .clockJump: "clock jump"
         case .clockDrift: "clock drift"
         case .clockShift(let target, _, let isAccepted):

@@ -126,6 +126,7 @@ final class FaultInjector {
         case .ambush: lieInAmbush(until: cluster.now + Ambush.patience)
         case .split(let seed): split(seed)
         case .policy(let seed): alterPolicy(seed)
+        case .keyspace(let seed): createKeyspace(seed)
         case .clockJump(let node, let step): jump(node, step)
         case .clockDrift(let node, let pace): drift(node, pace)
         case .clockShift(let target, let step, let isAccepted):
@@ -409,6 +410,11 @@ final class FaultInjector {
 
     private func split(_ seed: UInt64) -> () -> Void {
         administrator.split(seed: seed)
+        return {}
+    }
+
+    private func createKeyspace(_ seed: UInt64) -> () -> Void {
+        administrator.createKeyspace(seed: seed)
         return {}
     }
 

@@ -141,6 +141,7 @@ struct FaultDrawing {
         case .ambush: .ambush
         case .split: .split(seed: generator.next())
         case .policy: .policy(seed: generator.next())
+        case .keyspace: .keyspace(seed: generator.next())
         case .loseSite: .crash(.nodes(drawSite()))
         case .cutSite: drawSiteCut()
         case .clockJump, .clockLeap, .clockDrift, .clockFar, .clockFarAll: drawClock(kind)

@@ -98,6 +98,7 @@ package enum ScenarioCatalogue {
         headers, elections, sessions, everything, five, fiveEverything, tablets,
         members, membersEverything, moves, time, relay, quietGroups, splits,
         splitSessions, cities, leases, stale, elsewhere, learners, witness,
+        keyspaces,
     ]
 
     /// The scenario of a name.
@@ -310,6 +311,19 @@ package enum ScenarioCatalogue {
             "split-sessions", "Retries and late duplicates of writes to tablets that became two.",
             mix: mix)
         scenario.workloads = ["sessions", "counters"]
+        return scenario
+    }()
+
+    private static let keyspaces: Scenario = {
+        var mix = FaultMix([
+            (.keyspace, 8), (.change, 4), (.crash, 6), (.powerCut, 4), (.powerCutAll, 1),
+            (.isolate, 4), (.oneWay, 2), (.pause, 2), (.diskStall, 1), (.loss, 2), (.handOver, 1),
+        ])
+        mix.gapMax = .milliseconds(1_500)
+        var scenario = Scenario(
+            "keyspaces", "Keyspaces that are created while nodes are down, cut off and join.",
+            mix: mix)
+        scenario.spareCount = 2
         return scenario
     }()
 

@@ -154,15 +154,17 @@ package final class Simulation {
 
     private var tablets: [TabletID] { [.directory] + dataTablets.map(\.id) }
 
-    /// Those that the founders made, and their halves as far as any node knows.
+    /// Those that the founders made, their halves and those of new keyspaces, as far as any node
+    /// knows.
     private var dataTablets: [TabletDescriptor] {
         let founding = StaticDirectory.tablets(count: scenario.tabletCount)
-        guard injector.counts.contains(where: { $0.name == Fault.split(seed: 0).name }) else {
+        let making = [Fault.split(seed: 0).name, Fault.keyspace(seed: 0).name]
+        guard injector.counts.contains(where: { making.contains($0.name) }) else {
             return founding
         }
         let newest = cluster.hosts.compactMap { $0.node?.describe() }
             .max { $0.version < $1.version }
-        let known = newest?.tablets.filter { $0.keyspace == .default } ?? []
+        let known = newest?.tablets.filter { $0.id != .directory } ?? []
         return known.count > founding.count ? known : founding
     }
 
@@ -175,6 +177,7 @@ package final class Simulation {
     private func checkLiveness() {
         let end = cluster.now + Simulation.livenessBound
         for tablet in dataTablets {
+            cluster.keyspaces[tablet.id] = tablet.keyspace
             // Behind the lower bound, before every other border and every workload's keys.
             let isHalf = tablet.generation > .first && !tablet.lower.isEmpty
             let key = isHalf ? tablet.lower : Bytes(tablet.lower.array + Array("!".utf8))
@@ -232,8 +235,11 @@ package final class Simulation {
                 if checker.damaged.contains(host.id) { continue }
                 return "\(host.name) is down: \(host.endReason ?? "")"
             }
-            let probe = probe(of: tablet, Int(host.id.rawValue))
-            if let probe, !probe.isQuarantined { states.append(probe) }
+            guard let probe = probe(of: tablet, Int(host.id.rawValue)) else {
+                if checker.damaged.contains(host.id) { continue }
+                return "\(host.name) has no replica of tablet \(tablet)"
+            }
+            if !probe.isQuarantined { states.append(probe) }
         }
         // A witness has no digest.
         guard let first = states.first(where: { !$0.isWitness }) else {

@@ -36,8 +36,9 @@ extension DrillFault {
             try await session.clearFaults()
             throw error
         }
-        try await session.clearFaults()
+        // Until here it was in force; what it left behind begins with the first node that is well.
         seen.endedAt = DrillClock.now
+        try await session.clearFaults()
         for node in cluster.layout.nodes where cluster.process(of: node) == nil {
             seen.problems.append("\(node.name) ended: \(cluster.lastWords(of: node))")
             try cluster.launch(node)

@@ -36,7 +36,9 @@ struct DrillHomes: Sendable {
         let deadline = begin + .seconds(waitSecondsMax)
         while ContinuousClock.now < deadline {
             let directory = try await client.describe()
-            if let made = DrillHomes(name, homes, in: directory), made.areLedFromHome(directory) {
+            if let made = DrillHomes(name, homes, in: directory), made.areLedFromHome(directory),
+                try await made.haveAllReplicas(directory, client)
+            {
                 return made
             }
             if ContinuousClock.now > begin + ordersAfter {
@@ -81,6 +83,15 @@ struct DrillHomes: Sendable {
 
     private static func city(of node: NodeID, _ directory: Directory) -> String? {
         directory.node(node).flatMap { (try? Locality(parsing: $0.locality))?.name(at: "city") }
+    }
+
+    /// Whether the voters that the directory names are there: what is drilled is what is promised.
+    private func haveAllReplicas(
+        _ directory: Directory, _ client: TenonClient
+    ) async throws(TenonError) -> Bool {
+        let statuses = try await StatusReport(asking: client).nodes.compactMap(\.status)
+        let missing = MissingReplicas(directory, statuses)
+        return tablets.allSatisfy { missing.voters(of: $0).isEmpty }
     }
 
     /// Whether every loaded tablet has all its voters and a leader in its home.

@@ -35,7 +35,10 @@ struct Explain: AsyncParsableCommand {
             let report = try await StatusReport(asking: client)
             let down = report.nodes.filter { $0.status == nil }.map(\.node.id)
             let led = directory.led(as: report.nodes.map(\.status))
-            let explanation = Explanation(keyspace, in: led, down: Set(down)) { leader in
+            let missing = MissingReplicas(directory, report.nodes.compactMap(\.status))
+            let explanation = Explanation(
+                keyspace, in: led, down: Set(down), missing: missing
+            ) { leader in
                 let peers = report.nodes.first { $0.node.id == leader }?.status?.peers ?? []
                 return Dictionary(
                     peers.map { ($0.node, $0.roundTripMicroseconds) },

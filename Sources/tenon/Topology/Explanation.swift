@@ -24,6 +24,8 @@ struct Explanation {
         let commit: CommitPath?
         /// What commits need beside a majority (Rule C6), as the tablet's own log says.
         let acknowledgement: AcknowledgementRule
+        /// Its voters that are not there, as `n5 has no replica yet`.
+        let missing: [String]
         let isWhole: Bool
         let isKnown: Bool
     }
@@ -42,6 +44,7 @@ struct Explanation {
     /// - Parameter roundTrips: from a node to others, as it measured them, in microseconds.
     init(
         _ keyspace: Directory.Keyspace, in directory: Directory, down: Set<NodeID>,
+        missing: MissingReplicas = MissingReplicas(),
         roundTrips: (NodeID) -> [NodeID: UInt64]
     ) {
         self.keyspace = keyspace
@@ -53,7 +56,9 @@ struct Explanation {
         let wanted = directory.votersWanted(keyspace.replicas)
         for tablet in directory.tablets
         where tablet.keyspace == keyspace.id && !tablet.voters.isEmpty {
-            let part = Part(tablet, keyspace.policy, wanted, topology, down, roundTrips)
+            let part = Part(
+                tablet, keyspace.policy, wanted, topology, down, missing.voters(of: tablet.id),
+                roundTrips)
             if let last = parts.last, last.isLike(part) {
                 parts[parts.count - 1].tablets.append(tablet.id)
             } else {
@@ -68,6 +73,7 @@ struct Explanation {
         parts.flatMap { part -> [String] in
             var risks: [String] = []
             if !part.isWhole { risks.append("tablet \(part.name) has fewer voters than it should") }
+            risks += part.missing.map { "tablet \(part.name): its voter on \($0)" }
             if !part.isKnown {
                 risks.append(
                     "tablet \(part.name): the \(keyspace.policy.survive.name) of some voter is not "
@@ -106,8 +112,10 @@ struct Explanation {
 extension Explanation.Part {
     fileprivate init(
         _ tablet: TabletDescriptor, _ policy: PlacementPolicy, _ wanted: Int,
-        _ topology: Topology, _ down: Set<NodeID>, _ roundTrips: (NodeID) -> [NodeID: UInt64]
+        _ topology: Topology, _ down: Set<NodeID>, _ missing: [MissingReplicas.Voter],
+        _ roundTrips: (NodeID) -> [NodeID: UInt64]
     ) {
+        let down = down.union(missing.map(\.node))
         tablets = [tablet.id]
         home = policy.home(from: tablet.lower, to: tablet.upper)?.city
         leader = topology.node(tablet.leader)
@@ -123,6 +131,9 @@ extension Explanation.Part {
         let goals = FailureLevel.allCases.filter { $0 <= policy.survive }
         losses = goals.flatMap { survival.losses(at: $0) }
         isKnown = goals.allSatisfy { survival.worstLoss(at: $0) != nil }
+        self.missing = missing.map { voter in
+            "\(topology.node(voter.node)?.name ?? "node \(voter.node)") \(voter.reason)"
+        }
         isWhole = tablet.voters.count >= wanted
         let above = FailureLevel.allCases.filter { $0 > policy.survive }
         beyond = above.compactMap { level in
@@ -135,7 +146,7 @@ extension Explanation.Part {
     fileprivate func isLike(_ other: Explanation.Part) -> Bool {
         home == other.home && leader == other.leader && voters == other.voters
             && learners == other.learners && witnesses == other.witnesses
-            && acknowledgement == other.acknowledgement
+            && acknowledgement == other.acknowledgement && missing == other.missing
     }
 
     /// `4` or `4-9`.

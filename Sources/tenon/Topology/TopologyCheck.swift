@@ -24,6 +24,8 @@ struct TopologyCheck {
         /// Tablets whose commits do not need yet what the keyspace asks (Rule C6).
         let unasked: [TabletID]
         let findings: [Finding]
+        /// Voters that are not there, of which tablet, and why.
+        let absent: [String]
     }
 
     let topology: Topology
@@ -32,7 +34,9 @@ struct TopologyCheck {
     /// What is wrong with localities.
     let problems: [String]
 
-    init(_ directory: Directory, down: Set<NodeID>) {
+    init(
+        _ directory: Directory, down: Set<NodeID>, missing: MissingReplicas = MissingReplicas()
+    ) {
         var problems: [String] = []
         let topology = Topology(directory, problems: &problems)
         self.topology = topology
@@ -53,7 +57,7 @@ struct TopologyCheck {
             guard !tablets.isEmpty else { return nil }
             return Keyspace(
                 name, tablets, wanted: directory.votersWanted(replicas), goal: goal, rule, topology,
-                down)
+                down, missing)
         }
     }
 
@@ -73,7 +77,8 @@ struct TopologyCheck {
 extension TopologyCheck.Keyspace {
     fileprivate init(
         _ name: String, _ tablets: [TabletDescriptor], wanted: Int, goal: FailureLevel,
-        _ rule: AcknowledgementRule, _ topology: Topology, _ down: Set<NodeID>
+        _ rule: AcknowledgementRule, _ topology: Topology, _ down: Set<NodeID>,
+        _ missing: MissingReplicas
     ) {
         self.goal = goal
         self.name = name
@@ -81,14 +86,20 @@ extension TopologyCheck.Keyspace {
         self.wanted = wanted
         voters = tablets.map(\.voters.count).min() ?? 0
         witnesses = tablets.map(\.witnesses.count).max() ?? 0
+        absent = tablets.flatMap { tablet in
+            missing.voters(of: tablet.id).map { voter in
+                let name = topology.node(voter.node)?.name ?? "node \(voter.node)"
+                return "tablet \(tablet.id): its voter on \(name) \(voter.reason)"
+            }
+        }
         unasked = tablets.filter { $0.acknowledgement.rule.isWeaker(than: rule) }.map(\.id)
         let survivals = tablets.map { tablet in
             (
                 tablet.id,
                 Survival(
                     voters: tablet.voters.map(\.node), witnesses: tablet.witnesses,
-                    keptUntil: goal, acknowledgement: tablet.acknowledgement.rule, down: down,
-                    in: topology)
+                    keptUntil: goal, acknowledgement: tablet.acknowledgement.rule,
+                    down: down.union(missing.voters(of: tablet.id).map(\.node)), in: topology)
             )
         }
         findings = FailureLevel.allCases.map { level in
@@ -120,6 +131,7 @@ extension TopologyCheck.Keyspace {
             return "\(name) would not survive the loss of \(loss.domain): tablet \(tablet) would "
                 + "have \(loss.leftText)"
         }
+            + absent.prefix(1)
             + unasked.prefix(1).map {
                 "\(name) acknowledges writes of tablet \($0) without a voter elsewhere yet"
             }

@@ -43,7 +43,8 @@ extension TopologyCommand {
                 let directory = try await client.describe()
                 let report = try await StatusReport(asking: client)
                 let down = report.nodes.filter { $0.status == nil }.map(\.node.id)
-                let check = TopologyCheck(directory, down: Set(down))
+                let missing = MissingReplicas(directory, report.nodes.compactMap(\.status))
+                let check = TopologyCheck(directory, down: Set(down), missing: missing)
                 print(json ? check.json.text : check.text)
                 if !check.risks.isEmpty { throw Exit.negative }
             }
