@@ -97,7 +97,9 @@ import Testing
         }
     }
 
-    @Test func `one whose disk stalls is not taken while it owes an answer, and is afterwards`() throws {
+    @Test func `one whose disk stalls is not taken while it owes an answer, and is afterwards`()
+        throws
+    {
         var group = TestGroup(3)
         group.elect(1)
         group.advance(by: .milliseconds(100))

@@ -137,8 +137,8 @@ extension Node {
         if isShort {
             notice(
                 .error,
-                "the log is full but for what frees space: no other writes are taken until its "
-                    + "tablets have flushed and trimmed")
+                "the log is nearly full: only what frees space is taken until its tablets have "
+                    + "flushed and trimmed")
         } else {
             notice(.info, "the log has room for writes again")
         }

@@ -200,7 +200,8 @@ final class NodeDriver: @unchecked Sendable {
     /// a step took, the wait for the work before it included: where there is load, or a slow disk,
     /// the reserve takes a fifth of the thread at the most, and gives way.
     private static let prepareAheadRest = 4
-    private static let prepareAheadPauses = TimeAmount.milliseconds(5)...TimeAmount.milliseconds(200)
+    private static let prepareAheadPauses =
+        TimeAmount.milliseconds(5)...TimeAmount.milliseconds(200)
 
     /// Completes the log's reserve little by little, so that a disk that fills up later does not
     /// stop the log (Rule L6).

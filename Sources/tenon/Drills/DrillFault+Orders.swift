@@ -197,7 +197,7 @@ extension DrillFault {
         while !isFull, DrillClock.now < deadline {
             try await Task.sleep(for: .milliseconds(50))
             // Of several the first is enough: once a quorum is short nobody writes any more.
-            isFull = marks.contains { $0.hasSaid("log is full") }
+            isFull = marks.contains { $0.hasSaid("log is nearly full") }
             if plan.target == .leader, !isFull {
                 let leaders = ClusterProbe.leaders(in: await session.probe.statuses())
                 isFull = !leaders.isEmpty && numbers.isDisjoint(with: leaders.values)
