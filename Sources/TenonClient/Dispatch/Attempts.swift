@@ -29,6 +29,8 @@ struct Attempts {
     private var redirections = 0
     /// What the last failed attempt met, for the message at the deadline.
     private(set) var lastProblem = "no node was reached"
+    /// What a node said last: it knows more than a connection that was refused.
+    private var lastAnswer: String?
 
     init(isWrite: Bool) { self.isWrite = isWrite }
 
@@ -64,6 +66,7 @@ struct Attempts {
     ) -> Decision {
         if refusal.isOutcomeUnknown { mayHaveBeenApplied = mayHaveBeenApplied || isWrite }
         lastProblem = refusal.message.isEmpty ? "\(refusal.reason)" : refusal.message
+        lastAnswer = lastProblem
         switch refusal.reason {
         case .notLeader where isLeaderKnown && redirections < Attempts.redirectionsMax:
             redirections += 1
@@ -90,11 +93,14 @@ struct Attempts {
     /// The error when the deadline passes; `isUnderWay`: an attempt is still unanswered.
     func expired(isUnderWay: Bool) -> TenonError {
         let outcome: TenonError.Outcome = isWrite && isUnderWay ? .unknown : self.outcome
-        return TenonError(
-            .unavailable, outcome,
-            isUnderWay
-                ? "no answer before the deadline"
-                : "not possible before the deadline; the last attempt: \(lastProblem)")
+        guard !isUnderWay else {
+            return TenonError(.unavailable, outcome, "no answer before the deadline")
+        }
+        var message = "not possible before the deadline; the last attempt: \(lastProblem)"
+        if let lastAnswer, lastAnswer != lastProblem {
+            message += "; the last answer of a node: \(lastAnswer)"
+        }
+        return TenonError(.unavailable, outcome, message)
     }
 
     private mutating func nextPause(
