@@ -5,6 +5,20 @@ import Testing
 @testable import TenonClient
 
 @Suite struct DispatchRetryTests {
+    @Test func `At the deadline what a node answered is told beside the last failure`() {
+        var random = SeededGenerator(seed: 1)
+        let policy = PausePolicy(shortest: .milliseconds(1), longest: .milliseconds(10))
+        var attempts = Attempts(isWrite: false)
+        _ = attempts.refused(
+            Refusal(.unavailable, "ask for any age"), isLeaderKnown: false, pausing: policy,
+            &random)
+        #expect(attempts.expired(isUnderWay: false).message.hasSuffix("attempt: ask for any age"))
+        _ = attempts.unsent("connection refused", pausing: policy, &random)
+        let message = attempts.expired(isUnderWay: false).message
+        #expect(message.contains("the last attempt: connection refused"))
+        #expect(message.hasSuffix("the last answer of a node: ask for any age"))
+    }
+
     @Test func `A write whose connection is lost is sent again in the same words`() throws {
         var stage = try Stage()
         try stage.settle()

@@ -17,7 +17,7 @@ struct SpreadWork {
 /// reach a node that is down, or new and not connected yet. Nor does a half stand where the split is
 /// not applied. Its leader is who misses them.
 extension Node {
-    /// The directory is to hear of a tablet, and who leads it, of all of its members.
+    /// The directory is to hear of a tablet; when it is led from here, its members are looked at.
     func reportDue(of tablet: Tablet) {
         memberWork.reportsDue.insert(tablet.id)
         if tablet.raft.role == .leader { spreadWork.tablets.insert(tablet.id) }

@@ -47,8 +47,8 @@ final class DrillLoad: Sendable {
 
     /// Loads the cluster until ``stop()`` and returns when the last answer is there.
     ///
-    /// One loop paces all workers: a timer of its own for each would take a fifth of a core from
-    /// the nodes that are measured.
+    /// One loop paces all workers: a timer of its own for each would take time on the cores of the
+    /// nodes that are measured.
     func run(round: Int, perSecond: Int) async {
         isStopped.store(false, ordering: .relaxed)
         counters.begin()
@@ -81,7 +81,7 @@ final class DrillLoad: Sendable {
     private func lane(
         of worker: Int, round: Int, perSecond: Int, from start: Instant
     ) -> Lane {
-        // Workers take turns within a millisecond instead of all beginning at once.
+        // What is due is spread over a millisecond; the loop starts it at its next turn.
         let offset = TimeSpan.microseconds(1_000 * worker / configuration.workers)
         return Lane(
             schedule: OpenLoopSchedule(
