@@ -150,6 +150,63 @@ import Testing
         #expect(error.message.contains("connection refused"))
     }
 
+    // MARK: A directory that grows old
+
+    @Test func `All nodes are replaced while all goes well, and the client finds the new ones`()
+        throws
+    {
+        var stage = try Stage()
+        try stage.settle()
+        stage.pass(Dispatch.refreshInterval * 2)
+        try stage.openAll()
+        let question = try #require(stage.sent.first { $0.request.header.tablet == .directory })
+        var directory = Stage.directory(leaders: [4, 4])
+        directory.version = Timestamp(7)
+        directory.nodes = [
+            Directory.Node(id: NodeID(4), name: "n4", address: "10.0.0.4:1", locality: "")
+        ]
+        try stage.answer(question, .directory(directory))
+        for link in 0..<3 { stage.lose(link, "connection refused") }
+        stage.put("a")
+        stage.pass(.milliseconds(20))
+        let link = try #require(stage.dispatch.link(of: NodeID(4)))
+        #expect(stage.opened.contains(link))
+    }
+
+    @Test func `A refresh that nobody answers is made again`() throws {
+        var stage = try Stage()
+        try stage.settle()
+        for _ in 1...3 {
+            stage.sent.removeAll()
+            stage.pass(.seconds(10))
+            try stage.openAll()
+            stage.pass(.seconds(10))
+            #expect(stage.sent.contains { $0.request.header.tablet == .directory })
+        }
+    }
+
+    @Test(arguments: [(Epoch(2), Timestamp(8)), (Epoch(1), Timestamp(99))])
+    func `A directory older than the one that is known is not taken`(
+        epoch: Epoch, version: Timestamp
+    ) throws {
+        var stage = try Stage()
+        try stage.settle()
+        var known = Stage.directory()
+        known.epoch = Epoch(2)
+        known.version = Timestamp(9)
+        stage.dispatch.install(known, at: stage.now)
+        var old = Directory(nodes: [], keyspaces: [], tablets: [])
+        old.epoch = epoch
+        old.version = version
+        stage.dispatch.install(old, at: stage.now)
+        #expect(stage.dispatch.routes.directory == known)
+        var new = known
+        new.epoch = Epoch(3)
+        new.version = Timestamp(1)
+        stage.dispatch.install(new, at: stage.now)
+        #expect(stage.dispatch.routes.directory == new)
+    }
+
     // MARK: The search for a leader
 
     @Test func `While nobody is known to lead one call in ten milliseconds looks`() throws {
@@ -193,7 +250,7 @@ import Testing
         #expect(stage.sent.count < 10, "scouts only")
         let scout = try #require(stage.sent.first { !deposed.contains($0.link) })
         try stage.answer(scout, Stage.written())
-        stage.dispatch.install(Stage.directory(leaders: [1, 2]))
+        stage.dispatch.install(Stage.directory(leaders: [1, 2]), at: stage.now)
         stage.pass(.milliseconds(200))
         try stage.openAll()
         #expect(stage.sent.count { $0.link == scout.link } >= 95)

@@ -126,6 +126,23 @@ import Testing
         #expect(ReferenceLog(try recover(disk)) == reference)
     }
 
+    @Test func `is not read at a start where it waits for its next use`() throws {
+        let disk = try makeDisk()
+        let log = try openLog(disk).log
+        while try log.prepareAhead() {}
+        var index: UInt64 = 1
+        while log.status.bytesWritten < 2 * reserveBytes {
+            try log.append([entries(1, index...index, bytes: 1_000), trim(1, through: index)])
+            index += 1
+        }
+        disk.crashProcess()
+        let before = disk.counters.bytesRead
+        let recovery = try openLog(disk).recovery
+        #expect(recovery.tablets[0].baseIndex == LogIndex(index - 1))
+        // Two or three segments are of the log, and every file's first block is looked at.
+        #expect(disk.counters.bytesRead - before < reserveBytes * 2 / 3)
+    }
+
     @Test func `once prepared takes no more space from the disk`() throws {
         let disk = try makeDisk()
         let log = try openLog(disk).log

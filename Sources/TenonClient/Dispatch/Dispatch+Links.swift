@@ -115,7 +115,7 @@ extension Dispatch {
     private mutating func answered(
         _ id: RequestID, _ answer: Answer, on link: Int, at now: Instant
     ) throws(Breach) {
-        if case .directory(let directory) = answer { install(directory) }
+        if case .directory(let directory) = answer { install(directory, at: now) }
         // A late answer to a call that has ended.
         guard let place = pending.find(id) else { return }
         guard pending[place].call.accepts(answer) else {

@@ -99,8 +99,34 @@ extension Dispatch {
         }
     }
 
-    /// Takes a directory over and makes links to the nodes it names.
-    mutating func install(_ directory: Directory) {
+    /// Asks for the directory when the one that is known has served its time.
+    mutating func refreshDirectory(at now: Instant) {
+        if now >= nextRefresh {
+            setRefresh(at: now)
+            fetchDirectory(at: now)
+        }
+        wakeNoLater(than: nextRefresh)
+    }
+
+    private mutating func setRefresh(at now: Instant) {
+        let tablets = routes.directory?.tablets.count ?? 0
+        nextRefresh =
+            now + settings.pauses.jittered(Dispatch.refreshInterval, &random)
+            + settings.pauses.jittered(Dispatch.refreshIntervalOfTablet * tablets, &random)
+    }
+
+    /// Takes a directory over and makes links to the nodes it names. One that is older than what is
+    /// known comes from a node that is cut off, or has just joined, and is of no use.
+    mutating func install(_ directory: Directory, at now: Instant) {
+        // What waited for a directory is routed by the next wake, which is due at once.
+        hasNewLeaders = true
+        nextWake = .zero
+        if let known = routes.directory, directory.isOlder(than: known) { return }
+        adopt(directory)
+        setRefresh(at: now)
+    }
+
+    private mutating func adopt(_ directory: Directory) {
         routes.install(directory, near: settings.locality)
         effects.hasNewDirectory = true
         for link in links.indices { links[link].isMember = false }
@@ -115,9 +141,6 @@ extension Dispatch {
             links[link].node = node.id
             links[link].isMember = true
         }
-        // What waited for a directory is routed by the next wake, which is due at once.
-        hasNewLeaders = true
-        nextWake = .zero
     }
 
     /// The places of the calls that wait for a directory.
@@ -253,6 +276,14 @@ extension Dispatch {
     var reachingNobody: String {
         let complaints = links.prefix(5).map(\.complaint)
         return "no node answers: " + complaints.joined(separator: "; ")
+    }
+}
+
+extension Directory {
+    /// Whether it says what was so before the other one. After a recovery by an operator versions
+    /// may begin lower than they were.
+    fileprivate func isOlder(than other: Directory) -> Bool {
+        (epoch, version) < (other.epoch, other.version)
     }
 }
 

@@ -26,6 +26,7 @@ extension Dispatch {
             owesAnswers.contains(true) || links.contains { $0.isOpening || $0.isSuspected }
         if isWatching { wakeNoLater(than: now + Dispatch.watchInterval) }
         watchedAt = isWatching ? now : nil
+        refreshDirectory(at: now)
         // A pass looks at every call: with many of them passes keep a distance.
         if pending.capacity > Dispatch.callsBeforeDistance {
             nextWake = max(nextWake, now + Dispatch.wakeDistance)

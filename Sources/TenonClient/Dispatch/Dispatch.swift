@@ -31,6 +31,11 @@ struct Dispatch {
         var reconnects = PausePolicy(shortest: .milliseconds(20), longest: .milliseconds(500))
     }
 
+    /// The directory is asked for so often, or half of it, though nothing calls for it: while all goes
+    /// well the nodes that it names may all be replaced, and then nobody is left to ask.
+    static let refreshInterval = TimeSpan.seconds(5)
+    /// So much longer for each tablet: of ten thousand the directory has a megabyte.
+    static let refreshIntervalOfTablet = TimeSpan.milliseconds(10)
     /// How long one question for the directory goes on before a fresh one replaces it.
     static let directoryTimeout = TimeSpan.seconds(2)
     /// Between two questions for a directory that names a leader who is not in the last one.
@@ -58,6 +63,9 @@ struct Dispatch {
     var epoch = Epoch.first
     /// The question for the directory, while there is one.
     var directoryCall: RequestID?
+    /// When the directory is next asked for though nothing calls for it; `distantFuture` before the
+    /// first one.
+    var nextRefresh = Instant.distantFuture
     /// Not before this a leader that the directory does not name is looked up again.
     var nextLookUp = Instant.zero
     /// When ``wake(at:)`` has something to do; `distantFuture` when nothing waits.

@@ -10,7 +10,8 @@ extension Log {
     ///   ``LogError/foreign(_:)`` for a folder that is not ours, untouched;
     ///   ``LogError/full`` when the disk has no space for one segment's beginning;
     ///   ``LogError/failed(_:)``.
-    /// - Complexity: reads all segments once.
+    /// - Complexity: reads the segments of the log once, and the first block of the files that wait
+    ///   for their next use.
     package static func open(
         fileSystem: any FileSystem, directory: String, configuration: LogConfiguration
     ) throws(LogError) -> (log: Log, recovery: LogRecovery) {
@@ -29,20 +30,31 @@ extension Log {
         return (log, recovery)
     }
 
+    /// Scans the files that may hold a part of the log. Of one whose last use was over when the newest
+    /// segment began the header says so, and the rest, as much as in any other, is not read.
     private static func scans(
         _ folder: LogFolder, _ configuration: LogConfiguration
     ) throws(LogError) -> [SegmentScan] {
-        var scans: [SegmentScan] = []
-        for file in try reading({ () throws(FileError) in
+        let files = try reading { () throws(FileError) in
             try folder.create()
             return try folder.openSegments()
-        }) {
-            let bytes = try reading { () throws(FileError) in
-                try file.file.read(at: 0, count: configuration.segmentBytes)
-            }
+        }
+        var heads: [SegmentHeader?] = []
+        for file in files {
+            heads.append(try SegmentHeader(decoding: try read(file, Block.bytes)))
+        }
+        let oldestUse = heads.compactMap(\.self).max { $0.use < $1.use }?.oldestUse ?? .none
+        var scans: [SegmentScan] = []
+        for (file, head) in zip(files, heads) {
+            let isOver = head.map { $0.use < oldestUse } ?? false
+            let bytes = try read(file, isOver ? Block.bytes : configuration.segmentBytes)
             scans.append(try SegmentScan(bytes, of: file, configuration: configuration))
         }
         return scans
+    }
+
+    private static func read(_ file: SegmentFile, _ count: Int) throws(LogError) -> [UInt8] {
+        try reading { () throws(FileError) in try file.file.read(at: 0, count: count) }
     }
 
     private static func reading<Result>(

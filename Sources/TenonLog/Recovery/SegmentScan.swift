@@ -33,7 +33,8 @@ struct SegmentScan: Sendable {
         return first.isBodyWhole || batches.count > 1 || first.number != header?.firstBatch
     }
 
-    /// Scans the file's whole content.
+    /// Scans the file's whole content, or the first block of one that is known to hold no part of the
+    /// log.
     ///
     /// - Throws: `unsupportedFormat`, `foreign`.
     init(
