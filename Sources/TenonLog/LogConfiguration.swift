@@ -54,15 +54,7 @@ package struct LogConfiguration: Hashable, Sendable {
             throw .failed(error)
         }
         for file in files {
-            let block: [UInt8]
-            do throws(FileError) {
-                block = try file.file.read(at: 0, count: Block.bytes)
-            } catch {
-                throw .failed(error)
-            }
-            if let header = try SegmentHeader(decoding: block) {
-                sizes.append(header.segmentBytes)
-            }
+            if let header = try file.header() { sizes.append(header.segmentBytes) }
         }
         var found = sizes.first.map { LogConfiguration(segmentBytes: $0) } ?? LogConfiguration()
         found.segmentsReserved = max(found.segmentsReserved, files.count + 2)

@@ -34,7 +34,7 @@ struct Dispatch {
     /// The directory is asked for so often, or half of it, though nothing calls for it: while all goes
     /// well the nodes that it names may all be replaced, and then nobody is left to ask.
     static let refreshInterval = TimeSpan.seconds(5)
-    /// So much longer for each tablet: of ten thousand the directory has a megabyte.
+    /// So much longer for each tablet: the directory grows with them.
     static let refreshIntervalOfTablet = TimeSpan.milliseconds(10)
     /// How long one question for the directory goes on before a fresh one replaces it.
     static let directoryTimeout = TimeSpan.seconds(2)

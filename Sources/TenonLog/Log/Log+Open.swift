@@ -30,8 +30,8 @@ extension Log {
         return (log, recovery)
     }
 
-    /// Scans the files that may hold a part of the log. Of one whose last use was over when the newest
-    /// segment began the header says so, and the rest, as much as in any other, is not read.
+    /// Scans every file, and reads those whole that may hold a part of the log: not one whose own
+    /// header names a use that was over when the newest segment began.
     private static func scans(
         _ folder: LogFolder, _ configuration: LogConfiguration
     ) throws(LogError) -> [SegmentScan] {
@@ -41,20 +41,19 @@ extension Log {
         }
         var heads: [SegmentHeader?] = []
         for file in files {
-            heads.append(try SegmentHeader(decoding: try read(file, Block.bytes)))
+            heads.append(try file.header())
         }
         let oldestUse = heads.compactMap(\.self).max { $0.use < $1.use }?.oldestUse ?? .none
         var scans: [SegmentScan] = []
         for (file, head) in zip(files, heads) {
             let isOver = head.map { $0.use < oldestUse } ?? false
-            let bytes = try read(file, isOver ? Block.bytes : configuration.segmentBytes)
+            let count = isOver ? Block.bytes : configuration.segmentBytes
+            let bytes = try reading { () throws(FileError) in
+                try file.file.read(at: 0, count: count)
+            }
             scans.append(try SegmentScan(bytes, of: file, configuration: configuration))
         }
         return scans
-    }
-
-    private static func read(_ file: SegmentFile, _ count: Int) throws(LogError) -> [UInt8] {
-        try reading { () throws(FileError) in try file.file.read(at: 0, count: count) }
     }
 
     private static func reading<Result>(

@@ -28,6 +28,21 @@ struct SegmentFile: Sendable {
     var zeroedBytes: Int
 }
 
+extension SegmentFile {
+    /// The header in its first block; nil when there is none, or a damaged one.
+    ///
+    /// - Throws: ``LogError/unsupportedFormat(version:)``, ``LogError/failed(_:)``.
+    func header() throws(LogError) -> SegmentHeader? {
+        let block: [UInt8]
+        do throws(FileError) {
+            block = try file.read(at: 0, count: Block.bytes)
+        } catch {
+            throw .failed(error)
+        }
+        return try SegmentHeader(decoding: block)
+    }
+}
+
 /// Names and opens the files of a log's folder.
 struct LogFolder: Sendable {
     let fileSystem: any FileSystem
