@@ -95,8 +95,9 @@ struct FolderTests {
             try await cluster.cluster("pause", "n1")
             var wiped: [RunningProcess] = []
             defer { for process in wiped { process.kill() } }
+            // Both first: one that lives still would tell the other that it was wiped.
+            for node in ["n2", "n3"] { try await cluster.cluster("kill", node) }
             for node in ["n2", "n3"] {
-                try await cluster.cluster("kill", node)
                 try files.removeItem(atPath: cluster.data(of: node))
                 wiped.append(try cluster.serve(node, data: cluster.data(of: node)))
             }

@@ -7,7 +7,7 @@ import Testing
 @testable import TenonNode
 
 /// Nodes that join and leave, replicas that move, keyspaces that come and go.
-@Suite(.timeLimit(.minutes(3))) struct ClusterChanges {
+struct ClusterChanges {
     private func formed(
         _ nodes: Int, spares: Int, tablets: Int = 1, seed: UInt64 = 1
     ) -> SimulatedCluster {

@@ -8,7 +8,7 @@ import Testing
 @testable import TenonNode
 
 /// The folder of a half, while its tablet is split and nothing else knows of it.
-@Suite(.timeLimit(.minutes(3))) struct `The folder of a half` {
+struct `The folder of a half` {
     private static let whole = TabletID(2)
     private static let half = TabletID(3)
     private static let tablets = SimulatedHost.directory + "/cell-0/tablets"

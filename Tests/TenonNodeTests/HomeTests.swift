@@ -7,7 +7,7 @@ import Testing
 @testable import TenonNode
 
 /// Keyspaces that say what they survive and where they are led, on nodes in several cities.
-@Suite(.timeLimit(.minutes(3))) struct Homes {
+struct Homes {
     private static let places = [
         "city=sh,dc=sh1", "city=sh,dc=sh2", "city=bj,dc=bj1", "city=bj,dc=bj2", "city=sz,dc=sz1",
     ]

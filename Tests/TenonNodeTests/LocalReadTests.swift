@@ -10,7 +10,7 @@ import Testing
 // Clusters stay out of expectations that may fail: the report would print them whole.
 
 /// Learners that a policy keeps near clients, in clusters of whole nodes.
-@Suite(.timeLimit(.minutes(3))) struct `Local reads` {
+struct `Local reads` {
     private static let cities = ["a", "b", "c", "d", "d"]
 
     /// Three voters in cities a, b and c, by a policy that asks for local reads.

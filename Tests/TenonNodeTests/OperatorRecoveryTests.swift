@@ -7,7 +7,7 @@ import Testing
 @testable import TenonNode
 
 /// A majority is gone for good, and an operator recovers the cluster (Rule C10).
-@Suite(.timeLimit(.minutes(3))) struct OperatorRecovery {
+struct OperatorRecovery {
     private static let survivors = [2, 5]
     private static let lost = ["n1", "n3", "n4"]
 

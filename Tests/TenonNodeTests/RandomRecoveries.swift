@@ -7,7 +7,7 @@ import Testing
 
 /// Operator recoveries (Rule C10) of clusters that were in trouble before: any three of five are
 /// lost at any moment, some were cut off or down, and the command itself dies in the middle.
-@Suite(.timeLimit(.minutes(5))) struct RandomRecoveries {
+struct RandomRecoveries {
     @Test(arguments: UInt64(1)...30)
     func `what is lost lies in the window, and the old majority never serves again`(
         seed: UInt64

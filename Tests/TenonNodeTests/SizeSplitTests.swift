@@ -9,7 +9,7 @@ import Testing
 // Clusters stay out of expectations that may fail: the report would print them whole.
 
 /// Tablets that are split because they have grown, in clusters of whole nodes.
-@Suite(.timeLimit(.minutes(3))) struct `Growing tablets` {
+struct `Growing tablets` {
     private static let bound: UInt64 = 64 << 10
 
     /// Three nodes whose tablets are split above 64 KiB.

@@ -9,7 +9,7 @@ import Testing
 @testable import TenonNode
 
 /// A tablet becomes two, whatever crashes in between.
-@Suite(.timeLimit(.minutes(3))) struct Splits {
+struct Splits {
     private static let whole = TabletID(2)
     private static let half = TabletID(3)
 

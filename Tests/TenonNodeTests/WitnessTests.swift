@@ -9,7 +9,7 @@ import Testing
 @testable import TenonNode
 
 /// Replicas that vote and keep the log, and have no data (Rule C7): two cities, and a third place.
-@Suite(.timeLimit(.minutes(3))) struct WitnessReplicas {
+struct WitnessReplicas {
     private static let places = [
         "city=a,dc=a1", "city=a,dc=a2", "city=b,dc=b1", "city=b,dc=b2", "city=c,dc=c1",
     ]

@@ -3,7 +3,6 @@ import Testing
 
 @testable import TenonRaft
 
-@Suite(.timeLimit(.minutes(10)))
 struct RandomSchedules {
     /// Safety at every step, and liveness when the faults end.
     @Test(arguments: [(1, 10), (2, 10), (3, 60), (5, 30)])

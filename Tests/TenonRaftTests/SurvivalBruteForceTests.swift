@@ -30,9 +30,8 @@ private struct PlaceState: Hashable, Comparable {
 ///
 /// Places are rooms or cities, as the rule asks; a majority knows none. Voters of a place are
 /// alike, so placements and losses are numbers for each place, and what becomes of survivors is
-/// tried once for all that look the same. The limit is for what hangs: it takes seconds by itself,
-/// and shares two cores with all other tests.
-@Suite(.timeLimit(.minutes(10))) struct SurvivalBruteForceTests {
+/// tried once for all that look the same.
+struct SurvivalBruteForceTests {
     /// What becomes of the voters that are left.
     private struct Aftermath {
         /// Somebody leads.

@@ -7,7 +7,7 @@ import Testing
 /// The proof of what a tablet with a witness survives (Rule C7), against what real replicas do:
 /// every placement of one entry that a leader takes for committed, whether the witness has dropped
 /// it when it may, and every loss.
-@Suite(.timeLimit(.minutes(10))) struct WitnessSurvivalTests {
+struct WitnessSurvivalTests {
     /// What one voter has of the entry.
     private enum Holding: UInt8, Hashable {
         case lost, lacks, holds, dropped

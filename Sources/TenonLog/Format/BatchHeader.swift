@@ -163,12 +163,13 @@ extension BatchHeader {
 }
 
 extension BatchHeader {
-    /// How long the batch is whose first block this is, going by fields that are not checked
-    /// yet; nil when they cannot be right.
-    static func batchBytes(announcedIn block: [UInt8]) -> Int? {
-        var reader = ByteReader(block)
-        guard (try? reader.skip(20)) != nil, let headerBytes = try? reader.uint32(),
-            (try? reader.skip(16)) != nil, let storedBytes = try? reader.uint32()
+    /// How long the batch is whose first block lies at `offset` of `bytes`, going by fields that are
+    /// not checked yet; nil when they cannot be right.
+    static func batchBytes(announcedIn bytes: [UInt8], at offset: Int = 0) -> Int? {
+        var reader = ByteReader(bytes, in: offset..<bytes.count)
+        guard (try? reader.uint64()) == magic, (try? reader.skip(12)) != nil,
+            let headerBytes = try? reader.uint32(), (try? reader.skip(16)) != nil,
+            let storedBytes = try? reader.uint32()
         else { return nil }
         guard storedBytes <= bodyBytesMax, headerBytes <= bodyBytesMax else { return nil }
         return Block.roundedUp(Int(headerBytes) + Int(storedBytes))

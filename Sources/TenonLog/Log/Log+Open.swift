@@ -46,12 +46,10 @@ extension Log {
         let oldestUse = heads.compactMap(\.self).max { $0.use < $1.use }?.oldestUse ?? .none
         var scans: [SegmentScan] = []
         for (file, head) in zip(files, heads) {
-            let isOver = head.map { $0.use < oldestUse } ?? false
-            let count = isOver ? Block.bytes : configuration.segmentBytes
-            let bytes = try reading { () throws(FileError) in
-                try file.file.read(at: 0, count: count)
-            }
-            scans.append(try SegmentScan(bytes, of: file, configuration: configuration))
+            scans.append(
+                try SegmentScan(
+                    file, header: head, isOver: head.map { $0.use < oldestUse } ?? false,
+                    configuration: configuration))
         }
         return scans
     }

@@ -33,23 +33,26 @@ struct SegmentScan: Sendable {
         return first.isBodyWhole || batches.count > 1 || first.number != header?.firstBatch
     }
 
-    /// Scans the file's whole content, or the first block of one that is known to hold no part of the
-    /// log.
+    /// Scans the file, or the first block of one whose use is known to be over.
     ///
-    /// - Throws: `unsupportedFormat`, `foreign`.
+    /// - Parameter header: what ``SegmentFile/header()`` gave.
+    /// - Throws: `foreign`, `failed`.
     init(
-        _ bytes: [UInt8], of file: SegmentFile, configuration: LogConfiguration
+        _ file: SegmentFile, header: SegmentHeader?, isOver: Bool, configuration: LogConfiguration
     ) throws(LogError) {
         self.file = file
-        header = try SegmentHeader(decoding: bytes)
+        self.header = header
         if let header { try SegmentScan.check(header, configuration) }
-        use = header?.use ?? SegmentScan.newestUse(in: bytes) ?? .none
+        use = header?.use ?? .none
+        var pieces = try SegmentPieces(
+            of: file.file, limit: isOver ? Block.bytes : configuration.segmentBytes)
+        if header == nil { use = try SegmentScan.newestUse(in: &pieces) ?? .none }
         guard use != .none else { return }
-        findBatches(in: bytes)
+        try findBatches(in: &pieces)
         let end = batches.last.map { $0.offset + $0.header.batchBytes } ?? Block.bytes
-        if end < bytes.count, BatchHeader.begins(in: bytes, at: end, use: use) {
-            tornOffset = end
-        }
+        guard end < pieces.end else { return }
+        let (piece, place) = try pieces.bytes(at: end, count: Block.bytes)
+        if BatchHeader.begins(in: piece, at: place, use: use) { tornOffset = end }
     }
 
     private static func check(
@@ -66,18 +69,18 @@ struct SegmentScan: Sendable {
 
     /// Walks from batch to batch. Where the next one is not, every later block is looked at, so
     /// that a batch behind a damaged header is found (Rule L2).
-    private mutating func findBatches(in bytes: [UInt8]) {
+    private mutating func findBatches(in pieces: inout SegmentPieces) throws(LogError) {
         var offset = Block.bytes
         var least = header?.firstBatch ?? .first
-        while offset < bytes.count {
-            guard let found = BatchHeader(decoding: bytes, at: offset),
+        while offset < pieces.end {
+            guard let (found, bytes, place) = try pieces.batch(at: offset),
                 (found.use == use && found.number >= least) || isPlanted(.staleRecordAccepted)
             else {
                 if isPlanted(.damagedMiddleTruncated), !batches.isEmpty { return }
                 offset += Block.bytes
                 continue
             }
-            let body = offset + found.bytes..<offset + found.bytes + found.storedBytes
+            let body = place + found.bytes..<place + found.bytes + found.storedBytes
             let isWhole = CRC32C(bytes, in: body).rawValue == found.bodyChecksum
             if isPlanted(.damagedMiddleTruncated), !isWhole { return }
             batches.append(
@@ -91,9 +94,14 @@ struct SegmentScan: Sendable {
 
     /// The highest use number among the batches of a file whose own header is not whole. An
     /// earlier use of a file always has a lower number.
-    private static func newestUse(in bytes: [UInt8]) -> SegmentUse? {
-        stride(from: Block.bytes, to: bytes.count, by: Block.bytes)
-            .compactMap { BatchHeader(decoding: bytes, at: $0)?.use }
-            .max()
+    private static func newestUse(
+        in pieces: inout SegmentPieces
+    ) throws(LogError) -> SegmentUse? {
+        var newest: SegmentUse?
+        for offset in stride(from: Block.bytes, to: pieces.end, by: Block.bytes) {
+            guard let use = try pieces.batch(at: offset)?.header.use else { continue }
+            newest = max(newest ?? use, use)
+        }
+        return newest
     }
 }

@@ -108,4 +108,6 @@ package struct DiskCounters: Hashable, Sendable {
     package var bytesWritten = 0
     /// Bytes that read calls returned.
     package var bytesRead = 0
+    /// Bytes of the largest single read.
+    package var largestRead = 0
 }

@@ -32,6 +32,7 @@ final class SimulatedFile: File, @unchecked Sendable {
         guard offset < content.count else { return [] }
         let end = offset + min(count, content.count - offset)
         disk.counters.bytesRead += end - offset
+        disk.counters.largestRead = max(disk.counters.largestRead, end - offset)
         var bytes = Array(content[offset..<end])
         if disk.takeFault(.flipRead, path), !bytes.isEmpty {
             bytes[Int(disk.generator.below(UInt64(bytes.count)))] ^=

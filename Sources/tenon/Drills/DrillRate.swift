@@ -1,18 +1,27 @@
+import Foundation
 import Synchronization
 import TenonChecker
 import TenonClient
 import TenonCore
 
-/// How hard a drill loads its cluster: half of what it can take, more if that leaves too few
-/// writes in flight to be hit by a fault.
+/// How hard a drill loads its cluster: half of what it can take, a quarter when many nodes share a
+/// processor; and more while a fault is about to come, if that leaves too few writes in flight to be
+/// hit.
+///
+/// Not more all the time: a machine that has no processor to spare has none for what the fault
+/// costs, either, and its nodes wait for one another as no machines of their own would
+/// (Decision 0023).
 struct DrillRate: Sendable {
     /// What many callers without pause got through.
     var maximumPerSecond: Int
     var perSecond: Int
-    /// On average, at this rate.
+    var perSecondAtFault: Int
+    /// On average, at the rate of the fault.
     var writesInFlight: Double
 
     static let writesInFlightMin = 100
+    /// With more nodes to a processor than these, the load is a quarter of the maximum.
+    private static let nodesPerProcessorMax = 4
     private static let callers = 256
     private static let measuredFor = Duration.seconds(3)
     private static let triedFor = Duration.milliseconds(1_500)
@@ -22,23 +31,30 @@ struct DrillRate: Sendable {
     /// In a round that holds latencies under a fault against those before it: a quarter of the
     /// maximum at the most. With half of it two cores that run nodes and clients alike have none to
     /// spare, and the tail of any ten seconds is the scheduler's.
-    func perSecond(in round: PlannedRound) -> Int {
-        RoundJudgement.comparesPuts(round)
-            ? min(perSecond, maximumPerSecond / 4) : perSecond
+    func pace(in round: PlannedRound) -> DrillLoad.Pace {
+        guard RoundJudgement.comparesPuts(round) else {
+            return DrillLoad.Pace(perSecond: perSecond, perSecondAtFault: perSecondAtFault)
+        }
+        let quarter = maximumPerSecond / 4
+        return DrillLoad.Pace(perSecond: quarter, perSecondAtFault: quarter)
     }
 
     /// Measures the maximum, then finds the rate.
     static func measure(_ session: DrillSession) async -> DrillRate {
         let maximum = max(100, await maximum(session))
+        let processors = ProcessInfo.processInfo.activeProcessorCount
+        let isCrowded = session.cluster.layout.nodes.count > nodesPerProcessorMax * processors
         var rate = DrillRate(
-            maximumPerSecond: maximum, perSecond: maximum / 2, writesInFlight: 0)
+            maximumPerSecond: maximum, perSecond: maximum / (isCrowded ? 4 : 2),
+            perSecondAtFault: maximum / 2, writesInFlight: 0)
         while true {
-            rate.writesInFlight = await writesInFlight(session, perSecond: rate.perSecond)
-            let next = rate.perSecond * 5 / 4
+            rate.writesInFlight = await writesInFlight(
+                session, perSecond: rate.perSecondAtFault)
+            let next = rate.perSecondAtFault * 5 / 4
             guard rate.writesInFlight < Double(writesInFlightMin),
                 next <= maximum * percentMax / 100
             else { return rate }
-            rate.perSecond = next
+            rate.perSecondAtFault = next
         }
     }
 
@@ -76,7 +92,8 @@ struct DrillRate: Sendable {
     private static func writesInFlight(
         _ session: DrillSession, perSecond: Int
     ) async -> Double {
-        async let loading: Void = session.load.run(round: 0, perSecond: perSecond)
+        let pace = DrillLoad.Pace(perSecond: perSecond, perSecondAtFault: perSecond)
+        async let loading: Void = session.load.run(round: 0, pace: pace)
         let end = DrillClock.now + TimeSpan(triedFor)
         var sum = 0
         var looks = 0

@@ -54,7 +54,9 @@ struct DrillReport: Encodable, Sendable {
         var maximumOperationsPerSecond: Int
         /// The fixed rate of the open loop.
         var operationsPerSecond: Int
-        /// Writes in flight at that rate before any fault, on average.
+        /// Its rate from 300 ms before a fault to 300 ms after it.
+        var operationsPerSecondAtFault: Int
+        /// Writes in flight at the rate of the fault before any fault, on average.
         var writesInFlight: Double
         /// One answer in so many to the counters' client is dropped with its connection.
         var dropsOneAnswerIn: Int
@@ -221,7 +223,8 @@ extension DrillReport {
                 + ", stale \(stale)" : "FAILED: " + failures.joined(separator: "; ")
         return gaps + details + [
             "load: \(configuration.operationsPerSecond) operations/s of at most "
-                + "\(configuration.maximumOperationsPerSecond), "
+                + "\(configuration.maximumOperationsPerSecond), at a fault "
+                + "\(configuration.operationsPerSecondAtFault) with "
                 + "\(text(configuration.writesInFlight)) writes in flight",
             "counters: \(counters.sum) = \(counters.acknowledged) acknowledged + "
                 + "\(counters.foundApplied) found applied "

@@ -260,6 +260,7 @@ extension DrillReport {
             workers: load.workers, keysPerRound: load.keysPerRound, valueBytes: load.valueBytes,
             maximumOperationsPerSecond: rate.maximumPerSecond,
             operationsPerSecond: rate.perSecond,
+            operationsPerSecondAtFault: rate.perSecondAtFault,
             writesInFlight: DrillReport.rounded(rate.writesInFlight),
             dropsOneAnswerIn: DrillSession.dropsOneAnswerIn,
             gapBoundSeconds: scenario.gapBoundSeconds, serveOptions: cluster.layout.serveOptions)

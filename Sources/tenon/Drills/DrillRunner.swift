@@ -36,6 +36,8 @@ struct DrillRunner {
     private static let tailTime = Duration.seconds(3)
     /// Load after all nodes, or a majority, were away: what waited meanwhile comes on top.
     private static let restartTime = Duration.seconds(15)
+    /// How long the load is at the pace of the fault before it comes, and at the most after.
+    private static let pressTime = Duration.milliseconds(300)
     /// How long a fault may wait until enough writes are in flight.
     private static let inFlightWait = Duration.seconds(2)
 
@@ -93,10 +95,10 @@ struct DrillRunner {
         let fault = DrillFault(
             session: session, plan: plan, round: number, seed: seed &+ UInt64(number))
         let phase = Duration.milliseconds(Int(random.below(1_000)))
-        let perSecond = rate.perSecond(in: plan)
+        let pace = rate.pace(in: plan)
         let session = session
         let watch = LeaderWatch()
-        async let loading: Void = session.run(round: number, perSecond: perSecond)
+        async let loading: Void = session.run(round: number, pace: pace)
         async let watching: Void = watch.run(session)
         let start = DrillClock.now
         let nodes: [LocalCluster.Node]
@@ -107,11 +109,12 @@ struct DrillRunner {
             let isCompared = RoundJudgement.comparesPuts(plan)
             try await Task.sleep(
                 for: phase + (isCompared ? DrillRunner.comparedTime : DrillRunner.leadTime))
-            await DrillRunner.awaitWritesInFlight(session.load.recorder)
+            try await DrillRunner.awaitWritesInFlight(session.load)
             // Not earlier: under load leadership may have moved since the last round.
             nodes = try await fault.targets()
             wallTime = Date()
             let before = DrillClock.now
+            session.load.press(until: before + TimeSpan(DrillRunner.pressTime))
             observed = try await fault.inject(into: nodes)
             if isCompared {
                 // As long a time as before: a moment's stall is more of two seconds than of ten.
@@ -141,9 +144,12 @@ struct DrillRunner {
                 recording: session.load.recorder.take()))
     }
 
-    private static func awaitWritesInFlight(_ recorder: HistoryRecorder) async {
-        let deadline = DrillClock.now + TimeSpan(inFlightWait)
-        while recorder.writesInFlight < DrillRate.writesInFlightMin, DrillClock.now < deadline {
+    /// Brings the load to the pace of the fault, for as long as the injection may take.
+    private static func awaitWritesInFlight(_ load: DrillLoad) async throws {
+        let deadline = DrillClock.now + TimeSpan(pressTime + inFlightWait)
+        load.press(until: deadline)
+        try await Task.sleep(for: pressTime)
+        while load.recorder.writesInFlight < DrillRate.writesInFlightMin, DrillClock.now < deadline {
             await Task.yield()
         }
     }

@@ -30,9 +30,9 @@ struct DrillSession: Sendable {
     var keyspace: Keyspace { load.clients[0].keyspace(homes.keyspace) }
 
     /// Loads the cluster until ``stopLoad()`` and returns when the last answer is there.
-    func run(round: Int, perSecond: Int) async {
+    func run(round: Int, pace: DrillLoad.Pace) async {
         async let working: Void? = business?.run(round: round)
-        await load.run(round: round, perSecond: perSecond)
+        await load.run(round: round, pace: pace)
         _ = await working
     }
 

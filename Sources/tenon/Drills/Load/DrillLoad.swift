@@ -26,6 +26,8 @@ final class DrillLoad: Sendable {
     let clients: [TenonClient]
     let counters: DrillCounters
     private let isStopped = Atomic(true)
+    /// Until when the pace of the fault is kept, in nanoseconds of the drill's clock.
+    private let pressedUntil = Atomic<UInt64>(0)
     /// Makes each value of a run unique.
     private let valueNumber = Atomic<UInt64>(0)
 
@@ -49,15 +51,22 @@ final class DrillLoad: Sendable {
     ///
     /// One loop paces all workers: a timer of its own for each would take time on the cores of the
     /// nodes that are measured.
-    func run(round: Int, perSecond: Int) async {
+    func run(round: Int, pace: Pace) async {
         isStopped.store(false, ordering: .relaxed)
+        press(until: .zero)
         counters.begin()
-        let start = DrillClock.now
-        var lanes = (0..<configuration.workers).map { worker in
-            lane(of: worker, round: round, perSecond: perSecond, from: start)
-        }
+        var isPressed = false
+        var lanes = lanes(of: round, perSecond: pace.perSecond)
         let operations = RunningTasks()
         while !isStopped.load(ordering: .relaxed) {
+            let now = DrillClock.now
+            if isPressed != (now.nanoseconds < pressedUntil.load(ordering: .relaxed)) {
+                isPressed.toggle()
+                let perSecond = isPressed ? pace.perSecondAtFault : pace.perSecond
+                for worker in lanes.indices {
+                    lanes[worker].schedule = schedule(of: worker, perSecond, from: now)
+                }
+            }
             for worker in lanes.indices {
                 startDue(&lanes[worker], worker: worker, round: round, in: operations)
             }
@@ -72,23 +81,42 @@ final class DrillLoad: Sendable {
         counters.stop()
     }
 
+    /// Loads at the pace of the fault until then, so that enough writes are in flight to be hit.
+    func press(until end: Instant) {
+        pressedUntil.store(end.nanoseconds, ordering: .relaxed)
+    }
+
+    /// Operations a second, of all workers.
+    struct Pace: Sendable {
+        var perSecond: Int
+        /// While a fault is about to come.
+        var perSecondAtFault: Int
+    }
+
     /// What a worker does, and when.
     private struct Lane {
         var schedule: OpenLoopSchedule
         var mix: OperationMix
     }
 
-    private func lane(
-        of worker: Int, round: Int, perSecond: Int, from start: Instant
-    ) -> Lane {
+    private func lanes(of round: Int, perSecond: Int) -> [Lane] {
+        let start = DrillClock.now
+        return (0..<configuration.workers).map { worker in
+            Lane(
+                schedule: schedule(of: worker, perSecond, from: start),
+                mix: OperationMix(
+                    keyCount: configuration.keysPerRound, counterCount: configuration.counters,
+                    seed: configuration.seed &+ UInt64(round * 1_000 + worker)))
+        }
+    }
+
+    private func schedule(
+        of worker: Int, _ perSecond: Int, from start: Instant
+    ) -> OpenLoopSchedule {
         // What is due is spread over a millisecond; the loop starts it at its next turn.
         let offset = TimeSpan.microseconds(1_000 * worker / configuration.workers)
-        return Lane(
-            schedule: OpenLoopSchedule(
-                start: start + offset, perSecond: max(1, perSecond / configuration.workers)),
-            mix: OperationMix(
-                keyCount: configuration.keysPerRound, counterCount: configuration.counters,
-                seed: configuration.seed &+ UInt64(round * 1_000 + worker)))
+        return OpenLoopSchedule(
+            start: start + offset, perSecond: max(1, perSecond / configuration.workers))
     }
 
     private func startDue(
