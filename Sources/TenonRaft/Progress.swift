@@ -24,7 +24,9 @@ struct Progress: Sendable {
     private(set) var state = ReplicationState.probe
     /// The follower has this durably.
     private(set) var match = LogIndex.zero
-    /// When that last rose.
+    /// Its state machine has this, as it last said; a snapshot may have brought it further.
+    private(set) var applied = LogIndex.zero
+    /// When ``match`` last rose.
     private(set) var advancedAt: Instant
     /// The first entry to send next.
     private(set) var next: LogIndex
@@ -205,6 +207,9 @@ struct Progress: Sendable {
         if index == nil { probeEnd = match.next }
     }
 
+    /// It was told that what it has is committed, and will say nothing until its group wakes.
+    mutating func rested() { applied = match }
+
     /// A round trip to its node that began at `moment` spoke for the follower (Rule C9).
     mutating func heard(at moment: Instant) { heardAt = max(heardAt, moment) }
 
@@ -215,6 +220,7 @@ struct Progress: Sendable {
         heardAt = max(heardAt, min(answer.sentAt, now))
         answeredAt = max(answeredAt, min(answer.sentAt, now))
         closedQuestion = answer.question
+        applied = answer.applied
         if answer.isPromised { promisedAt = max(promisedAt, min(answer.sentAt, now)) }
         isLogFull = answer.isLogFull
         clock = PeerClock(

@@ -17,7 +17,8 @@ package import TenonCore
 ///           · closed (flag 1 · life 8 · asked at 8 · index 8 · age 8)
 ///           · to a witness, unless 0: held elsewhere through 8
 ///       9   heartbeat answer: round 8 · sent at 8 · sent through 8 · wall time 8 · received 8
-///           · durable 8 · log full 1 · promised 1 · question (life 8 · asked at 8)
+///           · durable 8 · applied 8 · log full 1 · promised 1
+///           · question (life 8 · asked at 8)
 ///      10   timeout now
 ///      11   read request: batch 8
 ///      12   read answer: batch 8 · known 1 · index 8 (0 when not known)
@@ -205,7 +206,7 @@ extension RaftMessage.Body {
                 heartbeat.heldElsewhere
             ).rawValue
         case .heartbeatAnswer(let answer):
-            max(answer.sentThrough, answer.received, answer.durable).rawValue
+            max(answer.sentThrough, answer.received, answer.durable, answer.applied).rawValue
         case .readAnswer(_, let index):
             index?.rawValue ?? 0
         case .preVoteAnswer, .voteAnswer, .timeoutNow, .readRequest, .newerTerm:
@@ -287,6 +288,7 @@ extension RaftMessage.HeartbeatAnswer {
         writer.uint64(wallTime.milliseconds)
         writer.identifier(received)
         writer.identifier(durable)
+        writer.identifier(applied)
         writer.flag(isLogFull)
         writer.flag(isPromised)
         question.encode(to: &writer)
@@ -299,6 +301,7 @@ extension RaftMessage.HeartbeatAnswer {
         wallTime = WallTime(milliseconds: try reader.uint64())
         received = try reader.identifier(LogIndex.self)
         durable = try reader.identifier(LogIndex.self)
+        applied = try reader.identifier(LogIndex.self)
         isLogFull = try reader.flag("log full")
         isPromised = try reader.flag("promised")
         question = try ClosedQuestion(from: &reader)

@@ -112,6 +112,8 @@ package struct RaftMessage: Hashable, Sendable {
         package var received: LogIndex
         /// The same, as far as it is durable: as good as an ``Body/appendAccepted(match:)``.
         package var durable: LogIndex
+        /// The sender's state machine has everything through here.
+        package var applied: LogIndex
         /// The sender's log has no room for entries but those that free space (Rule L6).
         package var isLogFull: Bool
         /// The sender has given the promise that the heartbeat asked for.
@@ -122,8 +124,8 @@ package struct RaftMessage: Hashable, Sendable {
 
         package init(
             round: UInt64, sentAt: Instant, sentThrough: LogIndex, wallTime: WallTime,
-            received: LogIndex, durable: LogIndex, isLogFull: Bool = false,
-            isPromised: Bool = false,
+            received: LogIndex, durable: LogIndex, applied: LogIndex = .zero,
+            isLogFull: Bool = false, isPromised: Bool = false,
             question: ClosedQuestion = ClosedQuestion(life: 0, askedAt: .zero)
         ) {
             self.round = round
@@ -132,6 +134,7 @@ package struct RaftMessage: Hashable, Sendable {
             self.wallTime = wallTime
             self.received = received
             self.durable = durable
+            self.applied = applied
             self.isLogFull = isLogFull
             self.isPromised = isPromised
             self.question = question

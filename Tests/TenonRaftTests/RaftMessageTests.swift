@@ -50,8 +50,9 @@ import Testing
                 .init(
                     round: 1, sentAt: Instant(nanoseconds: 2), sentThrough: 3,
                     wallTime: WallTime(milliseconds: 4), received: 5, durable: 6,
-                    isLogFull: true, isPromised: false, question: question)), 9,
-            word(1) + word(2) + word(3) + word(4) + word(5) + word(6) + [1, 0] + word(7) + word(8)
+                    applied: 9, isLogFull: true, isPromised: false, question: question)), 9,
+            word(1) + word(2) + word(3) + word(4) + word(5) + word(6) + word(9) + [1, 0]
+                + word(7) + word(8)
         ),
         (.timeoutNow, 10, []),
         (.readRequest(batch: 8), 11, word(8)),

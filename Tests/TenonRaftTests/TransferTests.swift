@@ -118,6 +118,25 @@ import Testing
         #expect(group.leader == 2)
     }
 
+    @Test func `one that has yet to apply what it was sent is not taken, and is afterwards`() throws {
+        var group = TestGroup(3)
+        group.elect(1)
+        group.advance(by: .milliseconds(100))
+        group.replicas[1].isApplying = false
+        _ = try group.propose("a", at: 1)
+        group.advance(by: .milliseconds(400))
+        #expect(group[2].durableIndex == group[1].commit)
+        #expect(throws: TransferError.notCaughtUp) {
+            try group[1].transferLeadership(to: 2, now: group.now)
+        }
+        group[2].applied(through: group[2].commit)
+        group.replicas[1].isApplying = true
+        group.advance(by: .milliseconds(100))
+        try group[1].transferLeadership(to: 2, now: group.now)
+        group.settle()
+        #expect(group.leader == 2)
+    }
+
     @Test func `a transfer that leads nowhere is given up, proposals wait until then`() throws {
         var group = TestGroup(3)
         group.elect(1)

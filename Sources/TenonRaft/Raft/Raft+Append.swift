@@ -33,8 +33,8 @@ extension Raft {
         let answer = RaftMessage.HeartbeatAnswer(
             round: heartbeat.round, sentAt: heartbeat.sentAt, sentThrough: heartbeat.sentThrough,
             wallTime: wallTime, received: following.matched, durable: durablyMatched,
-            isLogFull: isLogFull, isPromised: heartbeat.wantsPromise && isKnownAtStart,
-            question: closedQuestion)
+            applied: applied, isLogFull: isLogFull,
+            isPromised: heartbeat.wantsPromise && isKnownAtStart, question: closedQuestion)
         if heartbeat.wantsPromise { givePromise() }
         send(.heartbeatAnswer(answer), to: sender)
         tellLoss(to: sender)

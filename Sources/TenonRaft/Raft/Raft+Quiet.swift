@@ -67,6 +67,7 @@ extension Raft {
     package mutating func rest() {
         precondition(role == .leader && commit == log.lastIndex, "a rest with work under way")
         isResting = true
+        for position in leadership.progress.indices { leadership.progress[position].rested() }
         checkInvariants()
     }
 

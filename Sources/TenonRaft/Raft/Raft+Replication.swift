@@ -153,7 +153,8 @@ extension Raft {
 
     mutating func receive(_ answer: RaftMessage.HeartbeatAnswer, from follower: ReplicaID) {
         guard role == .leader, answer.round <= leadership.lastRound,
-            answer.durable <= answer.received, answer.received <= log.lastIndex,
+            answer.durable <= answer.received, answer.applied <= answer.received,
+            answer.received <= log.lastIndex,
             let position = leadership.position(of: follower)
         else { return }
         leadership.progress[position].heard(answer, now: clock)

@@ -51,14 +51,23 @@ extension Raft {
             && clock < progress.heardAt + configuration.electionTimeoutMin
     }
 
-    /// Whether the follower has all that the log held a moment ago: one whose disk stalls, or that
-    /// writes down what it missed, would keep all proposals waiting until the transfer is given up.
+    /// Whether the follower has all that the log held a moment ago, and has applied it: one whose
+    /// disk stalls, or that writes down what it missed, would keep all proposals waiting until the
+    /// transfer is given up; one that applies what it missed would lead, and answer nobody.
     private func isPrompt(_ progress: Progress) -> Bool {
         let patience = configuration.electionTimeoutMin / 4
         let roundTrip = progress.clock?.roundTrip ?? .zero
         // One that leads for less than that has only newer notes.
-        let note = leadership.logEnds.last { $0.at + patience + roundTrip <= clock }
-        return progress.match >= (note ?? leadership.logEnds.first)?.index ?? log.lastIndex
+        let written = leadership.logEnds.last { $0.at + patience + roundTrip <= clock }
+        guard
+            progress.match >= (written ?? leadership.logEnds.first)?.index ?? log.lastIndex
+        else { return false }
+        // An entry is committed a round trip later, and told to be, applied and answered for with
+        // the heartbeats after that.
+        let applied = leadership.logEnds.last {
+            $0.at + patience * 2 + roundTrip * 2 <= clock
+        }
+        return progress.applied >= min(applied?.index ?? .zero, commit)
     }
 
     /// Remembers where the log ends now, for as long as ``isPrompt(_:)`` may ask.
