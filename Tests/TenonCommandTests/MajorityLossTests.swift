@@ -67,6 +67,18 @@ import Testing
         #expect(scenario.gapBoundSeconds == 300)
     }
 
+    @Test func `with writes acknowledged in two cities the drill may lose none`() throws {
+        let scenario = try #require(Scenario.named("city-destroyed"))
+        #expect(!scenario.mayLose && scenario.acknowledgement == .city)
+        let cities = try #require(scenario.topology).nodes.map(\.city)
+        // A majority is where the operator has nothing left.
+        #expect(cities.count { $0 == "shanghai" } * 2 > cities.count)
+        let root = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+        let shipped = root.appending(path: "deploy/topologies/two-cities.json").path
+        #expect(try TopologyFile.read(from: shipped) == scenario.topology)
+    }
+
     @Test func `reports and plans go through their files, and an edit of the record is seen`()
         throws
     {

@@ -73,7 +73,7 @@ struct TopologyTests {
 
     @Test(
         "The topologies that are shipped can be read",
-        arguments: ["1x3", "three-rooms", "2-2-1", "3-3-3", "two-cities-witness"])
+        arguments: ["1x3", "three-rooms", "2-2-1", "3-3-3", "two-cities", "two-cities-witness"])
     func shipped(name: String) throws {
         let path = TopologyTests.root.appending(path: "deploy/topologies/\(name).json").path
         #expect(try TopologyFile.read(from: path).nodes.count >= 3)

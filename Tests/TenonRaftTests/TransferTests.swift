@@ -118,7 +118,9 @@ import Testing
         #expect(group.leader == 2)
     }
 
-    @Test func `one that has yet to apply what it was sent is not taken, and is afterwards`() throws {
+    @Test func `one that has yet to apply what it was sent is not taken, and is afterwards`()
+        throws
+    {
         var group = TestGroup(3)
         group.elect(1)
         group.advance(by: .milliseconds(100))

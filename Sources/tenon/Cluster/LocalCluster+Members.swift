@@ -10,15 +10,19 @@ extension LocalCluster {
 
     /// Starts an empty node, which joins, and waits until it is a member.
     ///
+    /// - Parameter lost: in whose place the node stands; nil for nowhere in particular. What the
+    ///   others send to it is not late: they know distances by number.
     /// - Returns: the cluster with the node, written down, and the node.
-    func adding() async throws -> (cluster: LocalCluster, node: Node) {
+    func adding(inPlaceOf lost: Node? = nil) async throws -> (cluster: LocalCluster, node: Node) {
         let name = "n\(highestNumber + 1)"
         guard layout.nodes.count < ClusterLayout.nodesMax else {
             throw ClusterError.badSetting("there are \(ClusterLayout.nodesMax) nodes already")
         }
         let host = LoopbackHost(ofAddress: layout.nodes.first?.address ?? "")
         let port = try LoopbackPorts.free(1, on: host)[0]
-        var node = Node(name: name, address: host.address(port: port))
+        var node = Node(
+            name: name, address: host.address(port: port), locality: lost?.locality,
+            distances: lost?.distances)
         // Written down before it starts: whoever stops the cluster must find it.
         var cluster = self
         cluster.layout.founders = layout.founders ?? layout.nodes

@@ -25,6 +25,9 @@ struct Scenario: Sendable {
     var followsWayHome = false
     /// What that keyspace is to survive.
     var survive = FailureLevel.node
+    /// Where its writes are to be before they are acknowledged; nil for the default. Then every
+    /// node has a replica of it.
+    var acknowledgement: AcknowledgementRule?
     /// Whom the counted rounds meet.
     var target = FaultTarget.leader
     /// How long a fault lasts, when not as its injection says.
@@ -36,7 +39,7 @@ struct Scenario: Sendable {
     static let all = [
         leaderKill, leaderPause, leaderDrain, diskFull, diskStall, bitFlip, partition, oneWay,
         partialPartition, slowLink, clockJump, nodeReplace, drain, splitBrain, dcLoss, cityLoss,
-        homeReturn, twoCityLoss, majorityLoss,
+        homeReturn, twoCityLoss, majorityLoss, cityDestroyed,
     ]
 
     static let leaderKill = Scenario(
@@ -154,6 +157,15 @@ struct Scenario: Sendable {
         injections: [.loseMajority], gapBoundSeconds: 300, nodes: 5, mayLose: true,
         control: "epochFenceOff")
 
+    /// As ``majorityLoss``, where nothing may be lost: what the larger city acknowledged, the other
+    /// one has.
+    static let cityDestroyed = Scenario(
+        name: "city-destroyed",
+        summary:
+            "the larger of two cities is destroyed, an operator recovers the other (ack: city)",
+        injections: [.loseMajority], gapBoundSeconds: 300, topology: .twoCitiesAlone,
+        survive: .dc, acknowledgement: .city, target: .city, control: "acknowledgedWithinSite")
+
     static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
 
     /// Whether its nodes must take orders to be faulty.
@@ -203,6 +215,15 @@ extension TopologyFile {
             ]
             .map { RoundTrip(between: $0, milliseconds: 15) }, roundTripBetweenRooms: 1)
     }()
+
+    /// Two cities and no third place, 15 ms apart: three nodes in two rooms, and two. `two-cities` of
+    /// deploy/topologies.
+    static let twoCitiesAlone = TopologyFile(
+        nodes: sites([
+            "shanghai/sh1", "shanghai/sh1", "shanghai/sh2", "beijing/bj1", "beijing/bj2",
+        ]),
+        roundTrips: [RoundTrip(between: ["shanghai", "beijing"], milliseconds: 15)],
+        roundTripBetweenRooms: 1)
 
     /// Nodes `n1`, `n2`, … at these places, `city/room`.
     private static func sites(_ places: [String]) -> [Node] {

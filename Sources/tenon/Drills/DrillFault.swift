@@ -28,6 +28,7 @@ struct DrillFault: Sendable {
         case .follower: return Array(cluster.layout.nodes.filter { $0 != leader }.prefix(1))
         case .all: return cluster.layout.nodes
         case .dc: return try await nodes(lostAt: .dc)
+        case .city where plan.injection == .loseMajority: return largestCity()
         case .city: return try await nodes(lostAt: .city)
         }
     }

@@ -24,14 +24,19 @@ struct DrillHomes: Sendable {
 
     /// A keyspace made for the drill: each city of the cluster is the home of its own prefix.
     static func make(
-        for run: String, survive: FailureLevel, in cities: [String], _ client: TenonClient
+        for run: String, survive: FailureLevel, acknowledgement: AcknowledgementRule?,
+        in cluster: ClusterLayout, _ client: TenonClient
     ) async throws -> DrillHomes {
         let name = "drill-\(run)"
-        let homes = cities.map {
+        let homes = cluster.cities.map {
             PlacementPolicy.Home(prefix: Bytes(DrillKeys.home(of: $0)), city: $0)
         }
         try await client.direct(
-            .createKeyspace(name: name, KeyspaceSettings(survive: survive, homes: homes)))
+            .createKeyspace(
+                name: name,
+                KeyspaceSettings(
+                    replicas: acknowledgement == nil ? nil : cluster.nodes.count,
+                    survive: survive, homes: homes, acknowledgement: acknowledgement)))
         let begin = ContinuousClock.now
         let deadline = begin + .seconds(waitSecondsMax)
         while ContinuousClock.now < deadline {

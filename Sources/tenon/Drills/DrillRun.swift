@@ -200,7 +200,8 @@ struct DrillRun: AsyncParsableCommand {
         }
         return try await DrillSession.with(
             cluster, seed: seed, valueBytes: scenario.valueBytes,
-            survive: scenario.topology == nil ? nil : scenario.survive, scenarios: scenarios
+            survive: scenario.topology == nil ? nil : scenario.survive,
+            acknowledgement: scenario.acknowledgement, scenarios: scenarios
         ) { session in
             tell("measuring how much the cluster takes")
             let rate = await DrillRate.measure(session)
@@ -282,7 +283,7 @@ extension DrillReport {
             comparesPuts: rounds.contains {
                 RoundJudgement.comparesPuts(
                     PlannedRound(injection: $0.injection, target: $0.target))
-            })
+            }, mayLose: scenario.mayLose)
         failures = findings.failures
         passed = false
         failures += judgement(of: scenario)
@@ -319,7 +320,7 @@ extension DrillReport {
     }
 
     private static func notes(
-        injections: [Injection], cluster: LocalCluster, comparesPuts: Bool
+        injections: [Injection], cluster: LocalCluster, comparesPuts: Bool, mayLose: Bool
     ) -> [String] {
         var notes = ["note: all nodes are processes of one machine"]
         if injections.contains(.silence) {
@@ -333,8 +334,10 @@ extension DrillReport {
         }
         if injections.contains(.loseMajority) {
             notes.append(
-                "note: a destroyed node is a killed process whose files are moved away; keys whose "
-                    + "writes may be lost, and the counters, are in no order and not compared")
+                "note: a destroyed node is a killed process whose files are moved away"
+                    + (mayLose
+                        ? "; keys whose writes may be lost, and the counters, are in no order "
+                            + "and not compared" : ""))
         }
         if injections.contains(where: \.isByOrder) {
             notes.append(

@@ -149,7 +149,8 @@ struct DrillRunner {
         let deadline = DrillClock.now + TimeSpan(pressTime + inFlightWait)
         load.press(until: deadline)
         try await Task.sleep(for: pressTime)
-        while load.recorder.writesInFlight < DrillRate.writesInFlightMin, DrillClock.now < deadline {
+        let least = DrillRate.writesInFlightMin
+        while load.recorder.writesInFlight < least, DrillClock.now < deadline {
             await Task.yield()
         }
     }
@@ -196,7 +197,7 @@ struct DrillRunner {
         let ofKeys = operations.filter { $0.worker != counterWorker }
         let contents = try await readBack(Set(ofKeys.compactMap(\.key)).sorted())
         let loss = evidence.observed.majorityLoss
-        let uncertain = loss?.uncertainKeys(in: ofKeys) ?? []
+        let uncertain = scenario.mayLose ? loss?.uncertainKeys(in: ofKeys) ?? [] : []
         let certain =
             uncertain.isEmpty
             ? ofKeys : ofKeys.filter { $0.key.map { !uncertain.contains($0) } ?? false }

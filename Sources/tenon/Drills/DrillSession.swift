@@ -48,10 +48,11 @@ struct DrillSession: Sendable {
     ///
     /// - Parameter survive: what the loaded keyspace is to survive when the nodes stand in cities;
     ///   nil for the keyspace `default`.
+    /// - Parameter acknowledgement: where that keyspace's writes are to be before they are acknowledged.
     /// - Parameter scenarios: what goes on beside the drill's own load.
     static func with<Result>(
         _ cluster: LocalCluster, seed: UInt64, valueBytes: Int, survive: FailureLevel? = nil,
-        scenarios: [BusinessScenario] = [],
+        acknowledgement: AcknowledgementRule? = nil, scenarios: [BusinessScenario] = [],
         _ body: (DrillSession) async throws -> Result
     ) async throws -> Result {
         let proxies = try makeProxies(of: cluster, seed: seed)
@@ -67,7 +68,9 @@ struct DrillSession: Sendable {
             let cities = survive == nil ? [] : cluster.layout.cities
             let homes: DrillHomes
             if let survive {
-                homes = try await .make(for: run, survive: survive, in: cities, clients[0])
+                homes = try await .make(
+                    for: run, survive: survive, acknowledgement: acknowledgement,
+                    in: cluster.layout, clients[0])
             } else {
                 homes = try await .ofDefault(clients[0])
             }
