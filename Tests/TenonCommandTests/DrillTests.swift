@@ -6,6 +6,16 @@ import Testing
 
 @Suite("Parts of drills")
 struct DrillTests {
+    @Test("More is loaded while a fault is about to come, but not where latencies are compared")
+    func pace() {
+        let rate = DrillRate(
+            maximumPerSecond: 4_000, perSecond: 2_000, perSecondAtFault: 3_000, writesInFlight: 100)
+        let kill = rate.pace(in: PlannedRound(injection: .kill, target: .leader))
+        #expect(kill.perSecond == 2_000 && kill.perSecondAtFault == 3_000)
+        let hang = rate.pace(in: PlannedRound(injection: .hang, target: .follower))
+        #expect(hang.perSecond == 1_000 && hang.perSecondAtFault == 1_000)
+    }
+
     @Test("An open loop is due at its rate, whatever the answers do")
     func schedule() {
         var schedule = OpenLoopSchedule(start: Instant(nanoseconds: 1_000), perSecond: 1_000)
