@@ -84,6 +84,10 @@ public struct Generation: NumericIdentifier {
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
     /// The generation of a tablet as it was made.
     public static let first = Generation(1)
+    /// Before any.
+    package static let none = Generation(0)
+    /// After any.
+    package static let last = Generation(.max)
 }
 
 /// How often a node has started from its folder (Rule I2). Raised and synced before it connects.

@@ -78,6 +78,8 @@ package enum Mark: Int, CaseIterable, Sendable {
     case replicaCreated
     case replicaRemoved
     case replicaRefusedByTombstone
+    case removalRefused
+    case membersRestated
     case memberChangeDeferred
     case acknowledgementRefused
     case strangerReplicaAsked

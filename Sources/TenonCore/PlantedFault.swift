@@ -78,6 +78,9 @@ package enum PlantedFault: Sendable {
     /// A node that has a tablet again gets the number of its first replica, and no tombstone
     /// keeps it from that (Rule I3).
     case replicaAddedUnderOldID
+    /// A replica goes at the word of a directory that knows an older configuration than it has itself
+    /// (Rule C4).
+    case removalUnproved
     /// A leader stamps with its own clock, and voters take whatever it stamps: one whose clock
     /// says ten years from now commits versions of then (Rule S2).
     case ownClockTrusted

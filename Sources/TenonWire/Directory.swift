@@ -34,6 +34,8 @@ package struct Directory: Hashable, Sendable {
 
     package func node(_ id: NodeID) -> Node? { nodes.first { $0.id == id } }
     package func node(named name: String) -> Node? { nodes.first { $0.name == name } }
+    /// Whether the replicas of some node are being made again elsewhere.
+    package var isOneLeaving: Bool { nodes.contains { $0.state == .leaving } }
     package func keyspace(_ id: KeyspaceID) -> Keyspace? { keyspaces.first { $0.id == id } }
     package func keyspace(named name: String) -> Keyspace? {
         keyspaces.first { $0.name == name }

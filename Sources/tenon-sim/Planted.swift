@@ -170,7 +170,7 @@
             case .snapshotOverNewerEntries: "snapshots"
             case .sessionsLostInSnapshot, .sessionKeptAsHighestSequence, .expiredSessionRuns:
                 "sessions"
-            case .configurationActiveOnApply: "members"
+            case .configurationActiveOnApply, .removalUnproved: "members"
             case .acknowledgedWithinSite: "elsewhere"
             case .witnessDropsEarly, .witnessServes: "witness"
             case .replicaAddedUnderOldID: "moves"
@@ -224,6 +224,7 @@
                     .oneVote, .electionSafety, .durableQuorum, .leaderCompleteness, .durableAccept,
                     .committedKept, .numberUsedOnce, .trap,
                 ]
+            case .removalUnproved: [.votersKept]
             case .acknowledgedInMemory, .fullLogPassesForWritten:
                 [.durableAccept, .durableQuorum, .durableVote]
             case .isolatedLeaderServes: [.replay, .linearizability, .closedTruly]

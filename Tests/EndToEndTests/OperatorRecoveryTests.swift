@@ -85,9 +85,13 @@ struct OperatorRecoveryTests {
     func stepByStep() async throws {
         try await TestCluster.with { cluster in
             #expect(try await cluster.tenon("put", "a", "1").exitCode == 0)
-            try await cluster.cluster("stop")
             let (report, plan) = (cluster.folder + "/n2.json", cluster.folder + "/plan.json")
             let data = cluster.data(of: "n2")
+            // The names of the others: a node has them from the leader of the directory, a moment
+            // after the cluster serves.
+            let isNamed = await Eventually.holds { files.fileExists(atPath: data + "/directory") }
+            try #require(isNamed)
+            try await cluster.cluster("stop")
             func run(_ arguments: String...) async throws -> Binary.Result {
                 try await Binary.run(["recover"] + arguments)
             }

@@ -100,7 +100,7 @@ struct RecoveryTests {
             // More than all segments hold, compressed and without what zeroing them wrote, over a few
             // keys.
             let value = Letters.random(60_000, seed: 5)
-            let count = 1_600
+            let count = 2_400
             let lines = (0..<count).map { "aa\($0 % 40)\t\($0)\(value)\n" }
             // A log of this size may be full for a moment on a slow disk.
             var problem = ""

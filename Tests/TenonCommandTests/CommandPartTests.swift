@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import TenonClient
 import TenonCore
+import TenonWire
 import Testing
 
 @testable import tenon
@@ -29,6 +30,25 @@ struct CommandPartTests {
         }
         let lost = TenonError(.unavailable, .unknown, "")
         #expect(lost.advice?.contains("read the key") == true)
+    }
+
+    @Test("A removal says what it waits for, to the end")
+    func removal() {
+        let nodes = (1...3).map { number in
+            Directory.Node(
+                id: NodeID(UInt32(number)), name: "n\(number)", address: "", locality: "")
+        }
+        let tablet = TabletDescriptor(
+            id: TabletID(2), keyspace: .default, generation: .first, lower: "", upper: nil,
+            voters: [Member(replica: ReplicaID(1), node: NodeID(1))],
+            learners: [Member(replica: ReplicaID(2), node: NodeID(2))])
+        let directory = Directory(nodes: nodes, keyspaces: [], tablets: [tablet])
+        for node in ["n1", "n2"] {
+            #expect(NodeCommand.rest(of: node, in: directory)?.hasPrefix("1 ") == true)
+        }
+        let last = NodeCommand.rest(of: "n3", in: directory)
+        #expect(last?.contains("leader has to confirm") == true)
+        #expect(NodeCommand.rest(of: "n4", in: directory) == nil)
     }
 
     @Test("Keys of a benchmark are a permutation: none comes twice, each is 16 digits")

@@ -243,11 +243,11 @@ struct ClusterChanges {
         let node = try #require(cluster.host(3).node)
         let id = TabletID(2)
         var record = try #require(node.tablet(id)).record
-        node.remove(id, ReplicaID(9), now: cluster.now)
+        node.remove(id, ReplicaID(9), by: .last, now: cluster.now)
         #expect(node.tablet(id) == nil)
         #expect(comes(cluster) { node.removingReplicas.isEmpty })
         record.replica = ReplicaID(12)
-        node.create(record, now: cluster.now)
+        node.create(record, by: .none, now: cluster.now)
         #expect(comes(cluster) { node.tablet(id)?.replica == ReplicaID(12) })
         #expect(node.tablets.all.count { $0.id == id } == 1)
     }
@@ -256,7 +256,7 @@ struct ClusterChanges {
         let cluster = formed(3, spares: 0)
         let node = try #require(cluster.host(3).node)
         for id in [TabletID.directory, TabletID(2)] {
-            node.remove(id, ReplicaID(3), now: cluster.now)
+            node.remove(id, ReplicaID(3), by: .last, now: cluster.now)
         }
         #expect(comes(cluster) { node.removingReplicas.isEmpty })
         cluster.cutPower(3)
@@ -327,7 +327,8 @@ struct ClusterChanges {
         #expect(comes(cluster) { cluster.directory?.node(named: "n1") == nil })
         let node = try #require(cluster.host(4).node)
         let living = try #require(node.tablet(TabletID(2))).replica
-        node.remove(TabletID(2), ReplicaID(living.rawValue - 1), now: cluster.now)
+        node.remove(
+            TabletID(2), ReplicaID(living.rawValue - 1), by: .last, now: cluster.now)
         cluster.run(for: .seconds(1))
         cluster.cutPower(4)
         cluster.start(4)

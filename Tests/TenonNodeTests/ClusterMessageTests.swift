@@ -17,14 +17,16 @@ import Testing
     private static let messages: [ClusterMessage] = [
         .directoryVersion(Timestamp(1)), .haveDirectory(Timestamp(2)), .wantDirectory,
         .directory(Directory(version: Timestamp(3), nodes: [], keyspaces: [], tablets: [])),
-        .report([StaticDirectory.directory]),
+        .report([StaticDirectory.directory], knowing: Timestamp(4)),
         .setMembers(
             TabletID(2), target: [Member(replica: ReplicaID(7), node: NodeID(1))],
             learners: [Member(replica: ReplicaID(8), node: NodeID(2))],
             Acknowledgement(.city, sites: [SiteID(1)])),
-        .setLeader(TabletID(2), NodeID(3)), .createReplica(record),
-        .removeReplica(TabletID(2), ReplicaID(7)), .replicaRemoved(TabletID(2), ReplicaID(7)),
-        .isMember(TabletID(2), ReplicaID(7)), .splitTablet(split), .locality("city=sh"),
+        .setLeader(TabletID(2), NodeID(3)), .createReplica(record, by: Generation(3)),
+        .removeReplica(TabletID(2), ReplicaID(7), by: Generation(5)),
+        .replicaRemoved(TabletID(2), ReplicaID(7)),
+        .isMember(TabletID(2), ReplicaID(7), newest: Generation(6)), .splitTablet(split),
+        .locality("city=sh"),
         .wantSplit(
             SplitWish(
                 tablet: TabletID(2), generation: Generation(4), at: "m", bytesBelow: 5,

@@ -57,7 +57,7 @@ struct `The folder of a half` {
         let folder = try #require(tablet.split.half.folderUnderWay)
         // Nobody is there to tell it to make the half in another way.
         for other in 1...2 { cluster.crash(other) }
-        node.remove(Self.whole, tablet.replica, now: cluster.now)
+        node.remove(Self.whole, tablet.replica, by: .last, now: cluster.now)
         cluster.run(for: .seconds(2))
         #expect(cluster.host(3).isRunning)
         let remains = try cluster.host(3).disk.exists(folder)

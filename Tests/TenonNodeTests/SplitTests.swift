@@ -140,25 +140,25 @@ struct Splits {
     }
 
     @Test func `no split while members change, and no change while a split is under way`() throws {
-        let founded = try Records().state
+        let founded = try DirectoryRecords().state
         let order = DirectoryOrder.splitTablet(Splits.whole, at: "m")
         let move = DirectoryOrder.moveReplica(Splits.whole, from: "n1", to: "n4")
-        var moving = Records()
+        var moving = DirectoryRecords()
         moving.take(try founded.change(for: move))
         #expect(refusal(order, moving)?.contains("members of tablet 2 are changing") == true)
-        var splitting = Records()
+        var splitting = DirectoryRecords()
         splitting.take(try founded.change(for: order))
         #expect(try splitting.state.splits.map(\.half) == [Splits.half])
         #expect(refusal(move, splitting)?.contains("is being split") == true)
         #expect(refusal(order, splitting)?.contains("is being split") == true)
         let drop = DirectoryOrder.dropKeyspace(name: "default")
         #expect(refusal(drop, splitting)?.contains("is being split") == true)
-        var dropped = Records()
+        var dropped = DirectoryRecords()
         dropped.take(try founded.change(for: drop))
         #expect(refusal(order, dropped)?.contains("is dropped") == true)
     }
 
-    private func refusal(_ order: DirectoryOrder, _ records: Records) -> String? {
+    private func refusal(_ order: DirectoryOrder, _ records: DirectoryRecords) -> String? {
         do {
             _ = try records.state.change(for: order)
             return nil
@@ -172,7 +172,7 @@ struct Splits {
     @Test func `an intent goes when the half has a leader, and is planned anew for new members`()
         throws
     {
-        var records = Records()
+        var records = DirectoryRecords()
         records.take(try records.state.change(for: .splitTablet(Splits.whole, at: "m")))
         var controller = DirectoryController()
         controller.state = try records.state
@@ -183,7 +183,7 @@ struct Splits {
         var report = try #require(controller.state.tablet(Splits.whole))
         report.configuration = report.configuration.next
         report.leader = NodeID(1)
-        controller.take(report)
+        controller.take(report, knowing: .zero)
         records.take(controller.reportedChange())
         controller.state = try records.state
         records.take(controller.splitChange())
@@ -194,7 +194,7 @@ struct Splits {
         // The tablet reports its new bounds: both are written down together.
         report.generation = anew.newGeneration
         report.upper = "m"
-        controller.take(report)
+        controller.take(report, knowing: .zero)
         records.take(controller.reportedChange())
         controller.state = try records.state
         let half = try #require(controller.state.tablet(TabletID(4)))
@@ -204,7 +204,7 @@ struct Splits {
         #expect(controller.isHeld(half) && controller.splitChange().isEmpty)
         var born = half
         born.leader = NodeID(2)
-        controller.take(born)
+        controller.take(born, knowing: .zero)
         records.take(controller.splitChange())
         controller.state = try records.state
         #expect(controller.state.splits.isEmpty && controller.splitOrders.isEmpty)
@@ -246,9 +246,9 @@ struct Splits {
         let node = try #require(cluster.host(3).node)
         let record = try #require(node.splitWork.recording[Splits.whole])
         let parent = try #require(replica(3, Splits.whole, cluster)).replica
-        node.remove(Splits.whole, parent, now: cluster.now)
+        node.remove(Splits.whole, parent, by: .last, now: cluster.now)
         // The half's leader does not know that there is one under way.
-        node.create(record, now: cluster.now)
+        node.create(record, by: .none, now: cluster.now)
         let isOpen = comes(cluster) { self.replica(3, Splits.half, cluster) != nil }
         #expect(isOpen && cluster.host(3).isRunning)
         let half = replica(3, Splits.half, cluster)
@@ -394,49 +394,5 @@ struct Splits {
             !membership.isJoint, membership.learners.isEmpty
         else { return [] }
         return membership.incoming.map(\.node)
-    }
-}
-
-/// The records of a directory with three founders and a fourth node, as tablet 1 holds them.
-private struct Records {
-    private var values: [Bytes: StoredValue] = [:]
-    private var version: UInt64 = 1
-
-    init() {
-        let nodes = (1...4).map { number in
-            Directory.Node(
-                id: NodeID(UInt32(number)), name: "n\(number)", address: "10.0.0.\(number):7501",
-                locality: "")
-        }
-        let content = StaticDirectory.content(Array(nodes.prefix(3)), count: 1)
-        var change = DirectoryChange(DirectoryState())
-        for node in nodes { change.put(node) }
-        for keyspace in content.keyspaces { change.put(keyspace) }
-        for tablet in content.tablets { change.put(tablet) }
-        change.put(
-            DirectoryNumbers(
-                node: NodeID(5), keyspace: KeyspaceID(2), tablet: TabletID(3)))
-        take(change)
-    }
-
-    mutating func take(_ change: DirectoryChange) {
-        version += 1
-        for operation in change.operations {
-            switch operation {
-            case .put(let key, let value, _):
-                values[key] = StoredValue(bytes: value, version: Timestamp(version))
-            case .delete(let key, _): values[key] = nil
-            default: continue
-            }
-        }
-    }
-
-    var state: DirectoryState {
-        get throws {
-            let items = values.keys.sorted().compactMap { key in
-                values[key].map { ScanAnswer.Item(key: key, value: $0) }
-            }
-            return try DirectoryState(items, at: Timestamp(version))
-        }
     }
 }

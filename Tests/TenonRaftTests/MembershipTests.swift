@@ -246,6 +246,23 @@ import Testing
         }
     }
 
+    @Test func `members are stated again under the next number, one statement at a time`() throws {
+        var group = group()
+        let before = group[1].membership
+        try group[1].restateMembers(now: group.now)
+        #expect(throws: MembershipChangeError.proposal(.configurationUnderWay)) {
+            try group[1].restateMembers(now: group.now)
+        }
+        group.settle()
+        let after = group[2].membership
+        #expect(after.generation == before.generation.next)
+        #expect(after.incoming == before.incoming && after.learners == before.learners)
+        #expect(!after.isJoint && group[1].commit == group[1].membershipIndex)
+        #expect(throws: MembershipChangeError.proposal(.notLeader(hint: 1))) {
+            try group[2].restateMembers(now: group.now)
+        }
+    }
+
     @Test func `what is so already, a second change and a follower's are refused`() throws {
         var group = group()
         #expect(throws: MembershipChangeError.noChange) {

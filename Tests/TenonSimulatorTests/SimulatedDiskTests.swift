@@ -69,6 +69,29 @@ import Testing
         #expect(isScattered)
     }
 
+    /// Seed 90000683 of `everything`: the last batch that was synced had nothing behind it once the
+    /// power took the next one, and cannot be told from a torn one (Rule L2).
+    @Test func `spares the last batch that a power cut left`() throws {
+        let batch = Array("TENONBAT".utf8) + Array(repeating: 1, count: 4_088)
+        for seed in 0..<30 as Range<UInt64> {
+            let disk = SimulatedDisk(seed: seed)
+            try disk.createDirectory("/log")
+            try disk.syncDirectory("/")
+            let file = try disk.open("/log/segment", .create)
+            for block in 1...3 {
+                try file.write(batch, at: block * 4_096)
+                try file.sync()
+            }
+            try disk.syncDirectory("/log")
+            try file.write(batch, at: 4 * 4_096)
+            disk.cutPower(keeping: .nothing)
+            let place = try #require(disk.rot("/log/", seed: seed))
+            #expect(place.offset < 3 * 4_096)
+            let header = try #require(disk.rotBatchHeader(seed: seed))
+            #expect(header.offset < 3 * 4_096)
+        }
+    }
+
     @Test func `loses a directory entry that was not synced`() throws {
         _ = try makeFile()
         _ = try disk.open("/d/g", .create)

@@ -35,6 +35,8 @@ struct DirectoryController {
     var sizeSplits = SizeSplits()
     /// What leaders reported and is not written down, and who leads; by tablet.
     private(set) var reports: [TabletID: TabletDescriptor] = [:]
+    /// By tablet: the directory as its leader knew it when it last reported.
+    private var reportedKnowing: [TabletID: Timestamp] = [:]
     /// Where nodes say that they stand, when their records say otherwise.
     private var localities: [NodeID: String] = [:]
     /// Replicas of dropped tablets of which their nodes said that they are gone.
@@ -51,6 +53,7 @@ struct DirectoryController {
     /// This node does not lead the directory any more: another begins from what is written.
     mutating func forget() {
         reports = [:]
+        reportedKnowing = [:]
         localities = [:]
         removed = []
         waitsFor = .zero
@@ -60,7 +63,12 @@ struct DirectoryController {
         hasNews = true
     }
 
-    mutating func take(_ report: TabletDescriptor) {
+    /// - Parameter version: of the directory as the tablet's leader knows it.
+    mutating func take(_ report: TabletDescriptor, knowing version: Timestamp) {
+        if version > reportedKnowing[report.id] ?? .zero {
+            reportedKnowing[report.id] = version
+            if state.directory.isOneLeaving { hasNews = true }
+        }
         if let known = reports[report.id], known == report || known.isNewer(than: report) {
             return
         }
@@ -146,11 +154,22 @@ struct DirectoryController {
             }
         }
         for node in directory.nodes where node.state == .leaving && !change.isFull {
-            if !directory.tablets.contains(where: { $0.isOn(node.id) }) {
-                change.delete(.node(node.id))
-            }
+            if isLeft(node.id) { change.delete(.node(node.id)) }
         }
         return change
+    }
+
+    /// Whether nothing is left on a node that leaves. What is written does not tell: a change of
+    /// members that was made before may not have been heard of. So each tablet's leader has to have
+    /// reported since it knows that the node leaves.
+    private func isLeft(_ node: NodeID) -> Bool {
+        guard let since = state.version(of: .node(node)) else { return false }
+        return state.directory.tablets.allSatisfy { tablet in
+            let isSettled =
+                tablet.voters.isEmpty || isDropped(tablet)
+                || reportedKnowing[tablet.id] ?? .zero >= since
+            return isSettled && !tablet.isOn(node)
+        }
     }
 
     func isDropped(_ tablet: TabletDescriptor) -> Bool {

@@ -48,6 +48,9 @@ struct DirectoryState {
         splits.contains { $0.tablet == id || $0.half == id }
     }
 
+    /// When a record was last changed; nil when there is none.
+    func version(of key: DirectoryKey) -> Timestamp? { versions[key] }
+
     /// What must hold of a record for a change that was made from this state.
     func condition(on key: DirectoryKey) -> Condition {
         versions[key].map { .version($0) } ?? .absent

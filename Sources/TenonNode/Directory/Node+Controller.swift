@@ -98,7 +98,8 @@ extension Node {
                                 tablet: tablet.id, replica: member.replica,
                                 keyspace: tablet.keyspace, generation: tablet.generation,
                                 lower: tablet.lower, upper: tablet.upper, membership: membership,
-                                isWitness: member.isWitness)),
+                                isWitness: member.isWitness),
+                            by: .none),
                         to: member.node)
                 }
             } catch {
@@ -110,7 +111,7 @@ extension Node {
     private func dropTablets() {
         for tablet in controller.state.directory.tablets where controller.isDropped(tablet) {
             for member in tablet.everyone where !controller.isRemoved(member, of: tablet.id) {
-                tell(.removeReplica(tablet.id, member.replica), to: member.node)
+                tell(.removeReplica(tablet.id, member.replica, by: .last), to: member.node)
             }
         }
     }

@@ -92,7 +92,10 @@ extension Node {
         guard cluster.update(copy) else { return }
         // Clients route by what any node knows: the others are not to wait for the next word.
         nextDirectoryWord = .zero
-        if copy.nodes != before { adoptNodes(copy.nodes) }
+        if copy.nodes != before {
+            adoptNodes(copy.nodes)
+            memberWork.nextReport = .zero
+        }
         applyKeyspaces()
     }
 

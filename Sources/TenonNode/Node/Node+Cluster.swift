@@ -10,6 +10,8 @@ struct MemberWork {
     static let interval = TimeSpan.milliseconds(50)
     /// Everything is reported again so often: a report may have been lost.
     static let reportInterval = TimeSpan.seconds(10)
+    /// And so often while a node leaves: it goes when all have reported that nothing is on it.
+    static let reportIntervalWhileLeaving = TimeSpan.seconds(1)
     /// A replica that has heard no leader for so long asks whether it is still a member.
     static let patience = TimeSpan.seconds(3)
     /// And looks again after so long whether there is somebody to ask.
@@ -49,10 +51,10 @@ extension Node {
             if version > cluster.directory.version { tell(.wantDirectory, to: node) }
         case .wantDirectory: tell(.directory(cluster.directory), to: node)
         case .directory(let directory): adopt(directory)
-        case .report(let reports):
+        case .report(let reports, let version):
             guard let directory = ledDirectory else { return }
             controller.lead(in: directory.raft.term)
-            for report in reports { controller.take(report) }
+            for report in reports { controller.take(report, knowing: version) }
         case .locality(let text):
             guard let directory = ledDirectory else { return }
             controller.lead(in: directory.raft.term)
@@ -61,50 +63,30 @@ extension Node {
             memberWork.targets[tablet] = MemberWork.Target(
                 voters: target, learners: learners, acknowledgement: acknowledgement)
         case .setLeader(let tablet, let node): handOver(tablet, to: node, now: now)
-        case .createReplica(let record): create(record, now: now)
+        case .createReplica(let record, let configuration):
+            create(record, by: configuration, now: now)
         case .splitTablet(let order): split(order, now: now)
         case .wantSplit(let wish):
             guard let directory = ledDirectory else { return }
             controller.lead(in: directory.raft.term)
             controller.take(wish)
-        case .removeReplica(let tablet, let replica):
-            remove(tablet, replica, now: now)
-            tell(.replicaRemoved(tablet, replica), to: node)
+        case .removeReplica(let tablet, let replica, let configuration):
+            take(
+                removalOf: replica, from: tablet, by: configuration, saidBy: node, now: now)
         case .replicaRemoved(let tablet, let replica):
             controller.note(removed: replica, of: tablet, on: node)
-        case .isMember(let tablet, let replica):
-            answerMembership(of: replica, in: tablet, on: node)
+        case .isMember(let tablet, let replica, let newest):
+            answerMembership(of: replica, in: tablet, newest: newest, on: node, now: now)
         }
     }
 
     /// What this node told itself in this turn.
     func takeOwnMessages(now: Instant) {
-        while !ownMessages.isEmpty || !departedHere.isEmpty {
+        while !ownMessages.isEmpty {
             let messages = ownMessages
-            let departed = departedHere
             ownMessages = []
-            departedHere = []
             for message in messages { handle(message, from: id, now: now) }
-            for (tablet, replica) in departed { remove(tablet, replica, now: now) }
         }
-    }
-
-    /// Only what the directory says in its newest form removes anything: a replica that is on its
-    /// way to a tablet is in the target, one that is a member was reported.
-    private func answerMembership(of replica: ReplicaID, in id: TabletID, on node: NodeID) {
-        guard let directory = ledDirectory, isDirectoryRead(directory),
-            let numbers = controller.state.numbers
-        else { return }
-        // A half has members before the directory has heard of it.
-        if controller.state.splits.contains(where: { $0.half == id }) { return }
-        if let tablet = controller.state.tablet(id) {
-            guard !tablet.isJoint, replica < tablet.nextReplica,
-                !tablet.everyone.contains(where: { $0.replica == replica })
-            else { return }
-        } else if id >= numbers.tablet {
-            return
-        }
-        tell(.removeReplica(id, replica), to: node)
     }
 
     private func handOver(_ id: TabletID, to node: NodeID, now: Instant) {
@@ -159,7 +141,9 @@ extension Node {
             record.replica = member.replica
             record.isWitness = member.isWitness
             record.membership = base
-            tell(.createReplica(record), to: member.node)
+            tell(
+                .createReplica(record, by: tablet.configuration(naming: member)),
+                to: member.node)
         }
     }
 
@@ -167,7 +151,10 @@ extension Node {
         guard cluster.leader != NodeID(0) else { return }
         if memberWork.reportedTo != cluster.leader || now >= memberWork.nextReport {
             memberWork.reportedTo = cluster.leader
-            memberWork.nextReport = now + MemberWork.reportInterval
+            memberWork.nextReport =
+                now
+                + (cluster.directory.isOneLeaving
+                    ? MemberWork.reportIntervalWhileLeaving : MemberWork.reportInterval)
             for tablet in tablets.all where tablet.raft.role == .leader {
                 memberWork.reportsDue.insert(tablet.id)
             }
@@ -190,7 +177,8 @@ extension Node {
             reports.append(tablet.report)
         }
         memberWork.reportsDue.formUnion(deferred)
-        if !reports.isEmpty { tell(.report(reports), to: cluster.leader) }
+        guard !reports.isEmpty else { return }
+        tell(.report(reports, knowing: cluster.directory.version), to: cluster.leader)
     }
 
     /// Founders are written down before anybody knows where they stand, and a node may be started
@@ -206,20 +194,5 @@ extension Node {
 
     func tellDirectoryVersion(to node: NodeID) {
         tell(.haveDirectory(cluster.directory.version), to: node)
-    }
-
-    /// A replica that has had no leader for long asks whether it is still a member.
-    func askWhetherMember(_ tablet: Tablet, now: Instant) {
-        guard tablet.raft.leader == nil else { return tablet.memberQuestionAt = nil }
-        guard let due = tablet.memberQuestionAt else {
-            return tablet.memberQuestionAt = now + MemberWork.patience
-        }
-        guard now >= due else { return }
-        guard cluster.leader != NodeID(0) else {
-            // Nobody is there to be asked.
-            return tablet.memberQuestionAt = now + MemberWork.pause
-        }
-        tablet.memberQuestionAt = now + MemberWork.patience
-        tell(.isMember(tablet.id, tablet.replica), to: cluster.leader)
     }
 }

@@ -3,6 +3,7 @@ import TenonKV
 import TenonLog
 package import TenonRaft
 import TenonStore
+import TenonWire
 
 /// One tablet of a node as a checker looks at it between two steps; reading it changes nothing.
 package struct TabletProbe: Hashable, Sendable {
@@ -83,6 +84,8 @@ extension Node {
     /// How many tablets take part; damaged ones do not.
     package var probeCount: Int { tablets.count }
 
+    package func probeID(_ place: Int) -> TabletID { tablets.all[place].id }
+
     /// The tablet at `place`. - Complexity: O(1).
     package func probe(_ place: Int) -> TabletProbe {
         let tablet = tablets.all[place]
@@ -100,6 +103,20 @@ extension Node {
             isLogFull: raft.isLogFull,
             membership: raft.membershipInLog, birth: tablet.record.birth,
             parent: tablet.record.parent)
+    }
+
+    /// The newest configuration of the tablet at `place` that it knows to be committed.
+    package func probeCommittedMembership(_ place: Int) -> Membership {
+        let raft = tablets.all[place].raft
+        return raft.membership(at: raft.commit)
+    }
+
+    /// Tablets of dropped keyspaces, as far as this node has heard.
+    package var probeDropped: [TabletID] {
+        let directory = cluster.directory
+        let dropped = directory.keyspaces.filter(\.isDropped).map(\.id)
+        if dropped.isEmpty { return [] }
+        return directory.tablets.filter { dropped.contains($0.keyspace) }.map(\.id)
     }
 
     /// Whether this node leads a tablet and may read there without asking anybody (Rule C3).

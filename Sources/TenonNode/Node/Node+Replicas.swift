@@ -20,7 +20,10 @@ extension Node {
 
     /// A leader wants a replica here. One of a higher number than any before takes the place of
     /// what is left of an earlier one (Rule I3).
-    func create(_ record: ReplicaRecord, now: Instant) {
+    ///
+    /// - Parameter configuration: the number of a committed configuration that names the replica and
+    ///   no other one here; 0 when there is none yet. An earlier one that knows of a newer stays.
+    func create(_ record: ReplicaRecord, by configuration: Generation, now: Instant) {
         guard isFormed, !isStopping else { return }
         if isUsedUp(record) {
             reached(.replicaRefusedByTombstone)
@@ -29,7 +32,8 @@ extension Node {
         }
         if let tablet = tablet(record.tablet) {
             guard tablet.replica < record.replica else { return }
-            remove(record.tablet, tablet.replica, now: now)
+            remove(record.tablet, tablet.replica, by: configuration, now: now)
+            if self.tablet(record.tablet) != nil { return }
         }
         // It makes its own half when it comes to the split.
         if let parent = tablet(record.parent), parent.problem == nil,
@@ -100,11 +104,20 @@ extension Node {
 
     // MARK: Removing
 
-    /// The replica is no member any more: it goes, and leaves a tombstone. Its folder is removed
-    /// once that is durable.
-    func remove(_ id: TabletID, _ replica: ReplicaID, now: Instant) {
-        // A late word about an earlier replica says nothing of the one that is here.
-        if let living = tablet(id), living.replica > replica { return }
+    /// The replica is no member any more by a committed configuration of this number: it goes, and
+    /// leaves a tombstone. Its folder is removed once that is durable.
+    func remove(
+        _ id: TabletID, _ replica: ReplicaID, by configuration: Generation, now: Instant
+    ) {
+        if let living = tablet(id) {
+            // A late word about an earlier replica says nothing of the one that is here.
+            if living.replica > replica { return }
+            // Nor does the word of one who has not heard of it yet: it may be a voter by now.
+            let isProved = living.raft.membership.generation <= configuration
+            guard isProved || isPlanted(.removalUnproved) else {
+                return reached(.removalRefused)
+            }
+        }
         let lowest = max(tombstones[id] ?? .none, replica.next)
         guard lowest != tombstones[id] else { return }
         tombstones[id] = lowest
@@ -154,35 +167,6 @@ extension Node {
             } catch {
                 return .fileFailure(error)
             }
-        }
-    }
-
-    // MARK: Strangers
-
-    /// Tells a replica that wrote to us and is no member of a tablet led from here that it was
-    /// removed. Only a leader whose term has a committed entry knows all that was ever decided.
-    ///
-    /// - Returns: whether the message is not to be looked at.
-    func tellsStranger(_ message: RaftMessage, of tablet: Tablet, from node: NodeID) -> Bool {
-        switch message.body {
-        case .preVoteRequest, .voteRequest: break
-        default: return false
-        }
-        guard tablet.servesAsLeader, tablet.raft.commit >= tablet.raft.membershipIndex else {
-            return false
-        }
-        reached(.strangerReplicaAsked)
-        tellRemoved(tablet.id, Member(replica: message.from, node: node))
-        return true
-    }
-
-    /// Tells a node that its replica is no member any more.
-    func tellRemoved(_ tablet: TabletID, _ member: Member) {
-        if member.node == id {
-            departedHere.append((tablet, member.replica))
-        } else {
-            peers.send(
-                .cluster(.removeReplica(tablet, member.replica)), to: member.node)
         }
     }
 }

@@ -34,8 +34,6 @@ package final class Node {
     var nextDirectoryWord = Instant.zero
     /// Replicas whose tombstone is on its way to the log.
     var removingReplicas: [TabletID: [ReplicaID]] = [:]
-    /// Replicas of this node that a tablet led from here has no more.
-    var departedHere: [(tablet: TabletID, replica: ReplicaID)] = []
     let opening: ReplicaOpening
     /// The cluster as this node knows it.
     package internal(set) var cluster: ClusterView
@@ -220,7 +218,9 @@ package final class Node {
         if output.isReportDue { reportDue(of: tablet) }
         if output.isSplitDone { splitWork.watched.insert(tablet.id) }
         if output.isHalfDue { halfDue(of: tablet) }
-        for member in output.departed { tellRemoved(tablet.id, member) }
+        for (member, configuration) in output.departed {
+            tellRemoved(tablet.id, member, by: configuration)
+        }
         if output.isContentDigestDone { contentDigestDone(tablet) }
         if output.wantsTurn {
             wantsTurn = true

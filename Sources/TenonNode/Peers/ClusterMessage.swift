@@ -13,21 +13,26 @@ package enum ClusterMessage: Sendable {
     /// In answer to either: the sender's copy is older.
     case wantDirectory
     case directory(Directory)
-    /// From the leader of tablets to the leader of the directory (Rule C5).
-    case report([TabletDescriptor])
+    /// From the leader of tablets to the leader of the directory (Rule C5), with the version of the
+    /// sender's copy.
+    case report([TabletDescriptor], knowing: Timestamp)
     /// From the leader of the directory to a tablet's leader: bring its voters and those who stay
     /// learners to these, and have commits need so much of the voters.
     case setMembers(TabletID, target: [Member], learners: [Member], Acknowledgement)
     /// The same: hand the leadership to a node.
     case setLeader(TabletID, NodeID)
-    /// To a node that is to have a replica.
-    case createReplica(ReplicaRecord)
-    /// To a node whose replica is no member of its tablet any more.
-    case removeReplica(TabletID, ReplicaID)
+    /// To a node that is to have a replica, by the committed configuration of this number; 0 when
+    /// there is none yet.
+    case createReplica(ReplicaRecord, by: Generation)
+    /// To a node whose replica is no member of its tablet any more, by the committed configuration
+    /// of this number. It stays when it knows of a newer one.
+    case removeReplica(TabletID, ReplicaID, by: Generation)
     /// To the leader of the directory: the replica was removed, or never was here.
     case replicaRemoved(TabletID, ReplicaID)
     /// To the leader of the directory, from a replica that hears no leader: is it still a member?
-    case isMember(TabletID, ReplicaID)
+    /// With the number of the newest configuration that it knows, committed or not; in the second
+    /// case to the members, too.
+    case isMember(TabletID, ReplicaID, newest: Generation)
 
     /// To the leader of the directory, from a node whose record there says otherwise: it stands
     /// here (``Locality``).
@@ -53,8 +58,9 @@ extension ClusterMessage {
         case .directory(let directory):
             writer.uint8(3)
             directory.encode(to: &writer)
-        case .report(let tablets):
+        case .report(let tablets, let version):
             writer.uint8(4)
+            writer.identifier(version)
             writer.uint32(UInt32(tablets.count))
             for tablet in tablets { tablet.encode(to: &writer) }
         case .setMembers(let tablet, let target, let learners, let acknowledgement):
@@ -67,18 +73,21 @@ extension ClusterMessage {
             writer.uint8(6)
             writer.identifier(tablet)
             writer.identifier(node)
-        case .createReplica(let record):
+        case .createReplica(let record, let configuration):
             writer.uint8(7)
             record.encode(to: &writer)
-        case .removeReplica(let tablet, let replica):
+            writer.identifier(configuration)
+        case .removeReplica(let tablet, let replica, let configuration):
             encode(8, tablet, replica, to: &writer)
+            writer.identifier(configuration)
         case .replicaRemoved(let tablet, let replica):
             encode(9, tablet, replica, to: &writer)
         case .haveDirectory(let version):
             writer.uint8(11)
             writer.identifier(version)
-        case .isMember(let tablet, let replica):
+        case .isMember(let tablet, let replica, let newest):
             encode(10, tablet, replica, to: &writer)
+            writer.identifier(newest)
         case .locality(let text):
             writer.uint8(12)
             writer.lengthPrefixed(text)
@@ -110,12 +119,13 @@ extension ClusterMessage {
         case 2: self = .wantDirectory
         case 3: self = .directory(try Directory(from: &reader))
         case 4:
+            let version = try reader.identifier(Timestamp.self)
             let count = try reader.count(
                 "reports", itemBytes: 29, atMost: ClusterMessage.reportsMax)
             var tablets: [TabletDescriptor] = []
             tablets.reserveCapacity(count)
             for _ in 0..<count { tablets.append(try TabletDescriptor(from: &reader)) }
-            self = .report(tablets)
+            self = .report(tablets, knowing: version)
         case 5:
             let tablet = try reader.identifier(TabletID.self)
             let target = try [Member](from: &reader)
@@ -128,15 +138,21 @@ extension ClusterMessage {
         case 6:
             let tablet = try reader.identifier(TabletID.self)
             self = .setLeader(tablet, try reader.identifier(NodeID.self))
-        case 7: self = .createReplica(try ReplicaRecord(from: &reader))
+        case 7:
+            let record = try ReplicaRecord(from: &reader)
+            self = .createReplica(record, by: try reader.identifier(Generation.self))
         case 8...10:
             let tablet = try reader.identifier(TabletID.self)
             let replica = try reader.identifier(ReplicaID.self)
-            switch kind {
-            case 8: self = .removeReplica(tablet, replica)
-            case 9: self = .replicaRemoved(tablet, replica)
-            default: self = .isMember(tablet, replica)
+            if kind == 9 {
+                self = .replicaRemoved(tablet, replica)
+                return
             }
+            let configuration = try reader.identifier(Generation.self)
+            self =
+                kind == 8
+                ? .removeReplica(tablet, replica, by: configuration)
+                : .isMember(tablet, replica, newest: configuration)
         case 12:
             self = .locality(
                 try reader.lengthPrefixedText("locality", atMost: Limits.localityBytesMax))

@@ -77,6 +77,8 @@ package struct SnapshotProgress: Hashable, Sendable {
 }
 
 extension NodeMessage {
+    /// The kind of ``cluster(_:)`` on the wire.
+    package static let clusterKind: UInt8 = 9
     /// The kind of ``relayed(_:)`` on the wire.
     package static let relayedKind: UInt8 = 23
 
@@ -112,7 +114,7 @@ extension NodeMessage {
             writer.uint8(8)
             progress.encode(to: &writer)
         case .cluster(let message):
-            writer.uint8(9)
+            writer.uint8(NodeMessage.clusterKind)
             message.encode(to: &writer)
         case .clockQuestion(let askedAt):
             writer.uint8(30)
@@ -175,7 +177,7 @@ extension NodeMessage {
             let tablet = try reader.identifier(TabletID.self)
             self = .diverged(tablet: tablet, index: try reader.identifier(LogIndex.self))
         case 8: self = .snapshotProgress(try SnapshotProgress(from: &reader))
-        case 9: self = .cluster(try ClusterMessage(from: &reader))
+        case NodeMessage.clusterKind: self = .cluster(try ClusterMessage(from: &reader))
         case 20: self = .nodeHeartbeat(try NodeHeartbeat(from: &reader))
         case 21: self = .nodeHeartbeatAnswer(try NodeHeartbeatAnswer(from: &reader))
         case 22: self = .quietChange(try QuietChange(from: &reader))

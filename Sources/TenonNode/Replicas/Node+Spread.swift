@@ -44,7 +44,9 @@ extension Node {
         for follower in silent where mayLackReplica(follower.member, of: tablet) {
             record.replica = follower.member.replica
             record.isWitness = follower.member.isWitness
-            tell(.createReplica(record), to: follower.member.node)
+            tell(
+                .createReplica(record, by: tablet.configuration(naming: follower.member)),
+                to: follower.member.node)
         }
     }
 

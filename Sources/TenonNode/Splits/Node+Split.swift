@@ -134,7 +134,7 @@ extension Node {
         tablet.split.nextMaking = now + SplitWork.makingPause
         // A snapshot took this tablet past the split, or the half could not be opened.
         reached(.halfMadeBlank)
-        create(record, now: now)
+        create(record, by: .none, now: now)
         return true
     }
 

@@ -62,9 +62,10 @@ extension Tablet {
     func configurationCommitted(at index: LogIndex, into output: inout TabletOutput) {
         output.isReportDue = true
         guard raft.role == .leader else { return }
-        let now = raft.membership(at: index).members
-        output.departed += raft.membership(at: index.previous).members.filter {
-            !now.contains($0)
+        let now = raft.membership(at: index)
+        let before = raft.membership(at: index.previous).members
+        for member in before where !now.members.contains(member) {
+            output.departed.append((member, by: now.generation))
         }
     }
 

@@ -22,8 +22,8 @@ struct TabletOutput {
     var isContentDigestDone = false
     /// Members, bounds or leadership changed: the directory is to know.
     var isReportDue = false
-    /// Members that a committed configuration has no more.
-    var departed: [Member] = []
+    /// Members that the committed configurations of these numbers have no more.
+    var departed: [(member: Member, by: Generation)] = []
     /// A split is the next entry to apply, or a step of it is done: see ``SplitState/Half``.
     var isHalfDue = false
     /// The tablet has the lower keys only, from this turn on.

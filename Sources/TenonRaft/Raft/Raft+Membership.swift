@@ -58,6 +58,17 @@ extension Raft {
         do { return try proposeMembership(next) } catch { throw .proposal(error) }
     }
 
+    /// Proposes the members as they are once more, under the next number: a replica that knows of a
+    /// configuration of that number, which was never committed, learns by it that it is no member.
+    ///
+    /// - Throws: ``MembershipChangeError``; nothing has changed then.
+    package mutating func restateMembers(now: Instant) throws(MembershipChangeError) {
+        advanceClock(to: now)
+        guard role == .leader else { throw .proposal(.notLeader(hint: leader)) }
+        guard !membership.isJoint else { throw .proposal(.configurationUnderWay) }
+        do { _ = try proposeMembership(restated) } catch { throw .proposal(error) }
+    }
+
     /// Whether `member` is a learner or voter that has all entries, or has them under way.
     package func isCaughtUp(_ member: Member) -> Bool {
         guard let position = leadership.position(of: member.replica),
@@ -76,11 +87,12 @@ extension Raft {
             return handOverToComingVoter()
         }
         reached(.jointConfigurationEnded)
-        _ = appendAsLeader(.configuration, final.encoded(), final)
+        _ = appendAsLeader(.configuration, restated.encoded(), restated)
     }
 
-    /// The configuration that ends the joint one in force.
-    private var final: Membership {
+    /// The voters and learners in force under the next number; of a joint configuration those that
+    /// come, which ends it.
+    private var restated: Membership {
         do {
             return try Membership(
                 incoming: membership.incoming, learners: membership.learners,

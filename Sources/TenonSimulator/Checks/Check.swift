@@ -51,6 +51,9 @@ extension Check {
     package static let strangerSilent = Check("a stranger's folder is silent")
     /// A replica that was removed from a node does not come back under its number (Rule I3).
     package static let numberUsedOnce = Check("a replica's number is used once")
+    /// No node drops a replica that has a vote in the newest committed configuration: its word may
+    /// have made entries committed (Rule C4).
+    package static let votersKept = Check("voters keep their replicas")
     /// A replica that lost entries which it promised votes and leads only when it has them again,
     /// or a newer leader's instead (Rule L7).
     package static let noVoteWhileLost = Check("no vote while entries are lost")

@@ -109,12 +109,21 @@ extension StepChecker {
         }
     }
 
-    /// For a trace: the Raft messages of a frame, a line each.
+    /// For a trace: the messages of a frame about tablets and about the cluster, a line each.
     func tellMessages(_ frame: [UInt8], to node: NodeID) {
         guard let tell else { return }
         forEachMessage(in: frame, of: nil, where: { _ in true }) { message in
             let body = "\(message.body)".replacing(#/Tenon(Core|Raft)\.|RaftMessage\./#, with: "")
             tell("    to n\(node), tablet \(message.tablet), \(message.term): \(body.prefix(200))")
+        }
+        forEachPlace(in: frame) { start, end throws(DecodingError) in
+            guard frame[start] == NodeMessage.clusterKind else { return }
+            var reader = ByteReader(frame, in: start..<end)
+            guard case .cluster(let message) = try NodeMessage(from: &reader) else { return }
+            switch message {
+            case .haveDirectory, .directoryVersion, .wantDirectory, .directory: break
+            default: tell("    to n\(node), cluster: \("\(message)".prefix(900))")
+            }
         }
     }
 
@@ -131,22 +140,31 @@ extension StepChecker {
         in frame: [UInt8], of origin: NodeID?, where isWanted: (UInt8) -> Bool,
         _ body: (RaftMessage) -> Void
     ) {
+        forEachPlace(in: frame) { start, end throws(DecodingError) in
+            // Kind of the node's message, format version, kind of the Raft message.
+            let isRaft = frame[start] == 1
+            let kind = isRaft ? frame[start + 2] : 0
+            if isRaft, isWanted(kind) {
+                var message = ByteReader(frame, in: start + 1..<end)
+                body(try RaftMessage(from: &message))
+            } else if frame[start] == NodeMessage.relayedKind {
+                var message = ByteReader(frame, in: start..<end)
+                try forEachRelayed(NodeMessage(from: &message), of: origin, isWanted, body)
+            }
+        }
+    }
+
+    /// Calls `body` with where each message of a frame begins and ends.
+    private func forEachPlace(
+        in frame: [UInt8], _ body: (_ start: Int, _ end: Int) throws(DecodingError) -> Void
+    ) {
         do throws(DecodingError) {
             // The frame's header, then the log position.
             var reader = ByteReader(frame, in: Frame.headerBytes + 8..<frame.count)
             while !reader.isAtEnd {
                 let length = Int(try reader.uint32())
                 let start = reader.position
-                // Kind of the node's message, format version, kind of the Raft message.
-                let isRaft = frame[start] == 1
-                let kind = isRaft ? frame[start + 2] : 0
-                if isRaft, isWanted(kind) {
-                    var message = ByteReader(frame, in: start + 1..<start + length)
-                    body(try RaftMessage(from: &message))
-                } else if frame[start] == NodeMessage.relayedKind {
-                    var message = ByteReader(frame, in: start..<start + length)
-                    try forEachRelayed(NodeMessage(from: &message), of: origin, isWanted, body)
-                }
+                try body(start, start + length)
                 reader = ByteReader(frame, in: start + length..<frame.count)
             }
         } catch {

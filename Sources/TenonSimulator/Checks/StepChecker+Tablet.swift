@@ -14,6 +14,9 @@ extension StepChecker {
             lastProbes[rank][tablet].flatMap { $0.replica == probe.replica ? $0 : nil }
             ?? StepChecker.blank(probe)
         guard probe != before else { return }
+        if let other = lastProbes[rank][tablet], other.replica != probe.replica {
+            checkRemoved(other, host, tablet)
+        }
         if lastProbes[rank][tablet]?.replica != probe.replica {
             checkNumber(probe, host, tablet)
             checkHalf(probe, host, tablet)
@@ -45,6 +48,34 @@ extension StepChecker {
         // What was not applied before came by a snapshot, whose log begins anew behind it.
         let isOwnFlush = probe.flushed <= before.applied
         if probe.flushed > before.flushed, isOwnFlush { checkFlush(probe, host, tablet) }
+    }
+
+    /// Looks at the replicas that are not on the node any more.
+    func checkRemovals(_ node: Node, _ host: SimulatedHost) {
+        for tablet in node.probeDropped { dropped.insert(tablet) }
+        let rank = rank(of: host)
+        let known = lastProbes[rank].count { $0 != nil }
+        guard known > 0 else { return }
+        var living = Array(repeating: false, count: lastProbes[rank].count)
+        for place in 0..<node.probeCount {
+            if let tablet = followed(node.probeID(place)) { living[tablet] = true }
+        }
+        for (tablet, isLiving) in living.enumerated() where !isLiving {
+            guard let probe = lastProbes[rank][tablet] else { continue }
+            lastProbes[rank][tablet] = nil
+            checkRemoved(probe, host, tablet)
+        }
+    }
+
+    /// A replica is gone from its node, or its node from the cluster.
+    func checkRemoved(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
+        guard !dropped.contains(probe.tablet), let membership = truths[tablet].membership,
+            membership.isVoter(probe.replica)
+        else { return }
+        fail(
+            .votersKept,
+            "\(host.name) drops replica \(probe.replica) of tablet \(tablet + 1), which votes by "
+                + "\(membership)")
     }
 
     /// What a replica says of how new it is, by the time of the simulation: clocks differ in pace
@@ -185,6 +216,7 @@ extension StepChecker {
             }
             truths[tablet].commitNext(term, in: probe.term, at: cluster.now)
         }
+        truths[tablet].note(committed: node.probeCommittedMembership(place))
         checkNewlyCommitted(probe, host, tablet)
     }
 

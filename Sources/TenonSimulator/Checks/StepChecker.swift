@@ -16,6 +16,8 @@ package final class StepChecker: ClusterObserver {
     var truths: [TabletTruth]
     /// Halves of split tablets that were seen.
     private var halves: Set<TabletID> = []
+    /// Tablets of keyspaces that were dropped.
+    var dropped: Set<TabletID> = []
     /// What is on each disk, by the disk: a folder that is copied takes it along.
     private var shadows: [ObjectIdentifier: DiskShadow] = [:]
     /// What each node's tablets looked like after its last turn, by place of node and tablet.
@@ -149,7 +151,11 @@ package final class StepChecker: ClusterObserver {
         if let reason = host.endReason, !failing.contains(host.id), !isStranger(host), !wasRemoved {
             fail(.noFalseEnd, "\(host.name) ended: \(reason)")
         }
-        for place in lastProbes[rank(of: host)].indices { lastProbes[rank(of: host)][place] = nil }
+        let rank = rank(of: host)
+        for place in lastProbes[rank].indices {
+            if wasRemoved, let probe = lastProbes[rank][place] { checkRemoved(probe, host, place) }
+            lastProbes[rank][place] = nil
+        }
     }
 
     package func started(_ host: SimulatedHost) {
@@ -210,6 +216,7 @@ package final class StepChecker: ClusterObserver {
         guard let node = host.node else { return }
         if isStranger(host) { return checkStranger(node, host, effects) }
         checkCluster(node, host)
+        checkRemovals(node, host)
         for place in 0..<node.probeCount { checkTablet(node, place, host) }
         checkQuietSets(node, host)
         for output in effects.peerOutput where output.stream == .consensus {

@@ -25,6 +25,8 @@ struct TabletTruth {
     private var digests: [UInt64?]
     /// The newest version that was applied anywhere, and where.
     var newest: (index: LogIndex, version: Timestamp)
+    /// The newest configuration that somebody took for committed; nil while nobody has.
+    private(set) var membership: Membership?
     private var leaders: [Term: ReplicaID] = [:]
     private var votes: [Ballot: ReplicaID] = [:]
 
@@ -95,6 +97,12 @@ struct TabletTruth {
         committed.append(term)
         committedAt.append(now)
         committedIn.append(max(current, committedIn[committedIn.count - 1]))
+    }
+
+    /// Notes a configuration that is committed.
+    mutating func note(committed other: Membership) {
+        guard other.generation > membership?.generation ?? Generation(0) else { return }
+        membership = other
     }
 
     /// The last entry that was committed before anybody could lead in `term`: its leader must have

@@ -57,6 +57,8 @@ extension SimulatedDisk {
     /// `survival` says is left.
     package func cutPower(keeping survival: Survival = .random) {
         crashProcess()
+        // A later write may be gone: then nothing follows this one any more.
+        if let lastSyncedWrite { lastSegmentWrite = lastSyncedWrite }
         tree.cutPower(keeping: survival, using: &generator)
     }
 

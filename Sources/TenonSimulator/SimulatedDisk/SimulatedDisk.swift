@@ -28,6 +28,8 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
     var life = 0
     /// The last write to a file of a log.
     var lastSegmentWrite: (path: String, offset: Int)?
+    /// The last one of them that was synced.
+    var lastSyncedWrite: (path: String, offset: Int)?
     /// Files of a log that were written and not synced since.
     var unsyncedSegments: Set<Int> = []
     /// How many more operations succeed; nil for all.

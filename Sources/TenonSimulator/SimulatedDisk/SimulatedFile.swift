@@ -77,7 +77,9 @@ final class SimulatedFile: File, @unchecked Sendable {
             throw SimulatedDisk.inputOutputError("fdatasync", path)
         }
         disk.tree.withFile(inode) { $0.sync() }
-        if isSegment { disk.unsyncedSegments.remove(inode) }
+        guard isSegment else { return }
+        disk.unsyncedSegments.remove(inode)
+        if let last = disk.lastSegmentWrite, last.path == path { disk.lastSyncedWrite = last }
     }
 
     func size() throws(FileError) -> Int {

@@ -140,11 +140,16 @@ extension NodeCommand {
         _ node: String, replacement: String?, _ client: TenonClient, _ wait: WaitOptions
     ) async throws {
         try await client.direct(.remove(node: node, replacement: replacement))
-        try await wait.wait("\(node) is still a member", client) { directory in
-            guard let own = directory.node(named: node) else { return nil }
-            let left = directory.tablets.count { $0.hasReplica(on: own.id) }
-            return "\(left) replicas to make again elsewhere"
-        }
+        try await wait.wait("\(node) is still a member", client) { rest(of: node, in: $0) }
+    }
+
+    /// What a removal waits for; nil when the node is no member any more.
+    static func rest(of node: String, in directory: Directory) -> String? {
+        guard let own = directory.node(named: node) else { return nil }
+        let left = directory.tablets.count { $0.hasReplica(on: own.id) }
+        if left > 0 { return "\(left) replicas to make again elsewhere" }
+        return "nothing is left on it by what is written; every tablet's leader has to confirm it "
+            + "(which tablet has none: tenon tablet list)"
     }
 }
 
