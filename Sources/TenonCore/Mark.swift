@@ -69,8 +69,11 @@ package enum Mark: Int, CaseIterable, Sendable {
     case snapshotOfEarlierReplicaEnded
     case snapshotOvertakenByLog
     case snapshotRefusedAsBusy
+    case snapshotSourceDamaged
+    case snapshotOfDamagedRefused
     case storeJobRetriedLater
     case readExpiredInTablet
+    case readAwaitsEntryOnItsWay
     case staleReadServed
     case staleReadAskedLeader
     case staleReadRefused

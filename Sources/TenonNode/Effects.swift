@@ -79,7 +79,7 @@ package struct BackgroundJob: Sendable {
 package enum JobOutcome: Sendable {
     case blocks(LoadedBlocks)
     case storeSlice(StoreJobProgress)
-    case snapshotChunk(SnapshotChunk)
+    case snapshotChunk(SnapshotChunk, next: SnapshotPosition?)
     case snapshotWritten(SnapshotReceiver)
     case replicaOpened(OpenedReplica)
     /// Bytes of a table that are as they were written; 0 at its end.

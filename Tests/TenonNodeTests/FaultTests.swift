@@ -48,6 +48,40 @@ import Testing
         for number in [0, 7, 119] { #expect(cluster.text(of: key(number)) != nil) }
     }
 
+    @Test func `a leader that finds its own table rotten in a snapshot makes way and is rebuilt`()
+        throws
+    {
+        let cluster = SimulatedCluster(small(1))
+        #expect(cluster.form())
+        let leader = try #require(cluster.leader())
+        let follower = leader % 3 + 1
+        cluster.crash(follower)
+        for number in 0..<120 { #expect(cluster.put(key(number), value(number)) != nil) }
+        let first = try #require(cluster.status(leader)?.first)
+        #expect(first > 20, "the log was trimmed")
+        try rotTable(of: leader, in: cluster)
+        cluster.start(follower)
+        let isFound = cluster.run(within: .seconds(20)) {
+            cluster.host(leader).noticed("the snapshot cannot be read")
+        }
+        #expect(isFound)
+        #expect(cluster.awaitEqualReplicas(within: .seconds(60)))
+        for host in 1...3 { #expect(cluster.status(host)?.health == "whole") }
+        let counters = cluster.host(leader).node?.status(now: cluster.now).counters
+        #expect(counters?.storesRebuilt == 1)
+        for number in 0..<120 { #expect(cluster.text(of: key(number)) != nil) }
+    }
+
+    /// Turns a bit over in one of the tables that the host's replica of tablet 2 has now.
+    private func rotTable(of host: Int, in cluster: SimulatedCluster) throws {
+        let disk = cluster.host(host).disk
+        let directory = SimulatedHost.directory + "/cell-0/tablets"
+        let tablet = try #require(try disk.list(directory).first { $0.hasPrefix("2-") })
+        let names = try disk.list(directory + "/" + tablet).sorted()
+        let table = try #require(names.first { $0.hasSuffix(".table") }, "\(names)")
+        disk.flipBit(1, at: 200, of: "\(directory)/\(tablet)/\(table)")
+    }
+
     @Test(arguments: [UInt64(1), 2, 3])
     func `a change of leader amid a snapshot starts another`(seed: UInt64) throws {
         let cluster = SimulatedCluster(small(seed))
@@ -275,12 +309,7 @@ import Testing
         #expect(cluster.awaitEqualReplicas())
         let leader = try #require(cluster.leader())
         let victim = leader % 3 + 1
-        let disk = cluster.host(victim).disk
-        let directory = SimulatedHost.directory + "/cell-0/tablets"
-        let tablet = try #require(try disk.list(directory).first { $0.hasPrefix("2-") })
-        let names = try disk.list(directory + "/" + tablet)
-        let table = try #require(names.first { $0.hasSuffix(".table") }, "\(names)")
-        disk.flipBit(1, at: 200, of: "\(directory)/\(tablet)/\(table)")
+        try rotTable(of: victim, in: cluster)
         #expect(cluster.ask(leader, .contentDigest) == .done)
         let isFound = cluster.run(within: .seconds(20), every: .milliseconds(10)) {
             cluster.host(victim).noticed("rebuilding its store")

@@ -67,6 +67,33 @@ import Testing
         #expect(cluster.text(of: "a") == "new")
     }
 
+    @Test(arguments: [UInt64(1), 2, 3, 4])
+    func `a read at a version that only a write on its way will reach waits for it`(
+        seed: UInt64
+    ) throws {
+        let cluster = SimulatedCluster(ClusterOptions(seed: seed))
+        #expect(cluster.form())
+        let leader = try #require(cluster.leader())
+        Coverage.clear()
+        for number in 0..<20 {
+            let version = try #require(cluster.put("a", Bytes("\(number)")))
+            let session = Session(
+                client: ClientID(high: 7, low: UInt64(number)), sequence: SequenceNumber(1),
+                firstIssue: version, lowWaterMark: SequenceNumber(1))
+            let write = Command(
+                operation: .put(key: "b", value: "x", condition: .none), session: session)
+            cluster.send(.write(command: Bytes(write.encoded())), to: leader)
+            let next = Timestamp(version.rawValue + 1)
+            let answer = cluster.ask(leader, .get(key: "a", at: next))
+            guard case .value(let value, _) = answer else {
+                Issue.record("\(String(describing: answer))")
+                return
+            }
+            #expect(value?.bytes == Bytes("\(number)"))
+        }
+        #expect(Coverage.count(of: .readAwaitsEntryOnItsWay) > 0)
+    }
+
     @Test func `a follower refuses and names the leader`() throws {
         let cluster = SimulatedCluster(ClusterOptions(seed: 7))
         #expect(cluster.form())

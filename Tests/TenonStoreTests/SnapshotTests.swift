@@ -16,12 +16,12 @@ extension StoreRig {
             reader.manifest, fileSystem: disk, storeDirectory: directory)
         var position = SnapshotPosition?.some(.start)
         while let next = position {
-            let sent = try reader.chunk(at: next)
+            let (sent, after) = try reader.chunk(at: next)
             var writer = ByteWriter()
             sent.encode(to: &writer)
             var bytes = ByteReader(writer.take())
             try receiver.receive(SnapshotChunk(from: &bytes))
-            position = reader.position(after: sent)
+            position = after
             #expect(receiver.expected == position)
         }
         try runJob(store.installSnapshotJob(receiver))
@@ -90,10 +90,27 @@ struct SnapshotTests {
         try sender.flush(index: 1)
         let manifest = try sender.checkpoint(to: "/c")
         let reader = SnapshotReader(fileSystem: sender.disk, directory: "/c", manifest: manifest)
-        #expect(try reader.chunk(at: .start).bytes.count == SnapshotChunk.bytesMax)
+        #expect(try reader.chunk(at: .start).chunk.bytes.count == SnapshotChunk.bytesMax)
         let receiver = try StoreRig(SimulatedDisk(seed: 2), configuration)
         try receiver.receive(reader)
         #expect(try receiver.get(.user("large"))?.bytes == value)
+    }
+
+    @Test(
+        "a sender whose table is not what was written finds it itself",
+        arguments: [DiskFault.Kind.flipRead, .failRead])
+    func damagedSource(kind: DiskFault.Kind) throws {
+        let sender = try StoreRig(SimulatedDisk(seed: 1))
+        try sender.fill(200)
+        let manifest = try sender.checkpoint(to: "/c")
+        let table = try #require(manifest.files.first?.name)
+        #expect(sender.store.hasTable(named: table))
+        #expect(!sender.store.hasTable(named: "MANIFEST"))
+        let reader = SnapshotReader(fileSystem: sender.disk, directory: "/c", manifest: manifest)
+        sender.disk.inject(DiskFault(kind, on: table))
+        let found = #expect(throws: StoreError.self) { try reader.chunk(at: .start) }
+        #expect(found?.description.hasPrefix("/c/\(table) is damaged") == true)
+        #expect(try reader.chunk(at: .start).chunk.file == 0)
     }
 
     @Test("a chunk that is not the next, or not whole, is refused")
@@ -102,11 +119,11 @@ struct SnapshotTests {
         try sender.fill(200)
         let manifest = try sender.checkpoint(to: "/c")
         let reader = SnapshotReader(fileSystem: sender.disk, directory: "/c", manifest: manifest)
-        let first = try reader.chunk(at: .start)
+        let (first, next) = try reader.chunk(at: .start)
         let receiver = try SnapshotReceiver(
             manifest, fileSystem: SimulatedDisk(seed: 3), storeDirectory: "/data/t")
-        let second = try #require(reader.position(after: first))
-        #expect(throws: StoreError.self) { try receiver.receive(reader.chunk(at: second)) }
+        let second = try reader.chunk(at: try #require(next)).chunk
+        #expect(throws: StoreError.self) { try receiver.receive(second) }
         var changed = first
         changed.bytes = first.bytes.successor
         #expect(throws: StoreError.self) { try receiver.receive(changed) }

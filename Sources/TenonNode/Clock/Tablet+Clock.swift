@@ -40,7 +40,7 @@ extension Tablet {
     }
 
     /// The timestamp of the last commands before `index` in the log, or in the state machine.
-    private func lastTimestamp(before index: LogIndex) -> Timestamp {
+    func lastTimestamp(before index: LogIndex) -> Timestamp {
         var place = min(index, raft.lastPosition.index.next)
         while place.previous > machine.appliedIndex {
             place = place.previous

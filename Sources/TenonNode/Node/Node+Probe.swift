@@ -26,6 +26,8 @@ package struct TabletProbe: Hashable, Sendable {
     /// when it does not know (Rule S8).
     package var closedSince: Instant?
     package var isQuarantined: Bool
+    /// Whether its store is lost and comes anew from its leader (Rule L7).
+    package var isRebuilding: Bool
     /// Whether it keeps no data (Rule C7).
     package var isWitness: Bool
     /// Whether its node's log has no room: then a witness drops what it should keep.
@@ -41,7 +43,7 @@ package struct TabletProbe: Hashable, Sendable {
     package var summary: String {
         "tablet \(tablet) replica \(replica) \(role) in \(term): commit \(commit) applied \(applied)"
             + " last \(last) durable \(durable) flushed \(flushed)"
-            + (isQuarantined ? " quarantined" : "")
+            + (isRebuilding ? " rebuilding" : isQuarantined ? " quarantined" : "")
     }
 }
 
@@ -99,8 +101,8 @@ extension Node {
             logDigest: tablet.machine.logDigest.value,
             lastVersion: tablet.machine.lastVersion,
             closedSince: raft.closedSince(applied: tablet.machine.appliedIndex),
-            isQuarantined: tablet.problem != nil, isWitness: tablet.isWitness,
-            isLogFull: raft.isLogFull,
+            isQuarantined: tablet.problem != nil, isRebuilding: tablet.isRebuilding,
+            isWitness: tablet.isWitness, isLogFull: raft.isLogFull,
             membership: raft.membershipInLog, birth: tablet.record.birth,
             parent: tablet.record.parent)
     }

@@ -25,6 +25,11 @@ extension Node {
 
     func snapshotWanted(_ tablet: Tablet, by follower: ReplicaID, now: Instant) {
         guard let peer = tablet.node(of: follower) else { return }
+        // What is quarantined here is no copy to go on from (Rule L7); another will lead.
+        guard tablet.problem == nil else {
+            reached(.snapshotOfDamagedRefused)
+            return tablet.raft.snapshotFailed(to: follower)
+        }
         // There is nothing here that a copy could be made of; another leader will have it.
         guard !tablet.isWitness || tablet.raft.membership.isWitness(follower) else {
             reached(.witnessAskedForData)
@@ -104,7 +109,9 @@ extension Node {
             return
         }
         let isLate = now.since(transfer.lastProgress) > OutgoingSnapshot.patience
-        if tablet.raft.role != .leader || isLate { return giveUp(key, tablet) }
+        if tablet.raft.role != .leader || tablet.problem != nil || isLate {
+            return giveUp(key, tablet)
+        }
         switch transfer.phase {
         case .checkpoint: startCheckpoint(transfer, of: tablet, now: now)
         case .sending: loadNext(key)
@@ -151,7 +158,8 @@ extension Node {
         else { return }
         start(.snapshotSend(key), lane: .bulk) {
             do throws(StoreError) {
-                return .snapshotChunk(try reader.chunk(at: position))
+                let (chunk, next) = try reader.chunk(at: position)
+                return .snapshotChunk(chunk, next: next)
             } catch {
                 return .storeFailure(error)
             }
@@ -166,13 +174,21 @@ extension Node {
             return
         }
         switch outcome {
-        case .snapshotChunk(let chunk):
-            let number = snapshots.outgoing[place].didLoad(chunk)
+        case .snapshotChunk(let chunk, let next):
+            let number = snapshots.outgoing[place].didLoad(next: next)
             guard case .sending = snapshots.outgoing[place].phase else { return }
             sendBulk(.chunk(number: number, chunk), key)
             loadNext(key)
         default:
             notice(.warning, "tablet \(key.tablet): the snapshot cannot be read: \(outcome)")
+            let file = snapshots.outgoing[place].didFailToLoad()
+            if case .storeFailure(let error) = outcome, case .damaged = error, let file,
+                tablet.store.hasTable(named: file)
+            {
+                // A checkpoint's tables are the store's own, under another name.
+                reached(.snapshotSourceDamaged)
+                with(tablet) { tablet.rebuild(because: "\(error)", into: &$0) }
+            }
             giveUp(key, tablet)
         }
     }
@@ -208,7 +224,8 @@ extension Node {
     }
 
     private func giveUp(_ key: SnapshotKey, _ tablet: Tablet) {
-        guard let place = snapshots.outgoingPlace(key) else { return }
+        guard let place = snapshots.outgoingPlace(key), snapshots.outgoing[place].phase != .over
+        else { return }
         reached(.snapshotGivenUp)
         notice(.warning, "tablet \(key.tablet): the snapshot for node \(key.peer) is given up")
         tablets.touch(tablet)

@@ -59,13 +59,20 @@ struct OutgoingSnapshot {
         return position
     }
 
-    /// A chunk was loaded: its number.
-    mutating func didLoad(_ chunk: SnapshotChunk) -> UInt64 {
+    /// A chunk was loaded, and `next` comes after it: its number.
+    mutating func didLoad(next: SnapshotPosition?) -> UInt64 {
         precondition(isLoading, "a chunk of transfer \(key.transfer) that nobody loads")
         isLoading = false
-        next = reader?.position(after: chunk)
+        self.next = next
         loaded += 1
         return loaded
+    }
+
+    /// A chunk could not be loaded: the name of the file.
+    mutating func didFailToLoad() -> String? {
+        precondition(isLoading, "a chunk of transfer \(key.transfer) that nobody loads")
+        isLoading = false
+        return next.flatMap { reader?.manifest.files[$0.file].name }
     }
 
     mutating func acknowledge(_ chunks: UInt64, now: Instant) {

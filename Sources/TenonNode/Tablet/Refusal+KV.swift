@@ -9,7 +9,10 @@ extension Refusal {
         case .historyGone(let floor):
             self.init(.historyGone, "the history before version \(floor) is gone")
         case .ahead(let last):
-            self.init(.invalid, "the version lies ahead of the tablet's last one, \(last)")
+            // The entry that was to bring it here was lost with its leader.
+            self.init(
+                .unavailable, "the tablet is at version \(last), not at the one asked for yet",
+                retryAfterMilliseconds: 20)
         case .badToken: self.init(.invalid, "the page token is damaged or of another scan")
         case .outsideTablet:
             self.init(.staleDescriptor, "a key lies outside the tablet: ask for the directory")

@@ -172,16 +172,26 @@ extension Tablet {
             return answer(read.waiter, .refusal(notServing), into: &output)
         }
         var read = read
-        if let version = read.version, version > clock.last {
-            guard isNear(version) else {
-                return answer(read.waiter, .refusal(Tablet.tooFarAhead), into: &output)
+        if let version = read.version, version > machine.lastVersion {
+            switch entry(reaching: version) {
+            case .success(let index): read.notBefore = index
+            case .failure(let refusal):
+                return answer(read.waiter, .refusal(refusal), into: &output)
             }
-            guard let index = moveClock(past: version) else {
-                return answer(read.waiter, .refusal(Tablet.clockNotMoved), into: &output)
-            }
-            read.notBefore = index
         }
         gatheredReads.append(read)
+    }
+
+    /// The entry that brings the state machine to `version`: one that is on its way, or a new one.
+    /// The clock alone says nothing of it, for it runs ahead of what is applied.
+    private func entry(reaching version: Timestamp) -> Result<LogIndex, Refusal> {
+        let last = raft.lastPosition.index
+        guard lastTimestamp(before: last.next) < version else {
+            reached(.readAwaitsEntryOnItsWay)
+            return .success(last)
+        }
+        guard version <= clock.last || isNear(version) else { return .failure(Tablet.tooFarAhead) }
+        return moveClock(past: version).map { .success($0) } ?? .failure(Tablet.clockNotMoved)
     }
 
     /// How far ahead of the agreed clock a version may lie that a read asks for.

@@ -239,6 +239,9 @@ package final class Simulation {
                 if checker.damaged.contains(host.id) { continue }
                 return "\(host.name) has no replica of tablet \(tablet)"
             }
+            if probe.isRebuilding {
+                return "\(host.name) has not rebuilt its store of tablet \(tablet): \(everyReplica)"
+            }
             if !probe.isQuarantined { states.append(probe) }
         }
         // A witness has no digest.

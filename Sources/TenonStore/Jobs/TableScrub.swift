@@ -10,6 +10,11 @@ extension Store {
             .map { TableScrub($0) }
     }
 
+    /// Whether `name` is the file of one of the store's tables, here or in a checkpoint.
+    package func hasTable(named name: String) -> Bool {
+        TableNumber(fileName: name).map { hasTable($0.rawValue) } ?? false
+    }
+
     /// Whether the store still has the table of `number`.
     package func hasTable(_ number: UInt64) -> Bool {
         levels.tables.joined().contains { $0.number.rawValue == number }

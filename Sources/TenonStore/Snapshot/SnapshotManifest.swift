@@ -122,10 +122,13 @@ package struct SnapshotChunk: Hashable, Sendable {
 package struct SnapshotPosition: Hashable, Sendable {
     package var file: Int
     package var offset: Int
+    /// The checksum of the file's bytes before `offset`.
+    package var checksum: CRC32C
 
-    package init(file: Int, offset: Int) {
+    package init(file: Int, offset: Int, checksum: CRC32C = CRC32C([])) {
         self.file = file
         self.offset = offset
+        self.checksum = checksum
     }
 
     package static let start = SnapshotPosition(file: 0, offset: 0)

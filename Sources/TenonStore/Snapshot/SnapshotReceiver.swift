@@ -15,7 +15,6 @@ package final class SnapshotReceiver: @unchecked Sendable {
 
     let folder: StoreFolder
     private var file: (any File)?
-    private var checksum = CRC32C([])
     private var pace = SyncPace()
 
     /// Begins to receive `manifest` for the store in `directory`; what came in before is removed.
@@ -51,36 +50,38 @@ package final class SnapshotReceiver: @unchecked Sendable {
             chunk.bytes.count <= described.bytes - chunk.offset,
             CRC32C(chunk.bytes) == chunk.checksum
         else { throw .badChunk("at \(chunk.file)/\(chunk.offset): length or checksum") }
-        try write(chunk, described)
-        self.expected = SnapshotPosition(
-            file: chunk.file, offset: chunk.offset + chunk.bytes.count)
-        if chunk.offset + chunk.bytes.count == described.bytes { try endFile(described) }
+        let bytes = chunk.bytes.array
+        try write(bytes, at: chunk.offset, of: described)
+        let next = SnapshotPosition(
+            file: chunk.file, offset: chunk.offset + bytes.count,
+            checksum: CRC32C(bytes, continuing: expected.checksum))
+        self.expected = next
+        if next.offset == described.bytes { try endFile(described, at: next) }
     }
 
     private func write(
-        _ chunk: SnapshotChunk, _ described: SnapshotFile
+        _ bytes: [UInt8], at offset: Int, of described: SnapshotFile
     ) throws(StoreError) {
         let target: any File
         if let file { target = file } else { target = try folder.createFile(described.name) }
         file = target
-        let bytes = chunk.bytes.array
         let isSyncDue = pace.isDue(after: bytes.count)
         try folder.unreferenced { _ throws(FileError) in
-            try target.write(bytes, at: chunk.offset)
+            try target.write(bytes, at: offset)
             if isSyncDue { try target.sync() }
         }
-        checksum = CRC32C(bytes, continuing: checksum)
     }
 
-    private func endFile(_ described: SnapshotFile) throws(StoreError) {
-        guard checksum == described.checksum else {
+    private func endFile(
+        _ described: SnapshotFile, at end: SnapshotPosition
+    ) throws(StoreError) {
+        guard end.checksum == described.checksum else {
             throw .badChunk("\(described.name) has another checksum than the sender's")
         }
         let ended = file
         try folder.unreferenced { _ throws(FileError) in try ended?.sync() }
         file = nil
-        checksum = CRC32C([])
-        let next = (expected?.file ?? 0) + 1
+        let next = end.file + 1
         if next < manifest.files.count {
             expected = SnapshotPosition(file: next, offset: 0)
         } else {
