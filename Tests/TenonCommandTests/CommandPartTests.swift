@@ -32,6 +32,27 @@ struct CommandPartTests {
         #expect(lost.advice?.contains("read the key") == true)
     }
 
+    @Test("A digest that an election may have lost is ordered again, until one is made")
+    func digestOrder() {
+        func report(term: UInt64, digestedAt version: UInt64) -> StatusReport {
+            var tablet = NodeStatus.Tablet(tablet: TabletID(2), role: "leader")
+            tablet.term = term
+            tablet.contentDigestVersion = Timestamp(version)
+            var status = NodeStatus(
+                node: NodeID(1), name: "n1", cluster: ClusterID(high: 1, low: 1),
+                boot: BootNumber(1), epoch: Epoch(1), state: "serving")
+            status.tablets = [tablet]
+            let node = Directory.Node(id: NodeID(1), name: "n1", address: "", locality: "")
+            return StatusReport([StatusReport.Node(node: node, status: status, problem: "")])
+        }
+        func isLost(_ report: StatusReport) -> Bool {
+            report.mayHaveLostOrder(of: TabletID(2), from: 3, after: Version(10))
+        }
+        #expect(!isLost(report(term: 3, digestedAt: 10)))
+        #expect(isLost(report(term: 4, digestedAt: 10)))
+        #expect(!isLost(report(term: 4, digestedAt: 11)))
+    }
+
     @Test("A removal says what it waits for, to the end")
     func removal() {
         let nodes = (1...3).map { number in

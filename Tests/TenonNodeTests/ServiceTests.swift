@@ -94,6 +94,22 @@ import Testing
         #expect(Coverage.count(of: .readAwaitsEntryOnItsWay) > 0)
     }
 
+    @Test func `an order that a leader cannot propose is not said to be done`() throws {
+        let cluster = SimulatedCluster(ClusterOptions(seed: 6))
+        #expect(cluster.form())
+        let leader = try #require(cluster.leader())
+        let target = leader % 3 + 1
+        #expect(cluster.ask(leader, .contentDigest) == .done)
+        cluster.pause(target)
+        cluster.send(.transferLeadership(to: NodeID(UInt32(target))), to: leader)
+        cluster.run(for: .milliseconds(5))
+        guard case .refusal(let refusal) = cluster.ask(leader, .contentDigest) else {
+            Issue.record("said to be done")
+            return
+        }
+        #expect(refusal.reason == .unavailable)
+    }
+
     @Test func `a follower refuses and names the leader`() throws {
         let cluster = SimulatedCluster(ClusterOptions(seed: 7))
         #expect(cluster.form())

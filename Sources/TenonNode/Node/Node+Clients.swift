@@ -168,9 +168,8 @@ extension Node {
         case .transferLeadership(let node):
             transfer(tablet, to: node, waiter, now: now, into: &output)
         case .contentDigest:
-            tablet.proposeUpkeep(.contentDigest)
-            let answer = tablet.servesAsLeader ? Answer.done : .refusal(tablet.notServing)
-            tablet.answer(waiter, answer, into: &output)
+            let isProposed = tablet.proposeUpkeep(.contentDigest) != nil
+            tablet.answer(waiter, isProposed ? .done : .refusal(tablet.notProposed), into: &output)
         case .describe, .status, .injectFault, .clearFaults, .acceptClock:
             preconditionFailure("answered without a tablet")
         }

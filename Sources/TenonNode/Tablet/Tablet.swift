@@ -233,6 +233,14 @@ final class Tablet {
             : Refusal(.notLeader, "node \(leader) leads tablet \(id)", leader: leader)
     }
 
+    /// The refusal of an order whose entry could not be proposed.
+    var notProposed: Refusal {
+        guard servesAsLeader else { return notServing }
+        return Refusal(
+            .unavailable, "tablet \(id) takes no entry at the moment",
+            retryAfterMilliseconds: 50)
+    }
+
     func answer(
         _ waiter: WriteWaiter, _ answer: Answer, into output: inout TabletOutput
     ) {

@@ -65,7 +65,11 @@ struct StatusReport: Sendable {
             for await (place, node) in group { answers.append((place, node)) }
             return answers
         }
-        nodes = answers.sorted { $0.place < $1.place }.map(\.node)
+        self.init(answers.sorted { $0.place < $1.place }.map(\.node))
+    }
+
+    init(_ nodes: [Node]) {
+        self.nodes = nodes
         var appliedMax: [TabletID: UInt64] = [:]
         for tablet in nodes.flatMap({ $0.status?.tablets ?? [] }) {
             appliedMax[tablet.tablet] = max(appliedMax[tablet.tablet] ?? 0, tablet.applied)

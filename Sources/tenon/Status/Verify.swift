@@ -90,13 +90,18 @@ extension TabletVerification {
     ) async throws {
         let watch = Stopwatch()
         let limit = Double(patience.components.seconds)
-        let before = try await StatusReport(asking: client).newestDigest(of: descriptor.id)
-        try await client.computeContentDigest(of: descriptor.id)
         var report = try await StatusReport(asking: client)
+        let before = report.newestDigest(of: descriptor.id)
+        var term = report.newestTerm(of: descriptor.id)
+        try await client.computeContentDigest(of: descriptor.id)
         while !report.isDigested(descriptor, after: before), watch.seconds < limit {
             // The status is asked for again and again: there is nothing to wait on.
             try await Task.sleep(for: .milliseconds(50))
             report = try await StatusReport(asking: client)
+            if report.mayHaveLostOrder(of: descriptor.id, from: term, after: before) {
+                term = report.newestTerm(of: descriptor.id)
+                try await client.computeContentDigest(of: descriptor.id)
+            }
         }
         let version = report.newestDigest(of: descriptor.id)
         guard version > before else {
@@ -169,6 +174,19 @@ extension StatusReport {
     /// The newest version at which some replica has a digest.
     fileprivate func newestDigest(of tablet: TabletID) -> Version {
         nodes.compactMap { $0.tablet(tablet)?.contentDigestVersion }.max() ?? .zero
+    }
+
+    fileprivate func newestTerm(of tablet: TabletID) -> UInt64 {
+        nodes.compactMap { $0.tablet(tablet)?.term }.max() ?? 0
+    }
+
+    /// Whether a digest that was ordered in `term` may never be made: it is an entry like any
+    /// other, and an election since may have lost it. None is made yet that is newer than
+    /// `version`; each order begins anew what an earlier one began.
+    func mayHaveLostOrder(
+        of tablet: TabletID, from term: UInt64, after version: Version
+    ) -> Bool {
+        newestDigest(of: tablet) <= version && newestTerm(of: tablet) > term
     }
 
     /// Whether each replica that can has its digest at one version after `version`. Witnesses have
