@@ -1,4 +1,3 @@
-import Dispatch
 import Foundation
 import Glibc
 
@@ -27,8 +26,11 @@ enum Binary {
         _ arguments: [String], environment: [String: String] = [:], input: String = ""
     ) async throws -> Result {
         let running = try RunningProcess(arguments, environment: environment)
-        running.write(input)
-        running.endInput()
+        // As long as the program takes to read it.
+        await Blocking.run {
+            running.write(input)
+            running.endInput()
+        }
         return await running.finish()
     }
 }
@@ -86,12 +88,13 @@ final class RunningProcess: Sendable {
     }
 }
 
-/// Work that blocks, on threads of its own: on those of tasks it would stop all other tests, of
-/// which a machine with two cores has two.
+/// Work that blocks, each on a thread of its own: on those of tasks it would stop all other tests,
+/// of which a machine with two cores has two. Dispatch's are the same ones, and it gives tasks
+/// others only after a while.
 enum Blocking {
     static func run<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
         await withCheckedContinuation { done in
-            DispatchQueue.global().async { done.resume(returning: body()) }
+            Thread.detachNewThread { done.resume(returning: body()) }
         }
     }
 }

@@ -121,9 +121,11 @@ extension Node {
         return directory.tablets.filter { dropped.contains($0.keyspace) }.map(\.id)
     }
 
-    /// Whether this node leads a tablet and may read there without asking anybody (Rule C3).
-    package func probeLease(of tablet: TabletID, at now: Instant) -> Bool {
-        tablets.peek(tablet)?.raft.holdsLease(at: now) ?? false
+    /// The term in which this node leads a tablet and may read there without asking anybody
+    /// (Rule C3); nil when it may not.
+    package func probeLease(of tablet: TabletID, at now: Instant) -> Term? {
+        guard let raft = tablets.peek(tablet)?.raft, raft.holdsLease(at: now) else { return nil }
+        return raft.term
     }
 
     /// Splits that the directory's leader has not brought to their end; empty on other nodes.

@@ -2,7 +2,7 @@
 extension Check {
     /// At most one leader in a term of a tablet. (Raft paper, figure 3.)
     package static let electionSafety = Check("election safety")
-    /// Nobody is elected while a leader reads by a lease (Rule C3).
+    /// Nobody is elected in a later term while a leader reads by a lease (Rule C3).
     package static let oneLease = Check("no election within a lease")
     /// A leader got the votes of a quorum, its own included.
     package static let electionQuorum = Check("election quorum")

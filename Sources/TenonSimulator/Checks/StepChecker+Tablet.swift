@@ -177,11 +177,14 @@ extension StepChecker {
         }
     }
 
-    /// No other node may take its own word for the newest when this one leads.
+    /// No node of an earlier term may take its own word for the newest when this one leads. Votes
+    /// that were long under way can make a leader of a term that is over: it commits nothing, for
+    /// whoever holds a lease has a majority of a later term.
     private func checkLeases(_ probe: TabletProbe, _ host: SimulatedHost, _ tablet: Int) {
         let others = cluster.hosts.filter { $0.id != host.id }
         let holder = others.first { other in
-            other.node?.probeLease(of: probe.tablet, at: other.clock.local(at: cluster.now))
+            let now = other.clock.local(at: cluster.now)
+            return other.node?.probeLease(of: probe.tablet, at: now).map { $0 < probe.term }
                 ?? false
         }
         guard let holder else { return }
