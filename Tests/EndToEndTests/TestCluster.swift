@@ -20,6 +20,7 @@ struct TestCluster: Sendable {
         options: [String] = [], topology: String? = nil,
         _ body: (TestCluster) async throws -> Void
     ) async throws {
+        await ClusterSlots.shared.take()
         let folder = NSTemporaryDirectory() + "tenon-e2e-\(UUID().uuidString)"
         var failure: (any Error)?
         do {
@@ -34,6 +35,7 @@ struct TestCluster: Sendable {
         }
         _ = try? await Binary.run(["cluster", "stop", "--dir", folder])
         try? FileManager.default.removeItem(atPath: folder)
+        await ClusterSlots.shared.giveBack()
         if let failure { throw failure }
     }
 
