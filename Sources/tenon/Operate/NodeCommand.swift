@@ -149,7 +149,7 @@ extension NodeCommand {
         let left = directory.tablets.count { $0.hasReplica(on: own.id) }
         if left > 0 { return "\(left) replicas to make again elsewhere" }
         return "nothing is left on it by what is written; every tablet's leader has to confirm it "
-            + "(which tablet has none: tenon tablet list)"
+            + "(tenon tablet list shows them, tenon status which node does not answer)"
     }
 }
 
